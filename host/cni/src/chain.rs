@@ -1,0 +1,93 @@
+//! `{"type": "wharf", "chain": [...]}`: a whole list of plugins in the configuration of one.
+
+use serde_json::Value;
+
+use crate::config::{NetConf, plugin_type};
+use crate::error::Error;
+use crate::json::{self, Object};
+
+/// The `type` whose `chain` is one.
+pub const CHAIN_TYPE: &str = "wharf";
+
+/// The most plugins in a chain. Each inherits the outer `args`, so the number bounds the memory.
+pub const MAX_CHAIN: usize = 64;
+
+const CHAIN: &str = "chain";
+
+impl NetConf {
+    /// The configurations of a chain's plugins, or `None` when this is no chain.
+    ///
+    /// Each gets the outer `cniVersion` and `name`, the outer `runtimeConfig` (only what its `capabilities`
+    /// enable, when it has that member), and the outer `args` and `cni.dev/*` members that it lacks. Each gets
+    /// the outer `prevResult` too, which suits CHECK, DEL and the first ADD; see [`NetConf::with_previous`].
+    pub fn chain(&self) -> Result<Option<Vec<Self>>, Error> {
+        if self.plugin_type != CHAIN_TYPE {
+            return Ok(None);
+        }
+        let Some(value) = json::member(&self.raw, CHAIN) else { return Ok(None) };
+        let items = value.as_array().ok_or_else(|| json::wrong(CHAIN, "an array", value))?;
+        if items.is_empty() {
+            return Err(Error::invalid(CHAIN, "no plugins in the chain"));
+        }
+        if items.len() > MAX_CHAIN {
+            let reason = format!("{} plugins in the chain, at most {MAX_CHAIN} are allowed", items.len());
+            return Err(Error::invalid(CHAIN, reason));
+        }
+        let read = |(i, item)| self.inner(item).map_err(|e: Error| e.at(i).under(CHAIN));
+        items.iter().enumerate().map(read).collect::<Result<_, _>>().map(Some)
+    }
+
+    fn inner(&self, item: &Value) -> Result<Self, Error> {
+        let inner = json::object(item, "")?;
+        let Some(kind) = plugin_type(inner)? else { return Err(Error::invalid("type", "missing or empty")) };
+        if inner.contains_key(CHAIN) || kind == CHAIN_TYPE {
+            let member = if inner.contains_key(CHAIN) { CHAIN } else { "type" };
+            return Err(Error::invalid(member, "a chain cannot be inside a chain"));
+        }
+        if inner.contains_key("prevResult") {
+            return Err(Error::invalid("prevResult", "is for the runtime to set, on the outer object"));
+        }
+        let mut raw = inner.clone();
+        for (key, value) in &self.raw {
+            let inherited = key == "args" || key.starts_with("cni.dev/");
+            if inherited && !raw.contains_key(key) {
+                raw.insert(key.clone(), value.clone());
+            }
+        }
+        if let Some(outer) = json::member(&self.raw, "runtimeConfig") {
+            let outer = json::object(outer, "runtimeConfig of the chain")?;
+            let filtered = match json::member(inner, "capabilities") {
+                Some(capabilities) => enabled(capabilities, outer)?,
+                None => outer.clone(),
+            };
+            if !filtered.is_empty() {
+                raw.insert("runtimeConfig".to_owned(), Value::Object(filtered));
+            }
+        }
+        match self.raw.get("cniVersion") {
+            Some(version) => raw.insert("cniVersion".to_owned(), version.clone()),
+            None => raw.remove("cniVersion"),
+        };
+        raw.insert("name".to_owned(), Value::from(self.name.as_str()));
+        let (conf, _) = Self::read(raw)?;
+        Ok(Self { previous: self.previous.clone(), ..conf })
+    }
+}
+
+/// The members of `offered` that `capabilities` has as true.
+pub(crate) fn enabled(capabilities: &Value, offered: &Object) -> Result<Object, Error> {
+    const PATH: &str = "capabilities";
+    let mut out = Object::new();
+    for (key, on) in json::object(capabilities, PATH)? {
+        let on = match on {
+            Value::Null => false,
+            _ => on
+                .as_bool()
+                .ok_or_else(|| json::wrong(&crate::env::bounded(key), "true or false", on).under(PATH))?,
+        };
+        if let Some(value) = offered.get(key).filter(|_| on) {
+            out.insert(key.clone(), value.clone());
+        }
+    }
+    Ok(out)
+}

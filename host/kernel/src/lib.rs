@@ -1,0 +1,18 @@
+//! The kernel as Wharf sees it: one trait, [`Kernel`], and its real implementation, [`RealKernel`].
+//!
+//! Nothing here knows of CNI JSON, grants or guests. An operation arrives as a value, is carried out natively
+//! (netlink, /proc/sys, setns), and answers as a value.
+
+use wharf_ops::{Attachment, Error, KernelOp, Reply};
+
+/// Carries out operations, on the real kernel or on a model of it.
+pub trait Kernel {
+    /// Does one thing. `owner` is whose firewall state it is; the links and addresses in `op` say everything else.
+    fn apply(&mut self, owner: &Attachment, op: &KernelOp) -> Result<Reply, Error>;
+
+    /// The attachments of `network` that own firewall state.
+    fn owners(&mut self, network: &str) -> Result<Vec<Attachment>, Error>;
+
+    /// Removes all firewall state of `owner`, whichever backend made it. Absent is success.
+    fn sweep(&mut self, owner: &Attachment) -> Result<(), Error>;
+}

@@ -1,0 +1,202 @@
+//! The protocol between sandbox and broker: postcard messages, each behind its length in four bytes.
+//!
+//! The broker does not trust the other side: a frame over [`MAX_FRAME`] ends the conversation, and a message that
+//! does not decode to the last byte is an error.
+
+use std::io::{self, Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Answer, Failure};
+use crate::logging::LogLine;
+use crate::{Error, Op, Reply};
+
+/// The largest message, in bytes.
+pub const MAX_FRAME: usize = 8 * 1024 * 1024;
+
+/// From the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToBroker {
+    /// Do this; a [`ToSandbox`] answers.
+    Op(Op),
+    /// Note this; nothing answers.
+    Log(LogLine),
+    /// The call is over; nothing answers.
+    Finished {
+        /// What came of it.
+        outcome: Result<Answer, Failure>,
+        /// Where the time went.
+        timings: Timings,
+    },
+}
+
+/// From the broker: what came of the last `Op`.
+pub type ToSandbox = Result<Reply, Error>;
+
+/// Microseconds that the sandbox spent on each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timings {
+    /// Engine and mapping of the component.
+    pub load: u32,
+    /// Giving up privileges.
+    pub confine: u32,
+    /// Linking and instantiation.
+    pub instantiate: u32,
+    /// The call itself, operations included.
+    pub run: u32,
+}
+
+/// Why a conversation ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The other side closed the socket between two messages.
+    #[error("the other side closed the connection")]
+    Closed,
+    /// The socket failed, also in the middle of a message.
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+    /// A length over [`MAX_FRAME`].
+    #[error("a message of {0} bytes is over the limit of {MAX_FRAME}")]
+    TooLong(usize),
+    /// Bytes that are no message.
+    #[error("a message does not decode: {0}")]
+    Malformed(postcard::Error),
+    /// Bytes behind the message.
+    #[error("{0} bytes too many behind a message")]
+    Trailing(usize),
+}
+
+/// The frame of `message`: length and body in one buffer, so that one write sends it.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
+    let mut frame = postcard::to_extend(message, vec![0; 4]).map_err(WireError::Malformed)?;
+    let body = frame.len() - 4;
+    match u32::try_from(body) {
+        Ok(length) if body <= MAX_FRAME => {
+            for (to, from) in frame.iter_mut().zip(length.to_le_bytes()) {
+                *to = from;
+            }
+            Ok(frame)
+        }
+        _ => Err(WireError::TooLong(body)),
+    }
+}
+
+/// The message in the body of a frame.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
+    let (message, rest) = postcard::take_from_bytes(body).map_err(WireError::Malformed)?;
+    if rest.is_empty() { Ok(message) } else { Err(WireError::Trailing(rest.len())) }
+}
+
+/// Sends one message.
+pub fn send<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), WireError> {
+    Ok(to.write_all(&encode(message)?)?)
+}
+
+/// Collects the bytes of a stream into messages. Reads as much as there is, so that a short message costs one read.
+#[derive(Debug, Default)]
+pub struct Frames {
+    buffer: Vec<u8>,
+}
+
+impl Frames {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next message that is complete already.
+    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
+        let Some((head, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_le_bytes(*head) as usize;
+        if length > MAX_FRAME {
+            return Err(WireError::TooLong(length));
+        }
+        let Some(body) = rest.get(..length) else { return Ok(None) };
+        let message = decode(body)?;
+        self.buffer.drain(..4 + length);
+        Ok(Some(message))
+    }
+
+    /// Reads once. `Closed` at the end of the stream.
+    pub fn fill(&mut self, from: &mut impl Read) -> Result<(), WireError> {
+        let mut chunk = [0; 16 * 1024];
+        let read = loop {
+            match from.read(&mut chunk) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        match chunk.get(..read) {
+            Some([]) | None if self.buffer.is_empty() => Err(WireError::Closed),
+            Some([]) | None => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Some(bytes) => {
+                self.buffer.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for the next message.
+    pub fn receive<T: DeserializeOwned>(&mut self, from: &mut impl Read) -> Result<T, WireError> {
+        loop {
+            if let Some(message) = self.next()? {
+                return Ok(message);
+            }
+            self.fill(from)?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::KernelOp;
+    use crate::Ns;
+    use crate::links::LinkOp;
+
+    fn sample() -> ToBroker {
+        ToBroker::Op(Op::Kernel(KernelOp::Link(LinkOp::Get { ns: Ns::Host, name: "cni0".into() })))
+    }
+
+    #[test]
+    fn messages_survive_any_cut_of_the_stream() {
+        let mut bytes = Vec::new();
+        for _ in 0..3 {
+            send(&mut bytes, &sample()).unwrap();
+        }
+        for cut in 1..bytes.len() {
+            let (a, b) = bytes.split_at(cut);
+            let mut stream = a.chain(b);
+            let mut frames = Frames::new();
+            for _ in 0..3 {
+                assert_eq!(frames.receive::<ToBroker>(&mut stream).unwrap(), sample());
+            }
+            assert!(matches!(frames.receive::<ToBroker>(&mut stream), Err(WireError::Closed)));
+        }
+    }
+
+    #[test]
+    fn a_stream_that_ends_inside_a_message_is_not_a_clean_end() {
+        let frame = encode(&sample()).unwrap();
+        let mut frames = Frames::new();
+        let result = frames.receive::<ToBroker>(&mut &frame[..frame.len() - 1]);
+        assert!(matches!(result, Err(WireError::Io(_))), "{result:?}");
+    }
+
+    #[test]
+    fn a_length_over_the_limit_is_refused_before_it_is_read() {
+        let mut frames = Frames::new();
+        let bytes = u32::MAX.to_le_bytes();
+        assert!(matches!(frames.receive::<ToBroker>(&mut &bytes[..]), Err(WireError::TooLong(_))));
+    }
+
+    #[test]
+    fn trailing_bytes_are_refused() {
+        let mut frame = encode(&sample()).unwrap();
+        frame.push(0);
+        frame[0] += 1;
+        let mut frames = Frames::new();
+        assert!(matches!(frames.receive::<ToBroker>(&mut &frame[..]), Err(WireError::Trailing(1))));
+    }
+}

@@ -1,0 +1,130 @@
+//! The command line, read by hand: five commands with at most two options each need no parser crate.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::test::private;
+
+/// What `cargo xtask help` prints.
+pub(crate) const HELP: &str = "\
+cargo xtask COMMAND
+
+  setup                      check the toolchain; install what is missing (Debian packages, the wasm32-wasip2 target)
+  build [--debug]            set-up, then target/release/wharf, target/release/wharfctl and target/guests/*.wasm
+  test [FILTER]              set-up, format, lints, build, every test, licences; with FILTER only the tests that match
+  demo                       set-up, build, then two containers on one bridge, shown step by step
+  bench [--quick] [--out DIR]  set-up, build, then Wharf beside the reference plugins; figures in DIR (target/bench)
+
+WHARF_DEBS=DIR   take the packages of the wasm32-wasip2 fallback from DIR instead of downloading them
+";
+
+/// One parsed command line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Print [`HELP`].
+    Help,
+    /// Check and install what the other commands need.
+    Setup,
+    /// Build the binaries and the guests.
+    Build { debug: bool },
+    /// Run every check.
+    Test { filter: Option<String> },
+    /// Show the installed plugin at work.
+    Demo,
+    /// Measure against the reference plugins.
+    Bench { quick: bool, out: Option<PathBuf> },
+    /// Internal: run a command with namespaces of its own.
+    Private { command: Vec<OsString> },
+}
+
+/// Reads the arguments after the program's name.
+pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
+    let mut args = args.peekable();
+    let Some(name) = args.next() else { return Ok(Task::Help) };
+    if name == private::COMMAND {
+        return Ok(Task::Private { command: args.collect() });
+    }
+    let mut rest = Vec::new();
+    for arg in args {
+        rest.push(arg.into_string().map_err(|arg| anyhow!("argument {} is not UTF-8", arg.display()))?);
+    }
+    let mut rest = rest.into_iter();
+    let task = match name.to_str() {
+        Some("help" | "-h" | "--help") => Task::Help,
+        Some("setup") => Task::Setup,
+        Some("build") => match rest.next().as_deref() {
+            None => Task::Build { debug: false },
+            Some("--debug") => Task::Build { debug: true },
+            Some(other) => bail!("build knows only --debug, not `{other}`"),
+        },
+        Some("test") => match rest.next() {
+            Some(option) if option.starts_with('-') => {
+                bail!("test takes a filter, not the option `{option}`")
+            }
+            filter => Task::Test { filter },
+        },
+        Some("demo") => Task::Demo,
+        Some("bench") => bench(&mut rest)?,
+        _ => bail!("unknown command `{}`; `cargo xtask help` lists them", name.display()),
+    };
+    match rest.next() {
+        Some(extra) => bail!("`{extra}` is one argument too many; see `cargo xtask help`"),
+        None => Ok(task),
+    }
+}
+
+fn bench(rest: &mut impl Iterator<Item = String>) -> Result<Task> {
+    let (mut quick, mut out) = (false, None);
+    while let Some(option) = rest.next() {
+        match option.as_str() {
+            "--quick" => quick = true,
+            "--out" => {
+                out = Some(rest.next().map(PathBuf::from).ok_or_else(|| anyhow!("--out needs a folder"))?);
+            }
+            other => bail!("bench knows --quick and --out DIR, not `{other}`"),
+        }
+    }
+    Ok(Task::Bench { quick, out })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Result<Task> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        assert_eq!(of("").unwrap(), Task::Help);
+        assert_eq!(of("setup").unwrap(), Task::Setup);
+        assert_eq!(of("build --debug").unwrap(), Task::Build { debug: true });
+        assert_eq!(of("test journal").unwrap(), Task::Test { filter: Some("journal".into()) });
+        assert_eq!(of("demo").unwrap(), Task::Demo);
+        assert_eq!(of("bench --quick --out x").unwrap(), Task::Bench { quick: true, out: Some("x".into()) });
+    }
+
+    #[test]
+    fn a_private_command_keeps_its_arguments_untouched() {
+        let task = of("internal-private-namespace cargo test --quick").unwrap();
+        assert_eq!(task, Task::Private { command: ["cargo", "test", "--quick"].map(OsString::from).into() });
+    }
+
+    #[test]
+    fn wrong_lines_are_refused_by_name() {
+        for (line, word) in [
+            ("biuld", "biuld"),
+            ("build --release", "--release"),
+            ("test --nocapture", "--nocapture"),
+            ("demo now", "now"),
+            ("bench --out", "--out"),
+            ("bench fast", "fast"),
+        ] {
+            let error = of(line).unwrap_err().to_string();
+            assert!(error.contains(word), "{line}: {error}");
+        }
+    }
+}

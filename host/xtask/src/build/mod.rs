@@ -1,0 +1,116 @@
+//! Builds the guests, the static CNI binary and the tool, and leaves them in the checkout's `target` folder.
+
+mod check;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::setup::host_triple;
+use crate::workspace::{Workspace, copy_atomically, create_dir};
+use crate::{say, sh};
+
+/// The files that a build leaves.
+pub(crate) struct Built {
+    /// The CNI binary.
+    pub(crate) wharf: PathBuf,
+    /// The operator's tool.
+    pub(crate) wharfctl: PathBuf,
+    /// The folder of the guests' components.
+    pub(crate) guests: PathBuf,
+}
+
+/// Builds everything; with `debug` the two binaries unoptimised.
+pub(crate) fn run(workspace: &Workspace, debug: bool) -> Result<Built> {
+    let out = workspace.target().join(if debug { "debug" } else { "release" });
+    create_dir(&out)?;
+    let built = Built {
+        wharf: out.join("wharf"),
+        wharfctl: out.join("wharfctl"),
+        guests: workspace.target().join("guests"),
+    };
+
+    say::heading("Build: the guests, for wasm32-wasip2");
+    guests(workspace, &built.guests)?;
+    say::heading("Build: wharf, static and without a compiler");
+    wharf(workspace, debug, &built.wharf)?;
+    say::heading("Build: wharfctl");
+    wharfctl(workspace, debug, &built.wharfctl)?;
+
+    say::heading("What was built");
+    check::wharf(&built.wharf, debug)?;
+    say::line(sized(&built.wharfctl)?);
+    for guest in &workspace.guests {
+        say::line(sized(&component(&built.guests, &guest.name))?);
+    }
+    Ok(built)
+}
+
+fn guests(workspace: &Workspace, out: &Path) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--profile", "guest", "--target", "wasm32-wasip2"]);
+    for guest in &workspace.guests {
+        cargo.args(["--package", &guest.package]);
+    }
+    sh::run(&mut cargo)?;
+    create_dir(out)?;
+    let cargo_out = workspace.build_dir.join("wasm32-wasip2/guest");
+    for guest in &workspace.guests {
+        copy_atomically(&cargo_out.join(format!("{}.wasm", guest.library)), &component(out, &guest.name))?;
+    }
+    remove_strangers(workspace, out)
+}
+
+/// A guest that was renamed or removed must not be installed from an older build.
+fn remove_strangers(workspace: &Workspace, out: &Path) -> Result<()> {
+    let entries = fs::read_dir(out).with_context(|| format!("cannot list {}", out.display()))?;
+    for file in entries.flatten().map(|entry| entry.path()) {
+        let is_ours = workspace.guests.iter().any(|guest| component(out, &guest.name) == file);
+        if file.extension().is_some_and(|extension| extension == "wasm") && !is_ours {
+            fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// An invocation and a build folder of its own: together with wharfctl, cargo would unify the features of wasmtime
+/// and put the compiler into the CNI binary too.
+fn wharf(workspace: &Workspace, debug: bool, out: &Path) -> Result<()> {
+    let host = host_triple()?;
+    let folder = workspace.build_dir.join("static");
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "wharf", "--target", &host, "--target-dir"]).arg(&folder);
+    // With --target the flags reach neither build scripts nor procedural macros, which cannot be static.
+    let mut flags = std::env::var_os("RUSTFLAGS").unwrap_or_default();
+    flags.push(" -C target-feature=+crt-static");
+    cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    sh::run(release(&mut cargo, debug))?;
+    copy_atomically(&folder.join(host).join(profile(debug)).join("wharf"), out)
+}
+
+fn wharfctl(workspace: &Workspace, debug: bool, out: &Path) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "wharfctl"]);
+    sh::run(release(&mut cargo, debug))?;
+    copy_atomically(&workspace.build_dir.join(profile(debug)).join("wharfctl"), out)
+}
+
+fn release(cargo: &mut std::process::Command, debug: bool) -> &mut std::process::Command {
+    cargo.args((!debug).then_some("--release"))
+}
+
+fn profile(debug: bool) -> &'static str {
+    if debug { "debug" } else { "release" }
+}
+
+fn component(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.wasm"))
+}
+
+fn sized(file: &Path) -> Result<String> {
+    let size = fs::metadata(file).with_context(|| format!("{} was not built", file.display()))?.len();
+    let name = file.file_name().map(OsString::from).unwrap_or_default();
+    Ok(format!("{:<18} {}", name.display(), check::megabytes(size)))
+}

@@ -1,0 +1,44 @@
+//! The project's own chores: set-up, build, test, demo and bench. Started as `cargo xtask COMMAND`.
+//!
+//! Each command does all the set-up that it needs and says in plain lines what it is doing.
+
+mod args;
+mod build;
+mod say;
+mod setup;
+mod sh;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use args::Task;
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args_os().skip(1)).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::failure(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    match task {
+        Task::Help => {
+            print!("{}", args::HELP);
+            Ok(())
+        }
+        Task::Setup => setup::run(&Workspace::find()?),
+        Task::Build { debug } => {
+            let workspace = Workspace::find()?;
+            setup::run(&workspace)?;
+            build::run(&workspace, debug).map(|_| ())
+        }
+        Task::Test { filter } => test::run(&Workspace::find()?, filter.as_deref()),
+        Task::Demo | Task::Bench { .. } => todo!(),
+        Task::Private { command } => test::private::exec(&command),
+    }
+}

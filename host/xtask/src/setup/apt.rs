@@ -1,0 +1,144 @@
+//! A private apt: its own lists, cache and source, so that a package of another Debian suite can be fetched
+//! and unpacked without touching the system's sources or its installed packages.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::sources;
+use crate::workspace::create_dir;
+use crate::{say, sh};
+
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
+
+/// An apt that knows one suite of Debian's archive.
+pub(crate) struct PrivateApt {
+    dir: PathBuf,
+    suite: String,
+}
+
+impl PrivateApt {
+    /// Sets one up in `dir` for `suite` and fetches its package list.
+    pub(crate) fn new(dir: &Path, suite: &str) -> Result<Self> {
+        for program in ["apt-get", "apt-cache", "dpkg"] {
+            if sh::find(program).is_none() {
+                bail!(
+                    "{program} is missing: packages of Debian {suite} can only be fetched on Debian or its relatives"
+                );
+            }
+        }
+        if !Path::new(KEYRING).exists() {
+            bail!("{KEYRING} is missing: install debian-archive-keyring");
+        }
+        let mirror = sources::mirror(Path::new("/etc")).unwrap_or_else(|| DEFAULT_MIRROR.to_owned());
+        let apt = Self { dir: dir.join(format!("apt-{suite}")), suite: suite.to_owned() };
+        create_dir(&apt.dir.join("lists/partial"))?;
+        create_dir(&apt.dir.join("cache/archives/partial"))?;
+        let source =
+            format!("Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\nSigned-By: {KEYRING}\n");
+        fs::write(apt.source(), source)
+            .with_context(|| format!("cannot write {}", apt.source().display()))?;
+        say::line(format_args!(
+            "reading the package list of Debian {suite} from {mirror} (a private apt; the system's sources stay as they are)"
+        ));
+        sh::output(apt.command("apt-get").args(["-q", "update"]))?;
+        Ok(apt)
+    }
+
+    /// The versions of a package that the suite has, newest first.
+    pub(crate) fn versions(&self, package: &str) -> Result<Vec<String>> {
+        Ok(madison(&sh::output(self.command("apt-cache").args(["madison", package]))?))
+    }
+
+    /// Downloads one version of a package into `dir` and returns the file.
+    pub(crate) fn download(&self, package: &str, version: &str, dir: &Path) -> Result<PathBuf> {
+        create_dir(dir)?;
+        say::line(format_args!("downloading {package} {version} from Debian {}", self.suite));
+        sh::output(
+            self.command("apt-get")
+                .args(["-q", "download", &format!("{package}={version}")])
+                .current_dir(dir),
+        )?;
+        find_deb(dir, package, version)?
+            .with_context(|| format!("apt-get download left no {package} {version} in {}", dir.display()))
+    }
+
+    fn source(&self) -> PathBuf {
+        self.dir.join("debian.sources")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let folder = |name: &str| self.dir.join(name).display().to_string();
+        for option in [
+            format!("Dir::State::Lists={}", folder("lists")),
+            format!("Dir::Cache={}", folder("cache")),
+            format!("Dir::Etc::SourceList={}", self.source().display()),
+            "Dir::Etc::SourceParts=-".to_owned(),
+            "APT::Sandbox::User=root".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
+        ] {
+            command.arg("-o").arg(option);
+        }
+        command
+    }
+}
+
+/// The file of a package in `dir` whose version begins with `version`.
+pub(crate) fn find_deb(dir: &Path, package: &str, version: &str) -> Result<Option<PathBuf>> {
+    // In file names apt writes a version's colon as %3a.
+    let prefix = format!("{package}_{}", version.replace(':', "%3a"));
+    let entries = fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    let mut files: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+        .collect();
+    files.sort();
+    Ok(files.pop())
+}
+
+/// Unpacks a package's files under `root`; nothing is installed and no script of it runs.
+pub(crate) fn unpack(deb: &Path, root: &Path) -> Result<()> {
+    create_dir(root)?;
+    sh::output(Command::new("dpkg").arg("-x").arg(deb).arg(root)).map(|_| ())
+}
+
+fn madison(text: &str) -> Vec<String> {
+    text.lines().filter_map(|line| line.split('|').nth(1)).map(|version| version.trim().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn madison_lines_give_the_versions() {
+        let text = "  rust-src | 1.96.1+dfsg1-2~bpo13+1 | http://deb.example/debian trixie-backports/main amd64 Packages\n\
+            \x20 rust-src | 1.95.0+dfsg1-2~bpo13+1 | http://deb.example/debian trixie-backports/main amd64 Packages";
+        assert_eq!(madison(text), ["1.96.1+dfsg1-2~bpo13+1", "1.95.0+dfsg1-2~bpo13+1"]);
+        assert!(madison("").is_empty());
+    }
+
+    #[test]
+    fn debs_are_found_by_package_and_version() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "rust-src_1.95.0+dfsg1-2_all.deb",
+            "rust-src_1.94.0_all.deb",
+            "rust-src_1.95.0.txt",
+            "p_1%3a2-1_all.deb",
+        ] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let found = |package, version| find_deb(dir.path(), package, version).unwrap();
+        assert!(found("rust-src", "1.95.0").unwrap().ends_with("rust-src_1.95.0+dfsg1-2_all.deb"));
+        assert!(found("p", "1:2-1").is_some());
+        assert_eq!(found("wasi-libc", ""), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! Everything that must hold before a change is merged, in one command with one summary.
+
+mod licences;
+pub(crate) mod private;
+mod report;
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::build::{self, Built};
+use crate::setup::{self, ensure_component};
+use crate::workspace::Workspace;
+use crate::{say, sh};
+use report::Report;
+
+/// The crate whose tests run the built binaries on the real kernel.
+const INTEGRATION: &str = "wharf-tests";
+
+/// Set-up, format, lints, build, all tests, licences; with a filter only set-up, build and the matching tests.
+pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
+    setup::run(workspace)?;
+    let mut report = Report::default();
+    if filter.is_none() {
+        style(workspace, &mut report)?;
+    }
+    let built = report.step("build", build::run(workspace, false));
+    unit_tests(workspace, filter, &mut report)?;
+    match built {
+        Some(built) => integration_tests(workspace, filter, &built, &mut report)?,
+        None => report.skip(&format!("{INTEGRATION}: nothing was built")),
+    }
+    if filter.is_none() {
+        licences::check(workspace, &mut report);
+    }
+    report.finish()
+}
+
+fn style(workspace: &Workspace, report: &mut Report) -> Result<()> {
+    ensure_component(workspace, "fmt", "rustfmt")?;
+    ensure_component(workspace, "clippy", "clippy")?;
+    say::heading("Format and lints");
+    report.step("format", sh::run(workspace.cargo().args(["fmt", "--all", "--check"])));
+    let mut native = workspace.cargo();
+    native.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    report.step("lints", sh::run(&mut native));
+    // What the guests compile only for their real target is not seen above.
+    let mut guests = workspace.cargo();
+    guests.args(["clippy", "--profile", "guest", "--target", "wasm32-wasip2"]);
+    for guest in &workspace.guests {
+        guests.args(["--package", &guest.package]);
+    }
+    report.step("lints of the guests", sh::run(guests.args(["--", "-D", "warnings"])));
+    Ok(())
+}
+
+fn unit_tests(workspace: &Workspace, filter: Option<&str>, report: &mut Report) -> Result<()> {
+    say::heading("Unit tests and documentation tests of every crate");
+    let selection = ["--workspace", "--exclude", INTEGRATION];
+    tests(workspace, "unit tests", &selection, filter, &[], report)
+}
+
+fn integration_tests(
+    workspace: &Workspace,
+    filter: Option<&str>,
+    built: &Built,
+    report: &mut Report,
+) -> Result<()> {
+    say::heading("Integration tests with the built binaries");
+    if !sh::is_root() {
+        report.skip(&format!("{INTEGRATION}: they need root"));
+        return Ok(());
+    }
+    let variables = [
+        ("WHARF_BIN", built.wharf.as_os_str()),
+        ("WHARFCTL_BIN", built.wharfctl.as_os_str()),
+        ("WHARF_GUESTS", built.guests.as_os_str()),
+    ];
+    tests(workspace, "integration tests", &["--package", INTEGRATION], filter, &variables, report)
+}
+
+/// Compiles the selected tests here, where cargo may need the network, and runs them in namespaces of their own.
+fn tests(
+    workspace: &Workspace,
+    name: &str,
+    selection: &[&str],
+    filter: Option<&str>,
+    variables: &[(&str, &OsStr)],
+    report: &mut Report,
+) -> Result<()> {
+    let mut compile = workspace.cargo();
+    compile.args(["test", "--no-run"]).args(selection);
+    if report.step(name, sh::run(&mut compile)).is_none() {
+        return Ok(());
+    }
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--offline", "--no-fail-fast"]).args(selection).args(filter);
+    cargo.args(["--", "--show-output"]);
+    cargo.envs(variables.iter().copied());
+    let mut mount_points = None;
+    if sh::is_root() {
+        mount_points = Some(private::MountPoints::create()?);
+        cargo = private::wrap(&cargo)?;
+    }
+    let success = watch(&mut cargo, report)?;
+    drop(mount_points);
+    report.run_finished(name, success);
+    Ok(())
+}
+
+/// Runs a test command, shows its lines as they come and counts them. Returns whether it succeeded.
+fn watch(command: &mut Command, report: &mut Report) -> Result<bool> {
+    let line = sh::display(command);
+    say::command(&line);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{line}`"))?;
+    let Some(stdout) = child.stdout.take() else { bail!("`{line}` has no output") };
+    for text in BufReader::new(stdout).split(b'\n') {
+        let text = text.with_context(|| format!("cannot read what `{line}` prints"))?;
+        let text = String::from_utf8_lossy(&text);
+        if report.read(&text) {
+            println!("{text}");
+        }
+    }
+    let status = child.wait().with_context(|| format!("cannot wait for `{line}`"))?;
+    Ok(status.success())
+}
