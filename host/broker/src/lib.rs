@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The broker: the privileged half of Wharf.
+//!
+//! It reads the request, opens what the request names, and serves the sandboxes. Every operation of a guest passes
+//! one pipeline ([`pipeline`]): the handle is one that was handed out, the grant covers it, the policy agrees, the
+//! undo is recorded, the kernel does it.
+
+mod convert;
+pub mod delegate;
+pub mod failure;
+pub mod grants;
+pub mod guests;
+pub mod launch;
+mod lease_ops;
+pub mod leases;
+pub mod log;
+mod paths;
+pub mod pipeline;
+pub mod run;
+mod session;
+mod transaction;
+mod undo;
+
+pub use paths::Paths;
+pub use run::{Broker, Output};

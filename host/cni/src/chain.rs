@@ -2,24 +2,34 @@
 
 use serde_json::Value;
 
-use crate::config::{NetConf, plugin_type};
+use crate::config::{MAX_BYTES, NetConf, plugin_type};
 use crate::error::Error;
 use crate::json::{self, Object};
 
 /// The `type` whose `chain` is one.
 pub const CHAIN_TYPE: &str = "wharf";
 
-/// The most plugins in a chain. Each inherits the outer `args`, so the number bounds the memory.
+/// The most plugins in a chain.
 pub const MAX_CHAIN: usize = 64;
 
+/// The most bytes of JSON that the plugins of a chain inherit, all together: each gets a copy.
+pub const MAX_INHERITED: usize = MAX_BYTES;
+
 const CHAIN: &str = "chain";
+const RUNTIME: &str = "runtimeConfig";
+
+/// Whether a plugin that lacks the member gets that of the outer object.
+fn is_inherited(key: &str) -> bool {
+    key == "args" || key.starts_with("cni.dev/")
+}
 
 impl NetConf {
     /// The configurations of a chain's plugins, or `None` when this is no chain.
     ///
     /// Each gets the outer `cniVersion` and `name`, the outer `runtimeConfig` (only what its `capabilities`
-    /// enable, when it has that member), and the outer `args` and `cni.dev/*` members that it lacks. Each gets
-    /// the outer `prevResult` too, which suits CHECK, DEL and the first ADD; see [`NetConf::with_previous`].
+    /// enable, when it has that member; its own stays when nothing is left), and the outer `args` and
+    /// `cni.dev/*` members that it lacks. Each gets the outer `prevResult` too, which suits CHECK, DEL and the
+    /// first ADD; see [`NetConf::with_previous`].
     pub fn chain(&self) -> Result<Option<Vec<Self>>, Error> {
         if self.plugin_type != CHAIN_TYPE {
             return Ok(None);
@@ -33,8 +43,22 @@ impl NetConf {
             let reason = format!("{} plugins in the chain, at most {MAX_CHAIN} are allowed", items.len());
             return Err(Error::invalid(CHAIN, reason));
         }
+        self.bounded_inheritance(items.len())?;
         let read = |(i, item)| self.inner(item).map_err(|e: Error| e.at(i).under(CHAIN));
         items.iter().enumerate().map(read).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Refuses what would multiply a large request by the number of plugins.
+    fn bounded_inheritance(&self, plugins: usize) -> Result<(), Error> {
+        let inherited = self.raw.iter().filter(|(key, _)| is_inherited(key) || *key == RUNTIME);
+        let bytes: usize = inherited.map(|(_, value)| serde_json::to_vec(value).map_or(0, |v| v.len())).sum();
+        if bytes.saturating_mul(plugins) <= MAX_INHERITED {
+            return Ok(());
+        }
+        let reason = format!(
+            "{plugins} plugins would inherit {bytes} bytes each, at most {MAX_INHERITED} are allowed together"
+        );
+        Err(Error::invalid(CHAIN, reason))
     }
 
     fn inner(&self, item: &Value) -> Result<Self, Error> {
@@ -48,20 +72,19 @@ impl NetConf {
             return Err(Error::invalid("prevResult", "is for the runtime to set, on the outer object"));
         }
         let mut raw = inner.clone();
-        for (key, value) in &self.raw {
-            let inherited = key == "args" || key.starts_with("cni.dev/");
-            if inherited && !raw.contains_key(key) {
+        for (key, value) in self.raw.iter().filter(|(key, _)| is_inherited(key)) {
+            if json::member(&raw, key).is_none() {
                 raw.insert(key.clone(), value.clone());
             }
         }
-        if let Some(outer) = json::member(&self.raw, "runtimeConfig") {
+        if let Some(outer) = json::member(&self.raw, RUNTIME) {
             let outer = json::object(outer, "runtimeConfig of the chain")?;
             let filtered = match json::member(inner, "capabilities") {
                 Some(capabilities) => enabled(capabilities, outer)?,
                 None => outer.clone(),
             };
             if !filtered.is_empty() {
-                raw.insert("runtimeConfig".to_owned(), Value::Object(filtered));
+                raw.insert(RUNTIME.to_owned(), Value::Object(filtered));
             }
         }
         match self.raw.get("cniVersion") {

@@ -1,4 +1,5 @@
 //! The environment: what each command requires, what values may be, and `CNI_ARGS`.
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
 
 use wharf_cni::args::{find, parse_args, refuse_unknown};
 use wharf_cni::{CniError, Command, Env};

@@ -1,4 +1,5 @@
 //! Versions: parsing, what each allows, and the VERSION exchange; and the error object.
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
 
 use wharf_cni::error::{code, excerpt};
 use wharf_cni::version::{self, SUPPORTED};

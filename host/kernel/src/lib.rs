@@ -3,6 +3,23 @@
 //! Nothing here knows of CNI JSON, grants or guests. An operation arrives as a value, is carried out natively
 //! (netlink, /proc/sys, setns), and answers as a value.
 
+mod addresses;
+mod bridge_ports;
+mod conntrack;
+mod filter;
+mod links;
+mod nat;
+mod neighbours;
+mod netlink;
+pub mod netns;
+mod real;
+mod routes;
+mod shaping;
+mod sysctl;
+
+pub use netns::{Netns, NetnsError};
+pub use real::RealKernel;
+
 use wharf_ops::{Attachment, Error, KernelOp, Reply};
 
 /// Carries out operations, on the real kernel or on a model of it.
@@ -15,4 +32,7 @@ pub trait Kernel {
 
     /// Removes all firewall state of `owner`, whichever backend made it. Absent is success.
     fn sweep(&mut self, owner: &Attachment) -> Result<(), Error>;
+
+    /// Bounds every wait of the operations that follow.
+    fn set_deadline(&mut self, deadline: Option<std::time::Instant>);
 }

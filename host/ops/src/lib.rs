@@ -11,6 +11,7 @@ pub mod conntrack;
 pub mod delegate;
 mod error;
 pub mod filter;
+mod handles;
 pub mod leases;
 pub mod links;
 pub mod logging;

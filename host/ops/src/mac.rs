@@ -17,8 +17,11 @@ pub struct ParseMacError(String);
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (index, byte) in self.0.iter().enumerate() {
+            let colon = if index == 0 { "" } else { ":" };
+            write!(f, "{colon}{byte:02x}")?;
+        }
+        Ok(())
     }
 }
 
@@ -42,7 +45,11 @@ impl FromStr for Mac {
 
 impl Serialize for Mac {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
@@ -69,8 +76,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_named() {
-        for text in ["", "zz", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "2:42:ac:11:00:02", "+2:42:ac:11:00:02"] {
-            assert!(text.parse::<Mac>().unwrap_err().to_string().contains("not a hardware address"), "{text}");
+        for text in
+            ["", "zz", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "2:42:ac:11:00:02", "+2:42:ac:11:00:02"]
+        {
+            assert!(
+                text.parse::<Mac>().unwrap_err().to_string().contains("not a hardware address"),
+                "{text}"
+            );
         }
     }
 }

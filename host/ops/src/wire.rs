@@ -106,7 +106,7 @@ impl Frames {
     }
 
     /// The next message that is complete already.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
+    pub fn pop<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
         let Some((head, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*head) as usize;
         if length > MAX_FRAME {
@@ -140,7 +140,7 @@ impl Frames {
     /// Waits for the next message.
     pub fn receive<T: DeserializeOwned>(&mut self, from: &mut impl Read) -> Result<T, WireError> {
         loop {
-            if let Some(message) = self.next()? {
+            if let Some(message) = self.pop()? {
                 return Ok(message);
             }
             self.fill(from)?;

@@ -1,5 +1,7 @@
 //! The table of operations is what the WIT packages say, no more and no less.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -20,7 +22,11 @@ fn resolve() -> Resolve {
 
 fn imported_by_a_world(resolve: &Resolve) -> Vec<wit_parser::InterfaceId> {
     let worlds = resolve.worlds.iter().flat_map(|(_, world)| world.imports.values());
-    worlds.filter_map(|item| if let wit_parser::WorldItem::Interface { id, .. } = item { Some(*id) } else { None }).collect()
+    worlds
+        .filter_map(
+            |item| if let wit_parser::WorldItem::Interface { id, .. } = item { Some(*id) } else { None },
+        )
+        .collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::test::private;
+use crate::private;
 
 /// What `cargo xtask help` prints.
 pub(crate) const HELP: &str = "\

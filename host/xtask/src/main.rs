@@ -4,6 +4,10 @@
 
 mod args;
 mod build;
+mod cni;
+mod demo;
+mod netns;
+mod private;
 mod say;
 mod setup;
 mod sh;
@@ -38,7 +42,8 @@ fn run(task: Task) -> anyhow::Result<()> {
             build::run(&workspace, debug).map(|_| ())
         }
         Task::Test { filter } => test::run(&Workspace::find()?, filter.as_deref()),
-        Task::Demo | Task::Bench { .. } => todo!(),
-        Task::Private { command } => test::private::exec(&command),
+        Task::Demo => demo::run(&Workspace::find()?),
+        Task::Bench { .. } => todo!(),
+        Task::Private { command } => private::exec(&command),
     }
 }

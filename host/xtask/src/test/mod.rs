@@ -1,7 +1,6 @@
 //! Everything that must hold before a change is merged, in one command with one summary.
 
 mod licences;
-pub(crate) mod private;
 mod report;
 
 use std::ffi::OsStr;
@@ -13,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::{self, Built};
 use crate::setup::{self, ensure_component};
 use crate::workspace::Workspace;
-use crate::{say, sh};
+use crate::{private, say, sh};
 use report::Report;
 
 /// The crate whose tests run the built binaries on the real kernel.

@@ -58,6 +58,14 @@ pub(crate) fn enter() -> Result<()> {
     sh::output(Command::new("ip").args(["link", "set", "lo", "up"])).map(|_| ())
 }
 
+/// One clear line instead of the errors of the system calls.
+pub(crate) fn require_root(what: &str) -> Result<()> {
+    if !sh::is_root() {
+        bail!("{what} makes network namespaces and needs root");
+    }
+    Ok(())
+}
+
 /// An empty file system over `dir`, seen by this mount namespace alone.
 pub(crate) fn tmpfs(dir: &Path) -> Result<()> {
     mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))

@@ -1,0 +1,110 @@
+//! Gateways: which addresses the host answers to, the default routes through them, and how they get onto the
+//! bridge. Pure: addresses in, decisions out.
+
+use std::net::IpAddr;
+
+use wharf_sdk::addr::{default_destination, first_host, is_default, same_family};
+use wharf_sdk::{Error, IpConfig, IpNetwork, Result, ResultRoute};
+
+use crate::{ADDRESS_CONFLICT, UNUSABLE_ADDRESSES};
+
+/// The main routing table, as the route of a result may name it.
+const MAIN_TABLE: [Option<u32>; 3] = [None, Some(0), Some(254)];
+
+/// Fills in the gateways that the address management left out, and with `default` a default route per family.
+/// Answers the addresses that the host's side must carry: each gateway with its subnet's prefix.
+pub(crate) fn complete(
+    ips: &mut [IpConfig],
+    routes: &mut Vec<ResultRoute>,
+    default: bool,
+) -> Result<Vec<IpNetwork>> {
+    let mut addresses = Vec::with_capacity(ips.len());
+    for ip in ips {
+        let gateway = *ip.gateway.get_or_insert_with(|| first_host(ip.address));
+        let carried = carried(ip.address, gateway)?;
+        if !addresses.contains(&carried) {
+            addresses.push(carried);
+        }
+        if default {
+            route_default(routes, gateway);
+        }
+    }
+    Ok(addresses)
+}
+
+/// The gateway with the prefix of the subnet it serves.
+pub(crate) fn carried(address: IpNetwork, gateway: IpAddr) -> Result<IpNetwork> {
+    let refuse = |why: &str| {
+        let message = format!("isGateway: the gateway {gateway} of the address {address} {why}");
+        Error::new(UNUSABLE_ADDRESSES, message)
+    };
+    if !same_family(gateway, address.ip()) || !address.contains(gateway) {
+        return Err(refuse("is outside of its subnet, so the bridge cannot carry it"));
+    }
+    if gateway == address.ip() {
+        return Err(refuse("is the container's own; give the container another address, or name the gateway"));
+    }
+    IpNetwork::new(gateway, address.prefix()).map_err(|_| refuse("has no valid prefix"))
+}
+
+/// Makes sure that there is a default route through a gateway: one that came without is completed, a second one
+/// is never added.
+fn route_default(routes: &mut Vec<ResultRoute>, gateway: IpAddr) {
+    let destination = default_destination(gateway);
+    let mut found = false;
+    for route in routes.iter_mut() {
+        if is_default(route.dst) && same_family(route.dst.ip(), gateway) && MAIN_TABLE.contains(&route.table) {
+            route.gw.get_or_insert(gateway);
+            found = true;
+        }
+    }
+    if !found {
+        routes.push(ResultRoute::new(destination).via(gateway));
+    }
+}
+
+/// What to do to the addresses of the link that carries the gateways.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct AddressChange {
+    /// Conflicting ones, for `forceAddress`.
+    pub(crate) remove: Vec<IpNetwork>,
+    /// Missing ones.
+    pub(crate) add: Vec<IpNetwork>,
+}
+
+/// Compares what the link has with what it must carry. A bridge has one IPv4 network, and IPv6 networks that do
+/// not overlap; another address is a conflict, unless it is to be replaced.
+pub(crate) fn change(
+    link: &str,
+    present: &[IpNetwork],
+    wanted: &[IpNetwork],
+    force: bool,
+) -> Result<AddressChange> {
+    let mut change = AddressChange::default();
+    for want in wanted {
+        if present.contains(want) {
+            continue;
+        }
+        let conflicts = |have: &&IpNetwork| {
+            !wanted.contains(have)
+                && same_family(have.ip(), want.ip())
+                && (want.is_ipv4() || have.contains(want.ip()) || want.contains(have.ip()))
+        };
+        for have in present.iter().filter(conflicts) {
+            if !force {
+                return Err(Error::new(
+                    ADDRESS_CONFLICT,
+                    format!(
+                        "the link {link} has the address {have}, which conflicts with the gateway {want}: use \
+                         another subnet or bridge, or let forceAddress replace it"
+                    ),
+                ));
+            }
+            if !change.remove.contains(have) {
+                change.remove.push(*have);
+            }
+        }
+        change.add.push(*want);
+    }
+    Ok(change)
+}

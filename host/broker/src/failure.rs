@@ -1,0 +1,90 @@
+//! From what went wrong to the CNI error object: the code, one sentence, and whose fault it is.
+
+use wharf_cni::CniError;
+use wharf_cni::error::code;
+use wharf_ops::call::{self, Failure};
+
+/// Whose fault an error is; stands in `details`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The guest's code.
+    Guest,
+    /// Wharf or the way it is installed.
+    Host,
+    /// The caller's request.
+    Runtime,
+}
+
+impl Fault {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Guest => "guest",
+            Self::Host => "host",
+            Self::Runtime => "runtime",
+        }
+    }
+}
+
+/// An error of the host's own.
+pub fn host(number: u32, fault: Fault, message: impl Into<String>) -> CniError {
+    CniError::new(number, message).with_details(format!("fault: {}", fault.word()))
+}
+
+/// What came of a guest, with the guest's name and digest in `details`.
+pub fn of_guest(failure: Failure, name: &str, digest: &str) -> CniError {
+    let (number, message, fault, inner) = match failure {
+        Failure::Guest(call::CniError { code, msg, details }) => (code, msg, Fault::Guest, details),
+        Failure::Trap(reason) => (code::TRAP, format!("{name}: the guest trapped: {reason}"), Fault::Guest, None),
+        Failure::Limit(reason) => (code::LIMIT, format!("{name}: {reason}"), Fault::Guest, None),
+        Failure::Mismatch(reason) => (code::IMPORT_MISMATCH, format!("{name}: {reason}"), Fault::Host, None),
+        Failure::Sandbox(reason) => (code::INTERNAL, format!("{name}: {reason}"), Fault::Host, None),
+    };
+    let origin = format!("guest: {name} {digest}");
+    let details = match inner {
+        Some(text) => format!("{text}; {origin}"),
+        None => format!("fault: {}; {origin}", fault.word()),
+    };
+    CniError::new(number, message).with_details(details)
+}
+
+/// Several errors as one: the first decides the code, and every message is told.
+pub fn together(errors: Vec<CniError>) -> Option<CniError> {
+    let mut errors = errors.into_iter();
+    let mut first = errors.next()?;
+    for other in errors {
+        first.msg = format!("{}; {}", first.msg, other.msg);
+    }
+    Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_own_error_passes_through() {
+        let own = call::CniError { code: 101, msg: "no".into(), details: Some("more".into()) };
+        let error = of_guest(Failure::Guest(own), "bridge", "sha256:ab");
+        assert_eq!((error.code, error.msg.as_str()), (101, "no"));
+        assert_eq!(error.details.as_deref(), Some("more; guest: bridge sha256:ab"));
+    }
+
+    #[test]
+    fn each_failure_has_its_code() {
+        for (failure, number) in [
+            (Failure::Trap("x".into()), 902),
+            (Failure::Limit("x".into()), 904),
+            (Failure::Mismatch("x".into()), 905),
+            (Failure::Sandbox("x".into()), 999),
+        ] {
+            assert_eq!(of_guest(failure, "g", "d").code, number);
+        }
+    }
+
+    #[test]
+    fn the_first_error_decides_and_none_is_lost() {
+        let error = together(vec![CniError::new(11, "a"), CniError::new(999, "b")]).unwrap();
+        assert_eq!((error.code, error.msg.as_str()), (11, "a; b"));
+        assert_eq!(together(vec![]), None);
+    }
+}

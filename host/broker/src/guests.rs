@@ -1,0 +1,246 @@
+//! The store of guests: one manifest per name, and the compiled artefacts named by their SHA-256.
+//!
+//! Both are written only by `wharfctl`, to a temporary name that is then renamed. The broker refuses files that
+//! somebody else than root could have written, and hashes each artefact before it runs.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Paths;
+
+/// What is known of an installed guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The name that configurations use as `type`.
+    pub name: String,
+    /// Of the component: `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// SHA-256 of the compiled artefact, in hexadecimal: its file name.
+    pub artefact: String,
+    /// `network` or `ipam`.
+    pub world: String,
+    /// Every operation that the component imports.
+    pub imports: Vec<String>,
+    /// Size of the component in bytes.
+    pub size: u64,
+}
+
+/// Why a guest cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It is not there.
+    #[error("the guest {name:?} is not installed ({path} is missing): run `wharfctl install`")]
+    NotInstalled {
+        /// Which guest.
+        name: String,
+        /// Where its manifest was looked for.
+        path: String,
+    },
+    /// A file of the store cannot be read or written.
+    #[error("the guest store: {path}: {source}")]
+    Io {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of the store is not what it should be.
+    #[error("the guest store is damaged: {path}: {reason}; run `wharfctl install`")]
+    Damaged {
+        /// Which file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The name cannot be a guest's.
+    #[error("{0:?} cannot be a guest's name: use letters, digits, `_`, `.` and `-`, a letter or digit first, 64 at most")]
+    Name(String),
+}
+
+/// Checks that a name can be a file name here.
+pub fn check_name(name: &str) -> Result<(), StoreError> {
+    let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    if first && rest && name.len() <= 64 { Ok(()) } else { Err(StoreError::Name(name.chars().take(80).collect())) }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The manifest of `name`.
+pub fn read(paths: &Paths, name: &str) -> Result<Manifest, StoreError> {
+    check_name(name)?;
+    let file = paths.guests().join(format!("{name}.json"));
+    let path = file.display().to_string();
+    let handle = match File::open(&file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StoreError::NotInstalled { name: name.to_string(), path });
+        }
+        other => other.map_err(|source| StoreError::Io { path: path.clone(), source })?,
+    };
+    check_owner(&handle, &path)?;
+    let text = io::read_to_string(handle).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+    let manifest: Manifest = serde_json::from_str(&text)
+        .map_err(|error| StoreError::Damaged { path: path.clone(), reason: error.to_string() })?;
+    if manifest.name != name {
+        let reason = format!("it is the manifest of {:?}", manifest.name);
+        return Err(StoreError::Damaged { path, reason });
+    }
+    Ok(manifest)
+}
+
+/// The compiled artefact of a manifest. Its bytes are still to be checked with [`verify`].
+pub fn open(paths: &Paths, manifest: &Manifest) -> Result<File, StoreError> {
+    if manifest.artefact.len() != 64 || !manifest.artefact.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let path = paths.guests().join(format!("{}.json", manifest.name)).display().to_string();
+        return Err(StoreError::Damaged { path, reason: "`artefact` is no SHA-256".into() });
+    }
+    let file = paths.artefacts().join(format!("{}.cwasm", manifest.artefact));
+    let path = file.display().to_string();
+    let handle = File::open(&file).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => StoreError::Damaged { path: path.clone(), reason: "it is missing".into() },
+        _ => StoreError::Io { path: path.clone(), source },
+    })?;
+    check_owner(&handle, &path)?;
+    Ok(handle)
+}
+
+/// Compares the bytes of an artefact with the digest in its manifest.
+pub fn verify(paths: &Paths, manifest: &Manifest, bytes: &[u8]) -> Result<(), StoreError> {
+    let found = sha256_hex(bytes);
+    if found == manifest.artefact {
+        return Ok(());
+    }
+    let path = paths.artefacts().join(format!("{}.cwasm", manifest.artefact)).display().to_string();
+    Err(StoreError::Damaged { path, reason: format!("its SHA-256 is {found}") })
+}
+
+/// The names of all installed guests, sorted.
+pub fn names(paths: &Paths) -> Result<Vec<String>, StoreError> {
+    let directory = paths.guests();
+    let fault = |source| StoreError::Io { path: directory.display().to_string(), source };
+    let entries = match fs::read_dir(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(fault)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(fault)?.file_name();
+        if let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) {
+            names.push(name.to_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Puts a compiled guest into the store. The manifest comes last, so that it never names what is not there.
+pub fn install(paths: &Paths, manifest: &Manifest, artefact: &[u8]) -> Result<(), StoreError> {
+    check_name(&manifest.name)?;
+    write_atomically(&paths.artefacts(), &format!("{}.cwasm", manifest.artefact), artefact)?;
+    let text = serde_json::to_vec_pretty(manifest)
+        .map_err(|error| StoreError::Damaged { path: manifest.name.clone(), reason: error.to_string() })?;
+    write_atomically(&paths.guests(), &format!("{}.json", manifest.name), &text)
+}
+
+/// Writes a file of mode 0644 by way of a temporary one in the same directory.
+pub fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let target = directory.join(name);
+    let temporary = directory.join(format!(".{name}.{}", std::process::id()));
+    let write = || {
+        fs::create_dir_all(directory)?;
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, &target)
+    };
+    write().map_err(|source| {
+        let _ = fs::remove_file(&temporary);
+        StoreError::Io { path: target.display().to_string(), source }
+    })
+}
+
+/// Only root, or whoever runs this, may have written the file.
+fn check_owner(file: &File, path: &str) -> Result<(), StoreError> {
+    let metadata = file.metadata().map_err(|source| StoreError::Io { path: path.to_string(), source })?;
+    let owner = metadata.uid();
+    if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
+        return Err(StoreError::Damaged { path: path.to_string(), reason: format!("it belongs to user {owner}") });
+    }
+    if metadata.mode() & 0o022 != 0 {
+        let reason = format!("others may write it (mode {:o})", metadata.mode() & 0o7777);
+        return Err(StoreError::Damaged { path: path.to_string(), reason });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn sample(artefact: &[u8]) -> Manifest {
+        Manifest {
+            name: "bridge".into(),
+            digest: format!("sha256:{}", sha256_hex(b"wasm")),
+            artefact: sha256_hex(artefact),
+            world: "network".into(),
+            imports: vec!["links/get".into()],
+            size: 4,
+        }
+    }
+
+    #[test]
+    fn what_was_installed_is_found_and_verified() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let manifest = sample(b"code");
+        install(&paths, &manifest, b"code").unwrap();
+        assert_eq!(read(&paths, "bridge").unwrap(), manifest);
+        assert_eq!(names(&paths).unwrap(), ["bridge"]);
+        open(&paths, &manifest).unwrap();
+        verify(&paths, &manifest, b"code").unwrap();
+        assert!(verify(&paths, &manifest, b"c0de").unwrap_err().to_string().contains("SHA-256"));
+    }
+
+    #[test]
+    fn a_missing_guest_says_what_to_run() {
+        let root = tempfile::tempdir().unwrap();
+        let error = read(&Paths::below(root.path()), "bridge").unwrap_err();
+        assert!(matches!(error, StoreError::NotInstalled { .. }));
+        assert!(error.to_string().contains("wharfctl install"));
+    }
+
+    #[test]
+    fn names_cannot_leave_the_store() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["", "../bridge", "/bridge", ".bridge", "a b", "a\0b", &"x".repeat(65)] {
+            assert!(matches!(read(&Paths::below(root.path()), name), Err(StoreError::Name(_))), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        install(&paths, &sample(b"code"), b"code").unwrap();
+        let file = paths.guests().join("bridge.json");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(read(&paths, "bridge").unwrap_err().to_string().contains("others may write it"));
+    }
+}

@@ -1,0 +1,45 @@
+//! What the broker needs of a sandbox. The one implementation is beside the Wasm engine, which this crate never
+//! touches; tests of the pipeline speak the protocol themselves.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use wharf_ops::call::Call;
+
+use crate::grants::Limits;
+
+/// What a sandbox is started for.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The call.
+    pub call: &'a Call,
+    /// Whether there is a container namespace.
+    pub container_present: bool,
+    /// What the guest may use up.
+    pub limits: &'a Limits,
+}
+
+/// A running sandbox. Dropping it kills it.
+pub trait Sandbox {
+    /// The socket that operations come by.
+    fn socket(&mut self) -> &mut UnixStream;
+
+    /// Ends it now.
+    fn kill(&mut self);
+
+    /// Waits for its end and says in words how that was, e.g. `killed by signal SIGSYS`.
+    fn wait(&mut self) -> String;
+}
+
+/// Starts sandboxes.
+pub trait Launcher {
+    /// A compiled guest in memory: the bytes that are hashed are the bytes that run.
+    type Artefact: AsRef<[u8]>;
+
+    /// Maps a compiled guest.
+    fn map(&self, file: &File) -> io::Result<Self::Artefact>;
+
+    /// Starts a sandbox that carries out one call.
+    fn launch(&self, artefact: &Self::Artefact, job: Job<'_>) -> io::Result<Box<dyn Sandbox>>;
+}

@@ -1,0 +1,95 @@
+//! Lease operations of guests: their arguments checked, carried out on an open pool.
+
+use std::io::Read as _;
+use std::net::IpAddr;
+
+use wharf_ops::leases::{LeaseOp, LeaseOwner};
+use wharf_ops::{Error, ErrorKind, Reply};
+
+use crate::Paths;
+use crate::leases::Pool;
+
+/// The longest resolv.conf that is read.
+const MAX_RESOLV_CONF: u64 = 64 * 1024;
+
+/// A dataDir is absolute and goes straight down: `..` could leave the root.
+pub(crate) fn check_path(key: &str, path: &str) -> Result<(), Error> {
+    let straight = path.starts_with('/') && !path.split('/').any(|part| part == "..") && !path.contains('\0');
+    if straight {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{key}: {path:?} is not an absolute path without `..`")))
+}
+
+/// Reads a resolv.conf(5).
+pub(crate) fn read_resolv_conf(paths: &Paths, path: &str) -> Result<Reply, Error> {
+    check_path("resolvConf", path)?;
+    let file = paths.inside(path);
+    let fault = |error: std::io::Error| Error::from_io(&error, format!("resolvConf: {path}"));
+    let handle = std::fs::File::open(&file).map_err(fault)?;
+    if !handle.metadata().map_err(fault)?.is_file() {
+        return Err(Error::invalid(format!("resolvConf: {path} is not a file")));
+    }
+    let mut text = String::new();
+    handle.take(MAX_RESOLV_CONF + 1).read_to_string(&mut text).map_err(fault)?;
+    if text.len() as u64 > MAX_RESOLV_CONF {
+        return Err(Error::new(ErrorKind::Exhausted, format!("resolvConf: {path} is longer than {MAX_RESOLV_CONF} bytes")));
+    }
+    Ok(Reply::Text(text))
+}
+
+/// An address that was taken, and by whom: what a failed ADD gives back.
+pub(crate) type Taken = Option<(IpAddr, LeaseOwner)>;
+
+/// Carries out an operation on an open pool.
+pub(crate) fn apply(pool: &mut Pool, op: LeaseOp) -> Result<(Reply, Taken), Error> {
+    Ok(match op {
+        LeaseOp::TryReserve { address, owner, .. } => {
+            let taken = pool.try_reserve(address, &owner)?;
+            (Reply::Flag(taken), taken.then_some((address, owner)))
+        }
+        LeaseOp::ReserveNext { first, last, after, skip, owner, .. } => {
+            let address = pool.reserve_next(first, last, after, &skip, &owner)?;
+            (Reply::MaybeAddress(address), address.map(|address| (address, owner)))
+        }
+        LeaseOp::Release { owner, .. } => (Reply::Count(Some(pool.release(&owner)?)), None),
+        LeaseOp::Find { owner, .. } => (Reply::Hosts(pool.find(&owner)?), None),
+        LeaseOp::GetAll { .. } => (Reply::Leases(pool.get_all()?), None),
+        LeaseOp::LastReserved { set, .. } => (Reply::MaybeAddress(pool.last_reserved(set)?), None),
+        LeaseOp::SetLastReserved { set, address, .. } => {
+            pool.set_last_reserved(set, address)?;
+            (Reply::Done, None)
+        }
+        LeaseOp::Open { .. } | LeaseOp::Close { .. } | LeaseOp::ReadResolvConf { .. } => {
+            return Err(Error::internal("this lease operation has no pool"));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_dir_cannot_climb() {
+        for path in ["", "relative", "/a/../b", "/a\0b", "../x"] {
+            let error = check_path("ipam.dataDir", path).unwrap_err();
+            assert!(error.message.contains("ipam.dataDir"), "{path:?}: {error}");
+        }
+        check_path("ipam.dataDir", "/var/lib/cni/networks").unwrap();
+    }
+
+    #[test]
+    fn resolv_conf_is_read_below_the_root_and_bounded() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        std::fs::write(root.path().join("etc/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
+        let read = read_resolv_conf(&paths, "/etc/resolv.conf").unwrap();
+        assert_eq!(read, Reply::Text("nameserver 192.0.2.1\n".into()));
+        std::fs::write(root.path().join("etc/long"), vec![b'x'; 70_000]).unwrap();
+        assert_eq!(read_resolv_conf(&paths, "/etc/long").unwrap_err().kind, ErrorKind::Exhausted);
+        assert_eq!(read_resolv_conf(&paths, "/etc").unwrap_err().kind, ErrorKind::Invalid);
+        assert_eq!(read_resolv_conf(&paths, "/etc/none").unwrap_err().kind, ErrorKind::NotFound);
+    }
+}

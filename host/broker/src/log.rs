@@ -1,0 +1,71 @@
+//! The log: lines on standard error, which runtimes keep. `WHARF_LOG` sets the level (error, warn, info, debug, trace).
+
+use std::io::Write;
+
+pub use wharf_ops::logging::Level;
+
+/// Writes what matters enough.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    level: Level,
+}
+
+impl Log {
+    /// At the level that `WHARF_LOG` names; warnings and errors without it.
+    pub fn from_env() -> Self {
+        let level = match std::env::var("WHARF_LOG").as_deref() {
+            Ok("error") => Level::Error,
+            Ok("info") => Level::Info,
+            Ok("debug") => Level::Debug,
+            Ok("trace") => Level::Trace,
+            _ => Level::Warn,
+        };
+        Self { level }
+    }
+
+    /// Whether a line of that level would be written.
+    pub fn enabled(self, level: Level) -> bool {
+        level >= self.level
+    }
+
+    /// Writes one line: level, who, what, fields. Control characters of guests do not reach the terminal.
+    pub fn line(self, level: Level, who: &str, message: &str, fields: &[(String, String)]) {
+        if !self.enabled(level) {
+            return;
+        }
+        let name = match level {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        let mut line = format!("wharf {name} {who}: {}", printable(message));
+        for (key, value) in fields {
+            line.push_str(&format!(" {}={:?}", printable(key), value));
+        }
+        line.push('\n');
+        // A runtime that closed our standard error loses the line, nothing else.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_become_spaces() {
+        assert_eq!(printable("a\x1b[31mb\nc"), "a [31mb c");
+    }
+
+    #[test]
+    fn levels_are_ordered() {
+        let log = Log { level: Level::Warn };
+        assert!(log.enabled(Level::Error) && log.enabled(Level::Warn) && !log.enabled(Level::Info));
+    }
+}

@@ -1,0 +1,78 @@
+//! Every path that Wharf owns, below the root that `WHARF_ROOT` names.
+
+use std::path::{Path, PathBuf};
+
+/// Where things are. The root is `/` but for tests and packaging.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    root: PathBuf,
+}
+
+impl Paths {
+    /// Below `root`.
+    pub fn below(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Below `WHARF_ROOT`, or below `/` if that is not set.
+    pub fn from_env() -> Self {
+        match std::env::var_os("WHARF_ROOT") {
+            Some(root) if !root.is_empty() => Self::below(root),
+            _ => Self::below("/"),
+        }
+    }
+
+    /// One manifest per installed guest.
+    pub fn guests(&self) -> PathBuf {
+        self.root.join("var/lib/wharf/guests")
+    }
+
+    /// The compiled guests, named by their digest.
+    pub fn artefacts(&self) -> PathBuf {
+        self.root.join("var/lib/wharf/artefacts")
+    }
+
+    /// One grant per guest.
+    pub fn grants(&self) -> PathBuf {
+        self.root.join("etc/cni/wharf.d")
+    }
+
+    /// The leases of one network: host-local's `dataDir`, `/var/lib/cni/networks` by default.
+    pub fn leases(&self, directory: Option<&str>, network: &str) -> PathBuf {
+        self.inside(directory.unwrap_or("/var/lib/cni/networks")).join(network)
+    }
+
+    /// What makes looking up leases fast; may vanish at any time.
+    pub fn lease_index(&self, directory: Option<&str>, network: &str) -> PathBuf {
+        let name = match directory {
+            None => network.to_string(),
+            // Two directories with a network of the same name must not share an index.
+            Some(directory) => format!("{network}@{}", crate::guests::sha256_hex(directory.as_bytes())),
+        };
+        self.root.join("run/wharf/leases").join(name)
+    }
+
+    /// An absolute path of the configuration, below the root.
+    pub fn inside(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// The root itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_below_the_root() {
+        let paths = Paths::below("/r");
+        assert_eq!(paths.leases(None, "n"), Path::new("/r/var/lib/cni/networks/n"));
+        assert_eq!(paths.leases(Some("/data"), "n"), Path::new("/r/data/n"));
+        assert_eq!(paths.guests(), Path::new("/r/var/lib/wharf/guests"));
+        assert_ne!(paths.lease_index(Some("/a"), "n"), paths.lease_index(Some("/b"), "n"));
+    }
+}

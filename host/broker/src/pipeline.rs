@@ -1,0 +1,159 @@
+//! The one way that every operation goes: handle, grant, policy, undo, kernel.
+
+use wharf_kernel::Kernel;
+use wharf_ops::links::LinkOp;
+use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
+
+use crate::grants::Grant;
+use crate::log::{Level, Log};
+use crate::transaction::Transaction;
+use crate::undo::{self, Plan};
+
+/// Sees each change before it is made.
+pub trait Policy {
+    /// Why the change must not be made, if it must not.
+    fn review(&mut self, guest: &str, attachment: &Attachment, op: &Op) -> Result<(), String>;
+}
+
+/// No policy: the grant decides alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoPolicy;
+
+impl Policy for NoPolicy {
+    fn review(&mut self, _guest: &str, _attachment: &Attachment, _op: &Op) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The links that one guest was handed in one call. What is not here, it cannot name.
+#[derive(Debug, Default)]
+pub(crate) struct Handles {
+    links: Vec<Link>,
+}
+
+impl Handles {
+    fn hand_out(&mut self, link: &Link) {
+        if !self.links.contains(link) {
+            self.links.push(link.clone());
+        }
+    }
+
+    fn check(&self, op: &KernelOp) -> Result<(), Error> {
+        match op.links().into_iter().flatten().find(|link| !self.links.contains(link)) {
+            None => Ok(()),
+            Some(link) => {
+                let reason = format!("the handle {:?} (index {}) was not handed out to this guest", link.name, link.index);
+                Err(Error::new(ErrorKind::Denied, reason))
+            }
+        }
+    }
+
+    fn learn(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Link(link) | Reply::MaybeLink(Some(link)) | Reply::Bridge(link, _) => self.hand_out(link),
+            Reply::Pair(a, b) => {
+                self.hand_out(a);
+                self.hand_out(b);
+            }
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, op: &KernelOp) {
+        if let KernelOp::Link(LinkOp::Delete { link }) = op {
+            self.links.retain(|own| own != link);
+        }
+    }
+}
+
+/// Who asks, and under which rules.
+pub(crate) struct Gate<'a> {
+    pub(crate) guest: &'a str,
+    pub(crate) attachment: &'a Attachment,
+    pub(crate) grant: &'a Grant,
+    /// What the component imports: the other half of what it may do.
+    pub(crate) imports: &'a [String],
+    /// CHECK and STATUS look, and do not touch.
+    pub(crate) read_only: bool,
+    pub(crate) container_present: bool,
+    pub(crate) log: Log,
+}
+
+impl Gate<'_> {
+    /// Grant and policy. The guest hears that it was denied, the log which line would allow it.
+    pub(crate) fn admit(&self, policy: &mut dyn Policy, op: &Op) -> Result<(), Error> {
+        let operation = op.operation();
+        let granted = self.grant.allows(operation.name) && self.imports.iter().any(|name| name == operation.name);
+        // Closing a pool is what dropping it means; there is nothing to grant.
+        if !granted && operation.name != "leases/close" {
+            let line = Grant::line_for(operation.name);
+            self.log.line(
+                Level::Error,
+                self.guest,
+                &format!("{} denied; a grant of `{line}` would allow it", operation.name),
+                &[],
+            );
+            return Err(Error::new(ErrorKind::Denied, format!("{} is not granted", operation.name)));
+        }
+        if self.read_only && operation.changes {
+            let reason = format!("{} changes something, and this call may only look", operation.name);
+            return Err(Error::new(ErrorKind::Denied, reason));
+        }
+        if operation.changes
+            && let Err(reason) = policy.review(self.guest, self.attachment, op)
+        {
+            return Err(Error::new(ErrorKind::Denied, format!("a policy denies {}: {reason}", operation.name)));
+        }
+        Ok(())
+    }
+
+    /// Carries out an operation that was admitted.
+    pub(crate) fn carry_out(
+        &self,
+        kernel: &mut dyn Kernel,
+        handles: &mut Handles,
+        transaction: Option<&mut Transaction>,
+        op: &KernelOp,
+    ) -> Result<Reply, Error> {
+        handles.check(op)?;
+        if !self.container_present && op.namespaces().contains(&Some(Ns::Container)) {
+            return Err(Error::not_found("there is no container namespace in this call"));
+        }
+        let reply = match transaction {
+            Some(transaction) if op.operation().changes => self.recorded(kernel, transaction, op)?,
+            _ => kernel.apply(self.attachment, op)?,
+        };
+        handles.learn(&reply);
+        handles.forget(op);
+        Ok(reply)
+    }
+
+    fn recorded(
+        &self,
+        kernel: &mut dyn Kernel,
+        transaction: &mut Transaction,
+        op: &KernelOp,
+    ) -> Result<Reply, Error> {
+        let undo = match undo::plan(kernel, self.attachment, transaction, op)? {
+            Plan::AlreadySo => return Ok(Reply::Done),
+            Plan::Do(undo) => undo,
+        };
+        let mark = transaction.mark();
+        for undo in undo {
+            transaction.record(op.operation().name, undo);
+        }
+        match kernel.apply(self.attachment, op) {
+            Ok(reply) => {
+                undo::settle(transaction, mark, &reply);
+                Ok(reply)
+            }
+            Err(error) => {
+                // Rules can fail half-way (one family, then the other); everything else is one netlink message.
+                if !matches!(op, KernelOp::Nat(_) | KernelOp::Filter(_)) {
+                    transaction.forget(mark);
+                }
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! One guest's call: start its sandbox, serve its operations until it is finished or out of time.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use wharf_cni::error::code;
+use wharf_cni::{CniError, NetConf};
+use wharf_kernel::Kernel;
+use wharf_ops::call::{Answer, Call, Failure};
+use wharf_ops::delegate::DelegateOp;
+use wharf_ops::leases::LeaseOp;
+use wharf_ops::logging::{Level, LogLine};
+use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox, WireError};
+use wharf_ops::{Attachment, Error, ErrorKind, Op, Reply};
+
+use crate::failure::{self, Fault};
+use crate::grants::Grant;
+use crate::guests::{self, Manifest};
+use crate::launch::{Job, Launcher, Sandbox};
+use crate::lease_ops;
+use crate::leases::Pool;
+use crate::pipeline::{Gate, Handles};
+use crate::run::Broker;
+use crate::transaction::{Transaction, Undo};
+
+/// Delegates may delegate, but not for ever.
+const MAX_DEPTH: u32 = 3;
+
+/// What all guests of one invocation share.
+pub(crate) struct Invocation<'a, L: Launcher> {
+    pub(crate) broker: &'a Broker<L>,
+    pub(crate) kernel: &'a mut dyn Kernel,
+    pub(crate) attachment: Attachment,
+    pub(crate) netns_path: Option<String>,
+    pub(crate) args: Vec<(String, String)>,
+    pub(crate) plugin_path: Vec<String>,
+    pub(crate) container_present: bool,
+    /// What an ADD did; none for the other commands.
+    pub(crate) transaction: Option<Transaction>,
+}
+
+/// A guest that is installed, granted and mapped.
+struct Loaded<A> {
+    manifest: Manifest,
+    grant: Grant,
+    artefact: A,
+}
+
+/// What a session keeps beside the invocation.
+struct Session<'a> {
+    conf: &'a NetConf,
+    depth: u32,
+    handles: Handles,
+    pools: BTreeMap<u32, (Option<String>, Pool)>,
+    pools_opened: u32,
+    deadline: Instant,
+}
+
+impl<L: Launcher> Invocation<'_, L> {
+    /// Calls the guest `name`. `conf` is the configuration of the plugin that it serves, or that delegates to it.
+    pub(crate) fn call(&mut self, name: &str, conf: &NetConf, call: &Call, depth: u32) -> Result<Answer, CniError> {
+        if depth > MAX_DEPTH {
+            let message = format!("{name}: delegation goes deeper than {MAX_DEPTH} plugins");
+            return Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, message));
+        }
+        let started = Instant::now();
+        let loaded = self.load(name)?;
+        let digest = loaded.manifest.digest.clone();
+        let mut sandbox = self
+            .broker
+            .launcher
+            .launch(
+                &loaded.artefact,
+                Job { call, container_present: self.container_present, limits: &loaded.grant.limits },
+            )
+            .map_err(|error| {
+                failure::host(code::INTERNAL, Fault::Host, format!("{name}: cannot start a sandbox: {error}"))
+            })?;
+        let launched = Instant::now();
+        let deadline = started + loaded.grant.limits.deadline();
+        self.kernel.set_deadline(Some(deadline));
+        let mut session = Session {
+            conf,
+            depth,
+            handles: Handles::default(),
+            pools: BTreeMap::new(),
+            pools_opened: 0,
+            deadline,
+        };
+        let read_only = matches!(call, Call::Describe | Call::Check(_) | Call::Status { .. });
+        let ended = self.serve(&loaded, sandbox.as_mut(), &mut session, read_only);
+        sandbox.kill();
+        let (outcome, timings, served) = ended.map_err(|failure| match failure {
+            Ended::Deadline => {
+                let message = format!("{name}: not finished after {} ms", loaded.grant.limits.deadline_ms);
+                failure::host(code::DEADLINE, Fault::Guest, message)
+            }
+            Ended::Limit(message) => failure::of_guest(Failure::Limit(message), name, &digest),
+            Ended::Gone(reason) => {
+                let how = sandbox.wait();
+                failure::of_guest(Failure::Trap(format!("the sandbox ended ({reason}; {how})")), name, &digest)
+            }
+        })?;
+        self.broker.timings(name, started, launched, timings, served);
+        outcome.map_err(|failure| failure::of_guest(failure, name, &digest))
+    }
+
+    fn load(&self, name: &str) -> Result<Loaded<L::Artefact>, CniError> {
+        let unavailable =
+            |message: String| failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, message);
+        let paths = &self.broker.paths;
+        let manifest = guests::read(paths, name).map_err(|error| unavailable(error.to_string()))?;
+        let grant = Grant::read(&paths.grants(), name).map_err(|error| unavailable(error.to_string()))?;
+        if grant.digest != manifest.digest {
+            return Err(unavailable(format!(
+                "the grant of {name:?} is for {}, but {} is installed: run `wharfctl install`",
+                grant.digest, manifest.digest
+            )));
+        }
+        let missing = grant.missing(&manifest.imports);
+        if !missing.is_empty() {
+            let message = format!(
+                "the guest {name:?} imports more than {} grants; missing: operations = {missing:?}",
+                paths.grants().join(format!("{name}.toml")).display()
+            );
+            return Err(failure::host(code::DENIED, Fault::Host, message));
+        }
+        let file = guests::open(paths, &manifest).map_err(|error| unavailable(error.to_string()))?;
+        let artefact = self
+            .broker
+            .launcher
+            .map(&file)
+            .map_err(|error| unavailable(format!("cannot map the guest {name:?}: {error}")))?;
+        guests::verify(paths, &manifest, artefact.as_ref()).map_err(|error| unavailable(error.to_string()))?;
+        Ok(Loaded { manifest, grant, artefact })
+    }
+
+    fn serve<A>(
+        &mut self,
+        loaded: &Loaded<A>,
+        sandbox: &mut dyn Sandbox,
+        session: &mut Session<'_>,
+        read_only: bool,
+    ) -> Result<(Result<Answer, Failure>, Timings, u32), Ended> {
+        let limits = &loaded.grant.limits;
+        let (mut frames, mut operations, mut log_left) = (Frames::new(), 0, limits.log_bytes as usize);
+        // A sandbox that does not read its answers must not hold the broker.
+        let _ = sandbox.socket().set_write_timeout(Some(limits.deadline()));
+        loop {
+            let message = loop {
+                if Instant::now() >= session.deadline {
+                    return Err(Ended::Deadline);
+                }
+                if let Some(message) = frames.pop()? {
+                    break message;
+                }
+                wait_readable(sandbox, session.deadline)?;
+                frames.fill(sandbox.socket())?;
+            };
+            match message {
+                ToBroker::Op(op) => {
+                    operations += 1;
+                    if operations > limits.operations {
+                        return Err(Ended::Limit(format!("more than {} operations", limits.operations)));
+                    }
+                    let name = op.operation().name;
+                    let answer = self.answer(loaded, session, read_only, op).map_err(|mut error| {
+                        error.operation = name.to_string();
+                        error
+                    });
+                    self.kernel.set_deadline(Some(session.deadline));
+                    let frame = wire::encode::<ToSandbox>(&answer)?;
+                    sandbox.socket().write_all(&frame).map_err(|error| Ended::Gone(error.to_string()))?;
+                }
+                ToBroker::Log(line) => self.note(&loaded.manifest.name, &line, &mut log_left),
+                ToBroker::Finished { outcome, timings } => return Ok((outcome, timings, operations)),
+            }
+        }
+    }
+
+    fn answer<A>(
+        &mut self,
+        loaded: &Loaded<A>,
+        session: &mut Session<'_>,
+        read_only: bool,
+        op: Op,
+    ) -> Result<Reply, Error> {
+        let gate = Gate {
+            guest: &loaded.manifest.name,
+            attachment: &self.attachment,
+            grant: &loaded.grant,
+            imports: &loaded.manifest.imports,
+            read_only,
+            container_present: self.container_present,
+            log: self.broker.log,
+        };
+        gate.admit(&mut *self.broker.policy.borrow_mut(), &op)?;
+        match op {
+            Op::Kernel(op) => gate.carry_out(self.kernel, &mut session.handles, self.transaction.as_mut(), &op),
+            Op::Lease(op) => self.lease(session, op),
+            Op::Delegate(op) => self.delegate(session, &op),
+        }
+    }
+
+    fn delegate(&mut self, session: &Session<'_>, op: &DelegateOp) -> Result<Reply, Error> {
+        Ok(match crate::delegate::run(self, session.conf, op, session.depth + 1) {
+            Ok(reply) => reply,
+            Err(error) => Reply::Refused(crate::convert::error_to_guest(error)),
+        })
+    }
+
+    fn lease(&mut self, session: &mut Session<'_>, op: LeaseOp) -> Result<Reply, Error> {
+        let paths = &self.broker.paths;
+        let (number, op) = match op {
+            LeaseOp::ReadResolvConf { path } => return lease_ops::read_resolv_conf(paths, &path),
+            LeaseOp::Open { directory } => {
+                if let Some(path) = &directory {
+                    lease_ops::check_path("ipam.dataDir", path)?;
+                }
+                if session.pools.values().any(|(open, _)| *open == directory) {
+                    return Err(Error::new(ErrorKind::Busy, "this call holds the pool already"));
+                }
+                let network = &self.attachment.network;
+                let place = paths.leases(directory.as_deref(), network);
+                let index = paths.lease_index(directory.as_deref(), network);
+                let pool = Pool::open(&place, &index, Some(session.deadline))?;
+                session.pools_opened += 1;
+                session.pools.insert(session.pools_opened, (directory, pool));
+                return Ok(Reply::Pool(session.pools_opened));
+            }
+            LeaseOp::Close { pool } => {
+                session.pools.remove(&pool);
+                return Ok(Reply::Done);
+            }
+            LeaseOp::TryReserve { pool, .. }
+            | LeaseOp::ReserveNext { pool, .. }
+            | LeaseOp::Release { pool, .. }
+            | LeaseOp::Find { pool, .. }
+            | LeaseOp::GetAll { pool }
+            | LeaseOp::LastReserved { pool, .. }
+            | LeaseOp::SetLastReserved { pool, .. } => (pool, op),
+        };
+        let Some((directory, pool)) = session.pools.get_mut(&number) else {
+            return Err(Error::new(ErrorKind::Denied, format!("pool {number} is not open in this call")));
+        };
+        let (reply, taken) = lease_ops::apply(pool, op)?;
+        if let (Some(transaction), Some((address, owner))) = (&mut self.transaction, taken) {
+            transaction.record("leases/reserve", Undo::Lease { directory: directory.clone(), address, owner });
+        }
+        Ok(reply)
+    }
+
+    fn note(&self, guest: &str, line: &LogLine, left: &mut usize) {
+        let fields: usize = line.fields.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let size = line.message.len() + fields + 1;
+        if size <= *left {
+            *left -= size;
+            self.broker.log.line(line.level, guest, &line.message, &line.fields);
+        } else if *left > 0 {
+            *left = 0;
+            self.broker.log.line(Level::Warn, guest, "its log limit is used up; further lines are dropped", &[]);
+        }
+    }
+}
+
+/// Why a conversation ended before the guest was finished.
+enum Ended {
+    Deadline,
+    Limit(String),
+    Gone(String),
+}
+
+impl From<WireError> for Ended {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::TooLong(_) => Self::Limit(error.to_string()),
+            _ => Self::Gone(error.to_string()),
+        }
+    }
+}
+
+fn wait_readable(sandbox: &mut dyn Sandbox, deadline: Instant) -> Result<(), Ended> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // A fraction of a millisecond is waited for as a whole one, or the last one would be spent spinning.
+        let milliseconds = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        let mut descriptors = [PollFd::new(sandbox.socket().as_fd(), PollFlags::POLLIN)];
+        match poll(&mut descriptors, timeout) {
+            Ok(0) => return Err(Ended::Deadline),
+            Ok(_) => return Ok(()),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(Ended::Gone(error.to_string())),
+        }
+    }
+}

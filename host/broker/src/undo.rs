@@ -1,0 +1,312 @@
+//! What undoes an operation, computed from the state before it.
+
+use wharf_kernel::Kernel;
+use wharf_ops::addresses::AddressOp;
+use wharf_ops::bridge_ports::BridgePortOp;
+use wharf_ops::filter::FilterOp;
+use wharf_ops::links::{Info, LinkOp};
+use wharf_ops::nat::NatOp;
+use wharf_ops::neighbours::NeighbourOp;
+use wharf_ops::routes::RouteOp;
+use wharf_ops::shaping::ShapingOp;
+use wharf_ops::sysctl::SysctlOp;
+use wharf_ops::{Attachment, Error, KernelOp, Link, Ns, Reply};
+
+use crate::transaction::{Transaction, Undo};
+
+/// What is to be done about an operation.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Carry it out; these undo it.
+    Do(Vec<Undo>),
+    /// The kernel is that way already: nothing to do, nothing to undo.
+    AlreadySo,
+}
+
+/// Host-wide switches that other attachments rely on as soon as they are on: an ADD that fails leaves them on.
+const SHARED_SYSCTLS: &[&str] = &["ipv4/ip_forward", "ipv6/conf/all/forwarding"];
+
+/// Reads the kernel before `op` and says how to undo it.
+pub(crate) fn plan(
+    kernel: &mut dyn Kernel,
+    owner: &Attachment,
+    transaction: &Transaction,
+    op: &KernelOp,
+) -> Result<Plan, Error> {
+    let mut reader = Reader { kernel, owner, transaction };
+    match op {
+        KernelOp::Link(op) => reader.link(op),
+        KernelOp::BridgePort(op) => reader.bridge_port(op),
+        KernelOp::Address(op) => reader.address(op),
+        KernelOp::Route(op) => reader.route(op),
+        KernelOp::Neighbour(op) => reader.neighbour(op),
+        KernelOp::Sysctl(op) => reader.sysctl(op),
+        KernelOp::Shaping(op) => reader.shaping(op),
+        KernelOp::Nat(op) => Ok(match op {
+            NatOp::Masquerade { .. } => by(KernelOp::Nat(NatOp::RemoveMasquerades)),
+            NatOp::ForwardPorts { .. } => by(KernelOp::Nat(NatOp::RemoveForwards)),
+            // Removing is what a DEL does, and a DEL goes forward only.
+            NatOp::Detect
+            | NatOp::GetMasquerades
+            | NatOp::RemoveMasquerades
+            | NatOp::GetForwards
+            | NatOp::RemoveForwards => NOTHING,
+        }),
+        KernelOp::Filter(op) => Ok(match op {
+            FilterOp::AntiSpoof { .. } => by(KernelOp::Filter(FilterOp::RemoveAntiSpoof)),
+            FilterOp::GetAntiSpoof { .. } | FilterOp::RemoveAntiSpoof => NOTHING,
+        }),
+        // A forgotten flow comes back with its next packet.
+        KernelOp::Conntrack(_) => Ok(NOTHING),
+    }
+}
+
+/// What became known by carrying it out: links that came into being; whether the recorded undo still holds.
+pub(crate) fn settle(transaction: &mut Transaction, mark: usize, reply: &Reply) {
+    match reply {
+        Reply::Pair(a, b) => {
+            transaction.created(a);
+            transaction.created(b);
+        }
+        Reply::Link(link) => transaction.created(link),
+        Reply::Bridge(link, true) => transaction.created(link),
+        Reply::Bridge(_, false) => transaction.forget(mark),
+        _ => {}
+    }
+}
+
+const NOTHING: Plan = Plan::Do(Vec::new());
+
+fn by(op: KernelOp) -> Plan {
+    Plan::Do(vec![Undo::Kernel { op, unless_used: None }])
+}
+
+fn by_name(ns: Ns, name: &str) -> Link {
+    Link { ns, index: 0, name: name.to_string() }
+}
+
+struct Reader<'a> {
+    kernel: &'a mut dyn Kernel,
+    owner: &'a Attachment,
+    transaction: &'a Transaction,
+}
+
+impl Reader<'_> {
+    fn ask(&mut self, op: KernelOp) -> Result<Reply, Error> {
+        self.kernel.apply(self.owner, &op)
+    }
+
+    fn info(&mut self, link: &Link) -> Result<Info, Error> {
+        self.ask(KernelOp::Link(LinkOp::Info { link: link.clone() }))?.info()
+    }
+
+    /// Undo for a change to a link that was there before. A bridge is shared: what was done to it stays once
+    /// somebody else joined.
+    fn on(link: &Link, info: &Info, op: KernelOp) -> Plan {
+        let unless_used = (info.kind == "bridge").then(|| link.clone());
+        Plan::Do(vec![Undo::Kernel { op, unless_used }])
+    }
+
+    fn link(&mut self, op: &LinkOp) -> Result<Plan, Error> {
+        let change = |op| KernelOp::Link(op);
+        let (link, same, back): (&Link, fn(&Info, &LinkOp) -> bool, fn(&Link, &Info) -> LinkOp) = match op {
+            LinkOp::CreateVeth { a, .. } => {
+                return Ok(by(change(LinkOp::Delete { link: by_name(a.ns, &a.name) })));
+            }
+            LinkOp::CreateIfb { ns, common } => {
+                return Ok(by(change(LinkOp::Delete { link: by_name(*ns, &common.name) })));
+            }
+            LinkOp::EnsureBridge { ns, common, .. } => {
+                let link = by_name(*ns, &common.name);
+                return Ok(by(change(LinkOp::DeleteUnusedBridge { link })));
+            }
+            LinkOp::Get { .. }
+            | LinkOp::GetAll { .. }
+            | LinkOp::Info { .. }
+            | LinkOp::Peer { .. }
+            | LinkOp::WaitOperational { .. }
+            // Nothing brings a deleted link back as it was.
+            | LinkOp::Delete { .. }
+            | LinkOp::DeleteUnusedBridge { .. } => return Ok(NOTHING),
+            LinkOp::SetUp { link, .. } => (
+                link,
+                |info, op| matches!(op, LinkOp::SetUp { up, .. } if *up == info.up),
+                |link, info| LinkOp::SetUp { link: link.clone(), up: info.up },
+            ),
+            LinkOp::SetMtu { link, .. } => (
+                link,
+                |info, op| matches!(op, LinkOp::SetMtu { mtu, .. } if *mtu == info.mtu),
+                |link, info| LinkOp::SetMtu { link: link.clone(), mtu: info.mtu },
+            ),
+            LinkOp::SetMac { link, .. } => (
+                link,
+                // Setting a bridge's own address again pins it: that is a change, although none to be seen.
+                |_, _| false,
+                |link, info| LinkOp::SetMac { link: link.clone(), mac: info.mac.unwrap_or_default() },
+            ),
+            LinkOp::SetMaster { link, .. } => (
+                link,
+                |info, op| matches!(op, LinkOp::SetMaster { master, .. } if master.as_ref().map(|m| m.index) == info.master),
+                |link, info| LinkOp::SetMaster {
+                    link: link.clone(),
+                    master: info.master.map(|index| Link { ns: link.ns, index, name: String::new() }),
+                },
+            ),
+            LinkOp::SetPromiscuous { link, .. } => (
+                link,
+                |info, op| matches!(op, LinkOp::SetPromiscuous { on, .. } if *on == info.promiscuous),
+                |link, info| LinkOp::SetPromiscuous { link: link.clone(), on: info.promiscuous },
+            ),
+            LinkOp::SetAlias { link, .. } => (
+                link,
+                |info, op| matches!(op, LinkOp::SetAlias { alias, .. } if Some(alias) == info.alias.as_ref()),
+                |link, info| LinkOp::SetAlias {
+                    link: link.clone(),
+                    alias: info.alias.clone().unwrap_or_default(),
+                },
+            ),
+        };
+        if self.transaction.owns(link) {
+            return Ok(NOTHING);
+        }
+        let info = self.info(link)?;
+        if same(&info, op) {
+            return Ok(Plan::AlreadySo);
+        }
+        Ok(Self::on(link, &info, change(back(link, &info))))
+    }
+
+    fn bridge_port(&mut self, op: &BridgePortOp) -> Result<Plan, Error> {
+        let port = match op {
+            BridgePortOp::Get { .. } | BridgePortOp::GetVlans { .. } => return Ok(NOTHING),
+            BridgePortOp::SetHairpin { port, .. }
+            | BridgePortOp::SetIsolated { port, .. }
+            | BridgePortOp::AddVlan { port, .. }
+            | BridgePortOp::RemoveVlan { port, .. } => port,
+        };
+        if self.transaction.owns(port) {
+            return Ok(NOTHING);
+        }
+        let state = self.ask(KernelOp::BridgePort(BridgePortOp::Get { port: port.clone() }))?.port()?;
+        let port = port.clone();
+        Ok(match op {
+            BridgePortOp::SetHairpin { on, .. } if *on == state.hairpin => Plan::AlreadySo,
+            BridgePortOp::SetIsolated { on, .. } if *on == state.isolated => Plan::AlreadySo,
+            BridgePortOp::SetHairpin { .. } => {
+                by(KernelOp::BridgePort(BridgePortOp::SetHairpin { port, on: state.hairpin }))
+            }
+            BridgePortOp::SetIsolated { .. } => {
+                by(KernelOp::BridgePort(BridgePortOp::SetIsolated { port, on: state.isolated }))
+            }
+            BridgePortOp::AddVlan { range, .. } => {
+                by(KernelOp::BridgePort(BridgePortOp::RemoveVlan { port, range: *range }))
+            }
+            BridgePortOp::RemoveVlan { range, .. } => {
+                by(KernelOp::BridgePort(BridgePortOp::AddVlan { port, range: *range }))
+            }
+            BridgePortOp::Get { .. } | BridgePortOp::GetVlans { .. } => NOTHING,
+        })
+    }
+
+    fn address(&mut self, op: &AddressOp) -> Result<Plan, Error> {
+        let (on, address) = match op {
+            AddressOp::GetAll { .. } | AddressOp::Settle { .. } | AddressOp::Announce { .. } => return Ok(NOTHING),
+            AddressOp::Add { on, address } | AddressOp::Remove { on, address } => (on, *address),
+        };
+        if self.transaction.owns(on) {
+            return Ok(NOTHING);
+        }
+        let present = self.ask(KernelOp::Address(AddressOp::GetAll { on: on.clone() }))?.addresses()?.contains(&address);
+        let info = self.info(on)?;
+        let (on, link) = (on.clone(), on);
+        Ok(match op {
+            AddressOp::Remove { .. } if present => {
+                Self::on(link, &info, KernelOp::Address(AddressOp::Add { on, address }))
+            }
+            AddressOp::Add { .. } if !present => {
+                Self::on(link, &info, KernelOp::Address(AddressOp::Remove { on, address }))
+            }
+            // Adding what is there is the kernel's to refuse.
+            AddressOp::Add { .. } => NOTHING,
+            AddressOp::Remove { .. } => Plan::AlreadySo,
+            AddressOp::GetAll { .. } | AddressOp::Settle { .. } | AddressOp::Announce { .. } => NOTHING,
+        })
+    }
+
+    fn route(&mut self, op: &RouteOp) -> Result<Plan, Error> {
+        Ok(match op {
+            RouteOp::GetAll { .. } | RouteOp::Lookup { .. } => NOTHING,
+            RouteOp::Add { ns, route } if route.link.is_some_and(|link| self.transaction.owns_index(*ns, link)) => {
+                NOTHING
+            }
+            RouteOp::Add { ns, route } => by(KernelOp::Route(RouteOp::Remove { ns: *ns, route: route.clone() })),
+            RouteOp::Remove { ns, route } => {
+                let all = self.ask(KernelOp::Route(RouteOp::GetAll { ns: *ns, table: route.table }))?.routes()?;
+                let same = |other: &&wharf_ops::routes::Route| {
+                    other.dst == route.dst && (route.link.is_none() || other.link == route.link)
+                };
+                let gone = all.iter().find(same);
+                match gone {
+                    Some(route) => by(KernelOp::Route(RouteOp::Add { ns: *ns, route: route.clone() })),
+                    None => NOTHING,
+                }
+            }
+        })
+    }
+
+    fn neighbour(&mut self, op: &NeighbourOp) -> Result<Plan, Error> {
+        let (on, address) = match op {
+            NeighbourOp::GetAll { .. } => return Ok(NOTHING),
+            NeighbourOp::Set { on, address, .. } | NeighbourOp::Remove { on, address } => (on, *address),
+        };
+        if self.transaction.owns(on) {
+            return Ok(NOTHING);
+        }
+        let all = self.ask(KernelOp::Neighbour(NeighbourOp::GetAll { on: on.clone() }))?.neighbours()?;
+        let before = all.iter().find(|entry| entry.address == address && entry.permanent).and_then(|entry| entry.mac);
+        let on = on.clone();
+        Ok(by(KernelOp::Neighbour(match before {
+            Some(mac) => NeighbourOp::Set { on, address, mac },
+            None => NeighbourOp::Remove { on, address },
+        })))
+    }
+
+    fn sysctl(&mut self, op: &SysctlOp) -> Result<Plan, Error> {
+        let SysctlOp::Write { ns, key, value } = op else { return Ok(NOTHING) };
+        // `ipv4/conf/<link>/...` and `ipv6/conf/<link>/...` end with their link.
+        if let [_, "conf" | "neigh", link, _] = key.split('/').collect::<Vec<_>>().as_slice()
+            && self.transaction.owns_name(*ns, link)
+        {
+            return Ok(NOTHING);
+        }
+        let before = self.ask(KernelOp::Sysctl(SysctlOp::Read { ns: *ns, key: key.clone() }))?.text()?;
+        if before == *value {
+            return Ok(Plan::AlreadySo);
+        }
+        if *ns == Ns::Host && SHARED_SYSCTLS.contains(&key.as_str()) {
+            return Ok(NOTHING);
+        }
+        Ok(by(KernelOp::Sysctl(SysctlOp::Write { ns: *ns, key: key.clone(), value: before })))
+    }
+
+    fn shaping(&mut self, op: &ShapingOp) -> Result<Plan, Error> {
+        Ok(match op {
+            ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => NOTHING,
+            ShapingOp::SetEgress { on, .. }
+            | ShapingOp::RedirectIngress { on, .. }
+            | ShapingOp::Clear { on }
+                if self.transaction.owns(on) =>
+            {
+                NOTHING
+            }
+            ShapingOp::SetEgress { on, .. } => {
+                match self.ask(KernelOp::Shaping(ShapingOp::GetEgress { on: on.clone() }))?.maybe_rate()? {
+                    Some(rate) => by(KernelOp::Shaping(ShapingOp::SetEgress { on: on.clone(), rate })),
+                    None => by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() })),
+                }
+            }
+            ShapingOp::RedirectIngress { on, .. } => by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() })),
+            ShapingOp::Clear { .. } => NOTHING,
+        })
+    }
+}

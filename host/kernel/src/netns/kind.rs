@@ -1,0 +1,32 @@
+//! NS_GET_NSTYPE, an ioctl(2) that nix does not wrap. Hence `unsafe` here and nowhere else around namespaces.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+
+/// A network namespace: CLONE_NEWNET.
+pub(super) const NET: i32 = libc::CLONE_NEWNET;
+
+/// `_IO(0xb7, 0x3)` of linux/nsfs.h.
+const NS_GET_NSTYPE: u32 = 0xb703;
+
+/// The CLONE_NEW* flag of a namespace.
+pub(super) fn of(namespace: BorrowedFd<'_>) -> Result<i32, Errno> {
+    // SAFETY: the descriptor is open, and this request takes no argument.
+    Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE.into()) })
+}
+
+/// In words.
+pub(super) fn name(kind: i32) -> String {
+    let name = match kind {
+        libc::CLONE_NEWNS => "a mount",
+        libc::CLONE_NEWPID => "a pid",
+        libc::CLONE_NEWUTS => "a uts",
+        libc::CLONE_NEWIPC => "an ipc",
+        libc::CLONE_NEWUSER => "a user",
+        libc::CLONE_NEWCGROUP => "a cgroup",
+        _ => "another kind of",
+    };
+    format!("{name} namespace")
+}

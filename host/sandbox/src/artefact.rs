@@ -1,0 +1,109 @@
+//! A compiled component in memory, read once: what the broker hashes is what the sandbox runs.
+//!
+//! The file is read into private memory, which the forked sandbox shares. A mapping of the file would follow later
+//! writes to it, kill the broker with SIGBUS if it were truncated, and need a descriptor in the sandbox.
+
+#![allow(unsafe_code)] // Page-aligned memory that Wasmtime can run from comes from mmap(2).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ptr::NonNull;
+
+use crate::Error;
+
+/// No artefact of a sane guest is larger.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A compiled component (`.cwasm`), read-only.
+#[derive(Debug)]
+pub struct Artefact {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+impl Artefact {
+    /// Reads the whole file into memory. Compare the digest of [`bytes`](Self::bytes) with that in the store before
+    /// any of it runs.
+    pub fn map(mut file: &File) -> Result<Self, Error> {
+        let size = file.metadata().map_err(Error::Artefact)?.len();
+        if size == 0 || size > MAX_BYTES {
+            return Err(Error::ArtefactSize { size, limit: MAX_BYTES });
+        }
+        let len = usize::try_from(size).map_err(|_| Error::ArtefactSize { size, limit: MAX_BYTES })?;
+        Self::filled(len, |memory| file.read_exact(memory)).map_err(Error::Artefact)
+    }
+
+    /// Copies what is in memory already.
+    pub fn copy(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.is_empty() {
+            return Err(Error::ArtefactSize { size: 0, limit: MAX_BYTES });
+        }
+        Self::filled(bytes.len(), |memory| {
+            memory.copy_from_slice(bytes);
+            Ok(())
+        })
+        .map_err(Error::Artefact)
+    }
+
+    fn filled(len: usize, fill: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no memory in use.
+        let start =
+            unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let artefact = Self { start, len };
+        // SAFETY: the mapping has `len` bytes, is zeroed and writable, and no other reference to it exists yet.
+        fill(unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) })?;
+        // SAFETY: the range is the mapping made above, and the mutable slice is gone.
+        if unsafe { libc::mprotect(start.as_ptr().cast(), len, libc::PROT_READ) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(artefact)
+    }
+
+    /// What was read.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the mapping has `len` readable bytes, and nothing writes to it until it is dropped.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Artefact {
+    fn drop(&mut self) {
+        // SAFETY: the range is the mapping made in `filled`; every slice of it has borrowed `self`. A sandbox, whose
+        // engine borrows it without a lifetime, exits without dropping it.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+/// The size of a page of memory.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: sysconf(3) reads a constant.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_file_that_changes_later_changes_nothing() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"first").unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        let artefact = Artefact::map(&file).unwrap();
+        file.set_len(0).unwrap();
+        assert_eq!(artefact.bytes(), b"first");
+    }
+
+    #[test]
+    fn an_empty_file_is_an_error() {
+        let file = tempfile::tempfile().unwrap();
+        assert!(matches!(Artefact::map(&file), Err(Error::ArtefactSize { size: 0, .. })));
+        assert!(Artefact::copy(b"").is_err());
+    }
+}

@@ -1,0 +1,266 @@
+//! `wasi:*` 0.2 for components of stock toolchains: what their import list names is there, with nothing behind it.
+//!
+//! Standard output and error become log lines and random numbers are real. There is no clock (it stands at 0), no
+//! environment, argument, file or socket: such calls are denied where their type can say so, and trap otherwise.
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
+use wasmtime::component::{Linker, Resource, ResourceAny, ResourceType, Type, Val};
+use wasmtime::{Engine, Result, bail};
+use wharf_ops::logging::{Level, LogLine};
+
+use crate::state::State;
+
+/// Longer lines are cut in pieces.
+const MAX_LINE: usize = 4096;
+/// No sane caller wants more random bytes at once.
+const MAX_RANDOM: u64 = 64 * 1024;
+/// What of the standard error is kept for the message of a trap.
+const LAST_WORDS: usize = 512;
+
+/// The guest called `wasi:cli/exit`.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest called exit with code {0}: it is a library, its functions return")]
+pub(crate) struct Exited(u8);
+
+/// Standard output and error, cut into lines.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    out: Vec<u8>,
+    err: Vec<u8>,
+    last_words: String,
+}
+
+struct OutputStream;
+struct InputStream;
+struct Pollable;
+struct IoError;
+/// A resource that no function hands out, or that nothing can be done with.
+struct Nothing;
+
+const STDOUT: u32 = 1;
+const STDERR: u32 = 2;
+
+impl State {
+    /// Takes what the guest printed and passes on the lines in it.
+    fn print(&mut self, stream: u32, bytes: &[u8]) -> Result<()> {
+        let (mut buffer, level) = if stream == STDERR {
+            (std::mem::take(&mut self.streams.err), Level::Warn)
+        } else {
+            (std::mem::take(&mut self.streams.out), Level::Info)
+        };
+        for byte in bytes {
+            if *byte != b'\n' {
+                buffer.push(*byte);
+            }
+            if *byte == b'\n' || buffer.len() >= MAX_LINE {
+                self.line(level, &mut buffer)?;
+            }
+        }
+        if stream == STDERR { self.streams.err = buffer } else { self.streams.out = buffer }
+        Ok(())
+    }
+
+    fn line(&mut self, level: Level, buffer: &mut Vec<u8>) -> Result<()> {
+        let message = String::from_utf8_lossy(buffer).trim_end().to_owned();
+        buffer.clear();
+        if message.is_empty() {
+            return Ok(());
+        }
+        if level == Level::Warn && self.streams.last_words.len() + message.len() < LAST_WORDS {
+            if !self.streams.last_words.is_empty() {
+                self.streams.last_words.push_str("; ");
+            }
+            self.streams.last_words.push_str(&message);
+        }
+        self.log(LogLine { level, message, fields: Vec::new() })
+    }
+
+    /// Passes on what was printed without a line end, and answers what the guest said on its standard error.
+    pub(crate) fn close_streams(&mut self) -> Result<String> {
+        for (stream, level) in [(STDOUT, Level::Info), (STDERR, Level::Warn)] {
+            let buffer = if stream == STDERR { &mut self.streams.err } else { &mut self.streams.out };
+            let mut rest = std::mem::take(buffer);
+            self.line(level, &mut rest)?;
+        }
+        Ok(std::mem::take(&mut self.streams.last_words))
+    }
+}
+
+/// Links one interface as a component imports it, whatever its patch version.
+pub(crate) fn link(
+    linker: &mut Linker<State>,
+    engine: &Engine,
+    name: &str,
+    instance: &ComponentInstance,
+) -> Result<()> {
+    let interface = name.strip_prefix("wasi:").unwrap_or(name);
+    let interface = interface.split_once('@').map_or(interface, |(interface, _)| interface);
+    let mut room = linker.instance(name)?;
+    for (item, import) in instance.exports(engine) {
+        match import.ty {
+            ComponentItem::ComponentFunc(_) => {
+                if let Some(function) = implementation(interface, item) {
+                    room.func_new(item, move |store, _, params, results| {
+                        let value = function(store, params)?;
+                        if let (Some(slot), Some(value)) = (results.first_mut(), value) {
+                            *slot = value;
+                        }
+                        Ok(())
+                    })?;
+                } else {
+                    let called = format!("{name}#{item}");
+                    room.func_new(item, move |_, ty, _, results| deny(&called, &ty, results))?;
+                }
+            }
+            ComponentItem::Resource(_) => room.resource(item, resource(interface, item), |_, _| Ok(()))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn resource(interface: &str, item: &str) -> ResourceType {
+    match item {
+        "output-stream" => ResourceType::host::<OutputStream>(),
+        "input-stream" => ResourceType::host::<InputStream>(),
+        "pollable" => ResourceType::host::<Pollable>(),
+        "error" if interface.starts_with("io/") => ResourceType::host::<IoError>(),
+        _ => ResourceType::host::<Nothing>(),
+    }
+}
+
+/// The answer of everything that is not there: the error code for it, if the function has one.
+fn deny(called: &str, ty: &ComponentFunc, results: &mut [Val]) -> Result<()> {
+    if let (Some(Type::Result(result)), Some(slot)) = (ty.results().next(), results.first_mut())
+        && let Some(Type::Enum(codes)) = result.err()
+        && let Some(code) = ["access-denied", "access"].iter().find(|code| codes.names().any(|name| name == **code))
+    {
+        *slot = Val::Result(Err(Some(Box::new(Val::Enum((*code).to_owned())))));
+        return Ok(());
+    }
+    bail!("the guest called {called}, and there is nothing behind it: guests have no files, sockets or clocks")
+}
+
+type Store<'a> = StoreContextMut<'a, State>;
+type Function = fn(Store<'_>, &[Val]) -> Result<Option<Val>>;
+
+fn implementation(interface: &str, function: &str) -> Option<Function> {
+    Some(match (interface, function) {
+        ("cli/environment", "get-environment" | "get-arguments") | ("filesystem/preopens", "get-directories") => {
+            |_, _| Ok(Some(Val::List(Vec::new())))
+        }
+        ("cli/environment", "initial-cwd" | "get-initial-cwd")
+        | ("cli/terminal-stdin" | "cli/terminal-stdout" | "cli/terminal-stderr", _) => {
+            |_, _| Ok(Some(Val::Option(None)))
+        }
+        ("cli/exit", _) => exit,
+        ("cli/stdin", "get-stdin") => |store, _| handle(store, Resource::<InputStream>::new_own(0)),
+        ("cli/stdout", "get-stdout") => |store, _| handle(store, Resource::<OutputStream>::new_own(STDOUT)),
+        ("cli/stderr", "get-stderr") => |store, _| handle(store, Resource::<OutputStream>::new_own(STDERR)),
+        ("clocks/monotonic-clock", "now" | "resolution") => |_, _| Ok(Some(Val::U64(0))),
+        ("clocks/monotonic-clock", "subscribe-instant" | "subscribe-duration") => {
+            |store, _| handle(store, Resource::<Pollable>::new_own(0))
+        }
+        ("clocks/wall-clock", "now" | "resolution") => |_, _| {
+            let zero = [("seconds".to_owned(), Val::U64(0)), ("nanoseconds".to_owned(), Val::U32(0))];
+            Ok(Some(Val::Record(zero.into())))
+        },
+        ("random/random", "get-random-bytes") | ("random/insecure", "get-insecure-random-bytes") => random_bytes,
+        ("random/random", "get-random-u64") | ("random/insecure", "get-insecure-random-u64") => {
+            |_, _| Ok(Some(Val::U64(random_u64()?)))
+        }
+        ("random/insecure-seed", _) => {
+            |_, _| Ok(Some(Val::Tuple(vec![Val::U64(random_u64()?), Val::U64(random_u64()?)])))
+        }
+        ("io/poll", "[method]pollable.ready") => |_, _| Ok(Some(Val::Bool(true))),
+        ("io/poll", "[method]pollable.block") => |_, _| Ok(None),
+        ("io/poll", "poll") => poll,
+        ("io/streams", function) => return stream(function),
+        ("sockets/instance-network", "instance-network") => {
+            |store, _| handle(store, Resource::<Nothing>::new_own(0))
+        }
+        _ => return None,
+    })
+}
+
+fn stream(function: &str) -> Option<Function> {
+    Some(match function {
+        "[method]output-stream.check-write" => |_, _| Ok(ok(Some(Val::U64(MAX_LINE as u64)))),
+        "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => write,
+        "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => |_, _| Ok(ok(None)),
+        "[method]output-stream.subscribe" | "[method]input-stream.subscribe" => {
+            |store, _| handle(store, Resource::<Pollable>::new_own(0))
+        }
+        "[method]input-stream.read"
+        | "[method]input-stream.blocking-read"
+        | "[method]input-stream.skip"
+        | "[method]input-stream.blocking-skip" => |_, _| {
+            let closed = Val::Variant("closed".to_owned(), None);
+            Ok(Some(Val::Result(Err(Some(Box::new(closed))))))
+        },
+        _ => return None,
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape that every function answers in")]
+fn ok(value: Option<Val>) -> Option<Val> {
+    Some(Val::Result(Ok(value.map(Box::new))))
+}
+
+fn handle<T: 'static>(store: Store<'_>, resource: Resource<T>) -> Result<Option<Val>> {
+    Ok(Some(Val::Resource(ResourceAny::try_from_resource(resource, store)?)))
+}
+
+fn exit(_: Store<'_>, params: &[Val]) -> Result<Option<Val>> {
+    Err(Exited(match params.first() {
+        Some(Val::U8(code)) => *code,
+        Some(Val::Result(Ok(_))) => 0,
+        _ => 1,
+    })
+    .into())
+}
+
+fn write(mut store: Store<'_>, params: &[Val]) -> Result<Option<Val>> {
+    let (Some(Val::Resource(stream)), Some(Val::List(bytes))) = (params.first(), params.get(1)) else {
+        bail!("wasi:io/streams: write has other parameters than in 0.2")
+    };
+    let stream = stream.try_into_resource::<OutputStream>(&mut store)?.rep();
+    let bytes: Vec<u8> = bytes.iter().filter_map(|byte| if let Val::U8(byte) = byte { Some(*byte) } else { None }).collect();
+    store.data_mut().print(stream, &bytes)?;
+    Ok(ok(None))
+}
+
+/// Everything is always ready.
+fn poll(_: Store<'_>, params: &[Val]) -> Result<Option<Val>> {
+    let Some(Val::List(pollables)) = params.first() else {
+        bail!("wasi:io/poll: poll has other parameters than in 0.2")
+    };
+    Ok(Some(Val::List((0..).zip(pollables).map(|(index, _)| Val::U32(index)).collect())))
+}
+
+fn random_bytes(_: Store<'_>, params: &[Val]) -> Result<Option<Val>> {
+    match params.first() {
+        Some(Val::U64(len)) if *len <= MAX_RANDOM => {
+            let mut bytes = vec![0; usize::try_from(*len)?];
+            random(&mut bytes)?;
+            Ok(Some(Val::List(bytes.into_iter().map(Val::U8).collect())))
+        }
+        _ => bail!("wasi:random: at most {MAX_RANDOM} bytes at once"),
+    }
+}
+
+fn random_u64() -> Result<u64> {
+    let mut bytes = [0; 8];
+    random(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+fn random(bytes: &mut [u8]) -> Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let got = crate::confine::random(rest)?;
+        rest = rest.get_mut(got..).unwrap_or_default();
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Addresses: `std` and `ipnetwork` types outside, WIT types at the border, and what both lack.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::bindings::wharf::types::ip as wit;
+
+/// An EUI-48 hardware address.
+///
+/// ```
+/// let mac: wharf_sdk::Mac = "0a:58:0A:16:00:02".parse()?;
+/// assert_eq!(mac.to_string(), "0a:58:0a:16:00:02");
+/// assert!("0a:58".parse::<wharf_sdk::Mac>().is_err());
+/// # Ok::<(), wharf_sdk::ParseMacError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// A text is not a hardware address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a MAC address; write six bytes, such as \"0a:58:0a:16:00:02\"")]
+pub struct ParseMacError {
+    /// The text.
+    pub text: String,
+}
+
+impl FromStr for Mac {
+    type Err = ParseMacError;
+
+    /// Six bytes of two hexadecimal digits, all separated by `:` or all by `-`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ParseMacError { text: text.to_owned() };
+        let separator = if text.contains('-') { '-' } else { ':' };
+        let mut bytes = [0; 6];
+        let mut parts = text.split(separator);
+        for byte in &mut bytes {
+            let part = parts.next().ok_or_else(wrong)?;
+            if part.len() != 2 || !part.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                return Err(wrong());
+            }
+            *byte = u8::from_str_radix(part, 16).map_err(|_| wrong())?;
+        }
+        if parts.next().is_some() { Err(wrong()) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Mac {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Mac {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl From<wit::Mac> for Mac {
+    fn from((a, b, c, d, e, f): wit::Mac) -> Self {
+        Self([a, b, c, d, e, f])
+    }
+}
+
+impl From<Mac> for wit::Mac {
+    fn from(Mac([a, b, c, d, e, f]): Mac) -> Self {
+        (a, b, c, d, e, f)
+    }
+}
+
+impl From<wit::Address> for IpAddr {
+    fn from(address: wit::Address) -> Self {
+        match address {
+            wit::Address::V4((a, b, c, d)) => Self::V4(Ipv4Addr::new(a, b, c, d)),
+            wit::Address::V6((a, b, c, d, e, f, g, h)) => Self::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)),
+        }
+    }
+}
+
+impl From<IpAddr> for wit::Address {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => {
+                let [a, b, c, d] = v4.octets();
+                Self::V4((a, b, c, d))
+            }
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, e, f, g, h] = v6.segments();
+                Self::V6((a, b, c, d, e, f, g, h))
+            }
+        }
+    }
+}
+
+impl From<wit::Cidr> for IpNetwork {
+    fn from(cidr: wit::Cidr) -> Self {
+        let address = IpAddr::from(cidr.address);
+        // The contract bounds the prefix; a host that breaks it names one address, which is the safest reading.
+        Self::new(address, cidr.prefix).unwrap_or_else(|_| Self::from(address))
+    }
+}
+
+impl From<IpNetwork> for wit::Cidr {
+    fn from(network: IpNetwork) -> Self {
+        Self { address: network.ip().into(), prefix: network.prefix() }
+    }
+}
+
+/// Whether two addresses are of one family.
+pub fn same_family(a: IpAddr, b: IpAddr) -> bool {
+    a.is_ipv4() == b.is_ipv4()
+}
+
+/// The address after this one, unless it is the family's last.
+///
+/// ```
+/// use wharf_sdk::addr::successor;
+/// assert_eq!(successor("10.0.0.255".parse()?), Some("10.0.1.0".parse()?));
+/// assert_eq!(successor("255.255.255.255".parse()?), None);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+pub fn successor(address: IpAddr) -> Option<IpAddr> {
+    Some(match address {
+        IpAddr::V4(v4) => IpAddr::V4(u32::from(v4).checked_add(1)?.into()),
+        IpAddr::V6(v6) => IpAddr::V6(u128::from(v6).checked_add(1)?.into()),
+    })
+}
+
+/// The address before this one, unless it is the family's first.
+pub fn predecessor(address: IpAddr) -> Option<IpAddr> {
+    Some(match address {
+        IpAddr::V4(v4) => IpAddr::V4(u32::from(v4).checked_sub(1)?.into()),
+        IpAddr::V6(v6) => IpAddr::V6(u128::from(v6).checked_sub(1)?.into()),
+    })
+}
+
+/// The first host of the subnet that holds the address: where a gateway is by default.
+///
+/// ```
+/// use wharf_sdk::addr::first_host;
+/// assert_eq!(first_host("10.22.7.9/16".parse()?), "10.22.0.1".parse::<std::net::IpAddr>()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn first_host(subnet: IpNetwork) -> IpAddr {
+    let network = subnet.network();
+    successor(network).filter(|first| subnet.contains(*first)).unwrap_or(network)
+}
+
+/// `0.0.0.0/0` or `::/0`, the destination of a default route, in the family of `like`.
+///
+/// ```
+/// use wharf_sdk::addr::default_destination;
+/// assert_eq!(default_destination("10.1.0.1".parse()?), "0.0.0.0/0".parse()?);
+/// assert_eq!(default_destination("fd00::1".parse()?), "::/0".parse()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn default_destination(like: IpAddr) -> IpNetwork {
+    let unspecified = match like {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    IpNetwork::new(unspecified, 0).unwrap_or_else(|_| IpNetwork::from(unspecified))
+}
+
+/// Whether this is `0.0.0.0/0` or `::/0`.
+pub fn is_default(destination: IpNetwork) -> bool {
+    destination.prefix() == 0 && destination.ip().is_unspecified()
+}

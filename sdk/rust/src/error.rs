@@ -1,0 +1,186 @@
+//! What goes wrong: a host call ([`HostError`]) and the plugin itself ([`Error`], the CNI error object).
+
+use std::fmt;
+
+pub use crate::bindings::wharf::types::errors::Kind as HostErrorKind;
+use crate::bindings::wharf::{cni::types as wit, types::errors};
+
+/// Error codes: below 100 as the CNI specification has them, 100 to 899 a guest's own, 900 and above the host's.
+pub mod code {
+    /// The configuration has a field that this plugin cannot honour. The message names key and value.
+    pub const UNSUPPORTED_FIELD: u32 = 2;
+    /// A `CNI_*` variable is wrong, `CNI_ARGS` included.
+    pub const INVALID_ENVIRONMENT: u32 = 4;
+    /// The configuration is not JSON.
+    pub const DECODING_FAILURE: u32 = 6;
+    /// The configuration is JSON, but wrong. The message names key and value.
+    pub const INVALID_CONFIG: u32 = 7;
+    /// The runtime should try the same call again later.
+    pub const TRY_AGAIN_LATER: u32 = 11;
+    /// STATUS: the plugin cannot serve an ADD.
+    pub const NOT_AVAILABLE: u32 = 50;
+    /// STATUS: the plugin cannot serve an ADD, and what it made before may have lost connectivity.
+    pub const LIMITED_CONNECTIVITY: u32 = 51;
+    /// Any other failure of a guest.
+    pub const PLUGIN: u32 = 100;
+    /// CHECK: what is there differs from what ADD answered.
+    pub const CHECK_FAILED: u32 = 101;
+    /// A range, a quota or a limit is used up.
+    pub const EXHAUSTED: u32 = 102;
+    /// The same attachment, or the name it needs, exists already.
+    pub const DUPLICATE: u32 = 103;
+    /// The host's grant forbids it.
+    pub const DENIED: u32 = 900;
+    /// A fault of the host.
+    pub const INTERNAL: u32 = 999;
+}
+
+/// The outcome of a plugin operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The outcome of a host call.
+pub type HostResult<T> = std::result::Result<T, HostError>;
+
+/// A CNI error object: what the runtime sees.
+///
+/// ```
+/// use wharf_sdk::{Error, code};
+/// let error = Error::config("vlan", "5000 is not between 0 and 4094");
+/// assert_eq!(error.code, code::INVALID_CONFIG);
+/// assert_eq!(error.to_string(), "invalid network config: vlan: 5000 is not between 0 and 4094");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{msg}")]
+pub struct Error {
+    /// One of [`code`]'s, or a guest's own from 100 to 899.
+    pub code: u32,
+    /// One sentence: what, where, what to do.
+    pub msg: String,
+    /// More, for whoever looks closer.
+    pub details: Option<String>,
+}
+
+impl Error {
+    /// An error of any code.
+    pub fn new(code: u32, msg: impl Into<String>) -> Self {
+        Self { code, msg: msg.into(), details: None }
+    }
+
+    /// A failure that no other code fits ([`code::PLUGIN`]).
+    pub fn plugin(msg: impl Into<String>) -> Self {
+        Self::new(code::PLUGIN, msg)
+    }
+
+    /// A wrong configuration: `path` is the key's JSON path, `reason` says the value and what is wrong with it.
+    pub fn config(path: impl fmt::Display, reason: impl fmt::Display) -> Self {
+        Self::new(code::INVALID_CONFIG, format!("invalid network config: {path}: {reason}"))
+    }
+
+    /// A difference that CHECK found ([`code::CHECK_FAILED`]).
+    pub fn check(msg: impl Into<String>) -> Self {
+        Self::new(code::CHECK_FAILED, msg)
+    }
+
+    /// The same error with these details.
+    #[must_use]
+    pub fn with_details(mut self, details: impl Into<String>) -> Self {
+        self.details = Some(details.into());
+        self
+    }
+
+    /// The same error with `what: ` before its message.
+    #[must_use]
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.msg = format!("{what}: {}", self.msg);
+        self
+    }
+}
+
+/// Adds what was being done to an error that `?` carries on.
+///
+/// ```
+/// use wharf_sdk::{Context, Error};
+/// let outcome: Result<(), Error> = Err(Error::plugin("no such link"));
+/// let error = outcome.context("raise eth0").unwrap_err();
+/// assert_eq!(error.msg, "raise eth0: no such link");
+/// ```
+pub trait Context<T> {
+    /// The error's message becomes `what: message`.
+    fn context(self, what: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, what: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.into().context(what))
+    }
+}
+
+/// A host call that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{operation}: {message}")]
+pub struct HostError {
+    /// What kind of failure, for a guest that decides by it.
+    pub kind: HostErrorKind,
+    /// The Linux errno, if the kernel answered.
+    pub errno: Option<i32>,
+    /// As grants name it: `links/create-veth`, ...
+    pub operation: String,
+    /// One sentence from the host.
+    pub message: String,
+}
+
+impl HostError {
+    /// The WIT name of the kind: `not-found`, ...
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            HostErrorKind::Denied => "denied",
+            HostErrorKind::NotFound => "not-found",
+            HostErrorKind::AlreadyExists => "already-exists",
+            HostErrorKind::Invalid => "invalid",
+            HostErrorKind::Busy => "busy",
+            HostErrorKind::Unsupported => "unsupported",
+            HostErrorKind::Exhausted => "exhausted",
+            HostErrorKind::TimedOut => "timed-out",
+            HostErrorKind::Conflict => "conflict",
+            HostErrorKind::Io => "io",
+            HostErrorKind::Internal => "internal",
+        }
+    }
+}
+
+impl From<HostError> for Error {
+    /// Denied, busy, exhausted and internal keep a code of their own; every other kind is [`code::PLUGIN`].
+    fn from(error: HostError) -> Self {
+        let code = match error.kind {
+            HostErrorKind::Denied => code::DENIED,
+            HostErrorKind::Busy => code::TRY_AGAIN_LATER,
+            HostErrorKind::Exhausted => code::EXHAUSTED,
+            HostErrorKind::Internal => code::INTERNAL,
+            _ => code::PLUGIN,
+        };
+        let errno = error.errno.map(|errno| format!(", errno {errno}")).unwrap_or_default();
+        let details = format!("operation {}, kind {}{errno}", error.operation, error.kind_name());
+        Self { code, msg: error.message, details: Some(details) }
+    }
+}
+
+impl From<errors::Error> for HostError {
+    fn from(error: errors::Error) -> Self {
+        let errors::Error { kind, errno, operation, message } = error;
+        Self { kind, errno, operation, message }
+    }
+}
+
+impl From<wit::CniError> for Error {
+    fn from(error: wit::CniError) -> Self {
+        let wit::CniError { code, msg, details } = error;
+        Self { code, msg, details }
+    }
+}
+
+impl From<Error> for wit::CniError {
+    fn from(error: Error) -> Self {
+        let Error { code, msg, details } = error;
+        Self { code, msg, details }
+    }
+}

@@ -1,0 +1,71 @@
+//! Log lines: `trace!`, `debug!`, `info!`, `warn!` and `error!` write to the host's log.
+//!
+//! ```
+//! use wharf_sdk::{info, warn};
+//! let link = "veth0";
+//! info!("made {link}");
+//! warn!("{link} is slow to come up"; link = link, waited_ms = 250);
+//! ```
+//!
+//! Natively (in unit tests) they write to standard error.
+
+pub use crate::bindings::wharf::host::logging::Level;
+
+/// Whether a line of that level would be kept: ask before a costly message.
+#[cfg(target_family = "wasm")]
+pub fn enabled(level: Level) -> bool {
+    crate::bindings::wharf::host::logging::enabled(level)
+}
+
+/// Whether a line of that level would be kept: always, natively.
+#[cfg(not(target_family = "wasm"))]
+pub fn enabled(_level: Level) -> bool {
+    true
+}
+
+/// Writes one line with structured fields. The macros are shorter.
+#[cfg(target_family = "wasm")]
+pub fn write(level: Level, message: &str, fields: &[(String, String)]) {
+    crate::bindings::wharf::host::logging::log(level, message, fields);
+}
+
+/// Writes one line with structured fields. The macros are shorter.
+#[cfg(not(target_family = "wasm"))]
+pub fn write(level: Level, message: &str, fields: &[(String, String)]) {
+    eprintln!("{level:?}: {message} {fields:?}");
+}
+
+/// Writes a line of the given [`Level`](crate::log::Level).
+#[macro_export]
+macro_rules! log {
+    ($level:expr, $format:literal $(, $argument:expr)* $(,)? $(; $($key:ident = $value:expr),+ $(,)?)?) => {
+        $crate::log::write(
+            $level,
+            &::std::format!($format $(, $argument)*),
+            &[$($((
+                ::std::string::String::from(::std::stringify!($key)),
+                ::std::string::ToString::to_string(&$value),
+            )),+)?],
+        )
+    };
+}
+
+/// Writes a line of level trace; see [`mod@crate::log`].
+#[macro_export]
+macro_rules! trace { ($($line:tt)*) => { $crate::log!($crate::log::Level::Trace, $($line)*) }; }
+
+/// Writes a line of level debug; see [`mod@crate::log`].
+#[macro_export]
+macro_rules! debug { ($($line:tt)*) => { $crate::log!($crate::log::Level::Debug, $($line)*) }; }
+
+/// Writes a line of level info; see [`mod@crate::log`].
+#[macro_export]
+macro_rules! info { ($($line:tt)*) => { $crate::log!($crate::log::Level::Info, $($line)*) }; }
+
+/// Writes a line of level warn; see [`mod@crate::log`].
+#[macro_export]
+macro_rules! warn { ($($line:tt)*) => { $crate::log!($crate::log::Level::Warn, $($line)*) }; }
+
+/// Writes a line of level error; see [`mod@crate::log`].
+#[macro_export]
+macro_rules! error { ($($line:tt)*) => { $crate::log!($crate::log::Level::Error, $($line)*) }; }

@@ -1,0 +1,327 @@
+//! What ADD answers and `prevResult` carries, in one shape for every cniVersion.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use serde::Deserialize;
+
+use crate::addr::{Mac, is_default};
+use crate::bindings::wharf::cni::types as wit;
+use crate::config::{cidr, optional_address};
+
+/// A CNI result.
+///
+/// ```
+/// use wharf_sdk::{Interface, IpConfig, NetworkResult};
+/// let mut result = NetworkResult::default();
+/// let eth0 = result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/a"));
+/// result.ips.push(IpConfig::new("10.22.0.2/16".parse()?).with_gateway("10.22.0.1".parse()?).on(eth0));
+/// assert_eq!(result.ips_of("eth0").count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkResult {
+    /// The links of the attachment, on both sides.
+    pub interfaces: Vec<Interface>,
+    /// The addresses.
+    pub ips: Vec<IpConfig>,
+    /// The routes inside the container.
+    pub routes: Vec<ResultRoute>,
+    /// What the container's resolver should use.
+    pub dns: Dns,
+}
+
+impl NetworkResult {
+    /// Appends an interface and answers its index, for [`IpConfig::on`].
+    pub fn add_interface(&mut self, interface: Interface) -> u32 {
+        self.interfaces.push(interface);
+        u32::try_from(self.interfaces.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// The interface that an address names, if it names one that is listed.
+    pub fn interface_of(&self, ip: &IpConfig) -> Option<&Interface> {
+        self.interfaces.get(usize::try_from(ip.interface?).ok()?)
+    }
+
+    /// The container's interface of that name: the one that has a sandbox.
+    pub fn container_interface(&self, name: &str) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.name == name && interface.sandbox.is_some())
+    }
+
+    /// The container's addresses on interface `name`: those that name it, and those that name no listed interface.
+    pub fn ips_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a IpConfig> {
+        self.ips.iter().filter(move |ip| match self.interface_of(ip) {
+            Some(interface) => interface.name == name && interface.sandbox.is_some(),
+            None => true,
+        })
+    }
+
+    /// The first gateway of the family of `like`.
+    pub fn gateway_for(&self, like: IpAddr) -> Option<IpAddr> {
+        let mut gateways = self.ips.iter().filter_map(|ip| ip.gateway);
+        gateways.find(|gateway| gateway.is_ipv4() == like.is_ipv4())
+    }
+
+    /// Whether there is a default route for the family of `like`.
+    pub fn has_default_route(&self, like: IpAddr) -> bool {
+        self.routes.iter().any(|route| is_default(route.dst) && route.dst.is_ipv4() == like.is_ipv4())
+    }
+
+    /// Takes the configuration's `dns` instead of what IPAM said, if it has any key. An empty list counts.
+    pub fn override_dns(&mut self, config: Option<&DnsConfig>) {
+        if let Some(config) = config.filter(|config| config.has_any_key()) {
+            self.dns = config.to_dns();
+        }
+    }
+}
+
+/// A link of the attachment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its hardware address.
+    pub mac: Option<Mac>,
+    /// Its MTU in bytes.
+    pub mtu: Option<u32>,
+    /// The namespace's path for a link inside a container, none for one of the host.
+    pub sandbox: Option<String>,
+    /// A socket that stands for the interface.
+    pub socket_path: Option<String>,
+    /// The PCI device behind the interface.
+    pub pci_id: Option<String>,
+}
+
+impl Interface {
+    /// An interface of the host with only a name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// The same interface with this hardware address.
+    #[must_use]
+    pub fn with_mac(mut self, mac: impl Into<Option<Mac>>) -> Self {
+        self.mac = mac.into();
+        self
+    }
+
+    /// The same interface with this MTU.
+    #[must_use]
+    pub fn with_mtu(mut self, mtu: impl Into<Option<u32>>) -> Self {
+        self.mtu = mtu.into();
+        self
+    }
+
+    /// The same interface inside the namespace of this path.
+    #[must_use]
+    pub fn in_sandbox(mut self, path: impl Into<String>) -> Self {
+        self.sandbox = Some(path.into());
+        self
+    }
+}
+
+/// An address of the attachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpConfig {
+    /// The address with its subnet's prefix; host bits are kept.
+    pub address: IpNetwork,
+    /// The subnet's gateway.
+    pub gateway: Option<IpAddr>,
+    /// An index into [`NetworkResult::interfaces`].
+    pub interface: Option<u32>,
+}
+
+impl IpConfig {
+    /// An address without gateway or interface.
+    pub fn new(address: IpNetwork) -> Self {
+        Self { address, gateway: None, interface: None }
+    }
+
+    /// The same address with this gateway.
+    #[must_use]
+    pub fn with_gateway(mut self, gateway: impl Into<Option<IpAddr>>) -> Self {
+        self.gateway = gateway.into();
+        self
+    }
+
+    /// The same address on the interface of that index.
+    #[must_use]
+    pub fn on(mut self, interface: u32) -> Self {
+        self.interface = Some(interface);
+        self
+    }
+}
+
+/// A route inside the container. It reads from a configuration's `routes`, too.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ResultRoute {
+    /// `0.0.0.0/0` or `::/0` is the default route.
+    #[serde(deserialize_with = "cidr")]
+    pub dst: IpNetwork,
+    /// The next hop; without one, the gateway of the family's address.
+    #[serde(default, deserialize_with = "optional_address")]
+    pub gw: Option<IpAddr>,
+    /// Path MTU in bytes.
+    #[serde(default)]
+    pub mtu: Option<u32>,
+    /// The maximum segment size to advertise, in bytes.
+    #[serde(default)]
+    pub advmss: Option<u32>,
+    /// The metric; the lower wins.
+    #[serde(default)]
+    pub priority: Option<u32>,
+    /// The routing table; none is main.
+    #[serde(default)]
+    pub table: Option<u32>,
+    /// rtnetlink(7): 0 universe, 200 site, 253 link, 254 host.
+    #[serde(default)]
+    pub scope: Option<u32>,
+}
+
+impl ResultRoute {
+    /// A route with only a destination.
+    pub fn new(dst: IpNetwork) -> Self {
+        Self { dst, gw: None, mtu: None, advmss: None, priority: None, table: None, scope: None }
+    }
+
+    /// The same route with this next hop.
+    #[must_use]
+    pub fn via(mut self, gateway: impl Into<Option<IpAddr>>) -> Self {
+        self.gw = gateway.into();
+        self
+    }
+}
+
+/// Resolver settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Addresses of name servers.
+    pub nameservers: Vec<String>,
+    /// The local domain.
+    pub domain: Option<String>,
+    /// Search domains.
+    pub search: Vec<String>,
+    /// Resolver options.
+    pub options: Vec<String>,
+}
+
+/// A configuration's `dns` object, which remembers which keys were there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct DnsConfig {
+    /// Addresses of name servers.
+    #[serde(default)]
+    pub nameservers: Option<Vec<String>>,
+    /// The local domain.
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// Search domains.
+    #[serde(default)]
+    pub search: Option<Vec<String>>,
+    /// Resolver options.
+    #[serde(default)]
+    pub options: Option<Vec<String>>,
+}
+
+impl DnsConfig {
+    /// Whether the object had any of its keys.
+    pub fn has_any_key(&self) -> bool {
+        self.nameservers.is_some() || self.domain.is_some() || self.search.is_some() || self.options.is_some()
+    }
+
+    /// The settings, keys that were not there being empty.
+    pub fn to_dns(&self) -> Dns {
+        let list = |of: &Option<Vec<String>>| of.clone().unwrap_or_default();
+        Dns {
+            nameservers: list(&self.nameservers),
+            domain: self.domain.clone(),
+            search: list(&self.search),
+            options: list(&self.options),
+        }
+    }
+}
+
+impl From<wit::NetworkResult> for NetworkResult {
+    fn from(from: wit::NetworkResult) -> Self {
+        let wit::Dns { nameservers, domain, search, options } = from.dns;
+        Self {
+            interfaces: from
+                .interfaces
+                .into_iter()
+                .map(|wit::NetworkInterface { name, mac, mtu, sandbox, socket_path, pci_id }| Interface {
+                    name,
+                    mac: mac.map(Into::into),
+                    mtu,
+                    sandbox,
+                    socket_path,
+                    pci_id,
+                })
+                .collect(),
+            ips: from
+                .ips
+                .into_iter()
+                .map(|wit::IpConfig { address, gateway, interface }| IpConfig {
+                    address: address.into(),
+                    gateway: gateway.map(Into::into),
+                    interface,
+                })
+                .collect(),
+            routes: from
+                .routes
+                .into_iter()
+                .map(|wit::ResultRoute { dst, gw, mtu, advmss, priority, table, scope }| ResultRoute {
+                    dst: dst.into(),
+                    gw: gw.map(Into::into),
+                    mtu,
+                    advmss,
+                    priority,
+                    table,
+                    scope,
+                })
+                .collect(),
+            dns: Dns { nameservers, domain, search, options },
+        }
+    }
+}
+
+impl From<NetworkResult> for wit::NetworkResult {
+    fn from(from: NetworkResult) -> Self {
+        let Dns { nameservers, domain, search, options } = from.dns;
+        Self {
+            interfaces: from
+                .interfaces
+                .into_iter()
+                .map(|Interface { name, mac, mtu, sandbox, socket_path, pci_id }| wit::NetworkInterface {
+                    name,
+                    mac: mac.map(Into::into),
+                    mtu,
+                    sandbox,
+                    socket_path,
+                    pci_id,
+                })
+                .collect(),
+            ips: from
+                .ips
+                .into_iter()
+                .map(|IpConfig { address, gateway, interface }| wit::IpConfig {
+                    address: address.into(),
+                    gateway: gateway.map(Into::into),
+                    interface,
+                })
+                .collect(),
+            routes: from
+                .routes
+                .into_iter()
+                .map(|ResultRoute { dst, gw, mtu, advmss, priority, table, scope }| wit::ResultRoute {
+                    dst: dst.into(),
+                    gw: gw.map(Into::into),
+                    mtu,
+                    advmss,
+                    priority,
+                    table,
+                    scope,
+                })
+                .collect(),
+            dns: wit::Dns { nameservers, domain, search, options },
+        }
+    }
+}
