@@ -1,69 +1,137 @@
 //! ADD: the bridge, the veth pair, the addresses, and what lets traffic through.
 
+use wharf_sdk::firewall::nat::MasqueradeRule;
 use wharf_sdk::firewall::{filter, nat};
+use wharf_sdk::net::VethEnd;
 use wharf_sdk::{
-    Context, Error, HostErrorKind, Interface, IpNetwork, Link, LinkInfo, Netns, NetworkResult, Request, Result, code,
-    interface, warn,
+    Context, Error, HostErrorKind, Interface, IpNetwork, LinkInfo, Mac, Netns, NetworkResult, Request,
+    Result, debug, interface, warn,
 };
 
 use crate::config::Config;
-use crate::{gateway, host, port};
+use crate::host::Ensured;
+use crate::port::{self, Pair};
+use crate::{gateway, host};
 
-/// The container's link in the result's list, after the bridge and the host's end.
+/// Where the container's link is in the result: after the bridge and the host's end.
 const CONTAINER_INDEX: u32 = 2;
 
+/// Nothing is undone here when something fails: the host knows every effect, the address manager's too.
 pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<NetworkResult> {
     let config = Config::of(request)?;
     for option in config.ignored() {
         warn!("{option} does nothing without ipam");
     }
-    let (bridge, created) = host::ensure_bridge(host, &config)?;
-    let pair = port::create(host, container, request.ifname(), &config)?;
-    port::attach(host, &pair, &bridge, &config)?;
+    let bridge = host::ensure_bridge(host, &config)?;
+    let end = VethEnd { mtu: config.mtu, mac: config.mac, ..VethEnd::new(request.ifname()) };
+    let pair = port::create(host, container, &end)?;
+    port::attach(host, &pair, &bridge.link, &config)?;
 
     let mut result = match &config.ipam {
         Some(ipam) => ipam.add()?,
         None => NetworkResult::default(),
     };
-    let gateways = complete(&mut result, &config)?;
-    let inside = pair.container.info()?;
-    list_interfaces(&mut result, &bridge.info()?, &pair.host.info()?, &inside, request);
-    if config.anti_spoof {
-        let mac = inside.mac.ok_or_else(|| no_address(&inside.name))?;
-        filter::anti_spoof(&pair.name, mac).context("macspoofchk")?;
-    }
-    if result.ips.is_empty() {
-        if config.up {
-            pair.container.set_up().context(format_args!("raise {:?}", inside.name))?;
-        }
+    let gateways = if config.carries_gateway() {
+        gateway::complete(&mut result, config.default_gateway);
+        gateway::carried(&result, request.ifname())?
     } else {
-        prepare(container, request.ifname(), &config);
-        interface::configure(container, &pair.container, &result)?;
+        Vec::new()
+    };
+    let bridge_info = bridge.link.info()?;
+    let inside = pair.inner.info()?;
+    list_interfaces(&mut result, [&bridge_info, &pair.host.info()?, &inside], request.netns_path());
+    if config.anti_spoof {
+        hold_to_mac(&pair, inside.mac)?;
     }
+    raise_container(container, &pair, &result, &config)?;
     if !gateways.is_empty() {
-        let carrier = match config.vlan_gateway() {
-            Some(name) => Some(host::ensure_vlan_gateway(host, &bridge, &name, &config)?),
-            None => None,
-        };
-        let (link, fresh) = carrier.as_ref().map_or((&bridge, created), |carrier| (&carrier.link, carrier.created));
-        host::carry(host, link, &gateways, fresh, &config)?;
-        if let Some(carrier) = &carrier {
-            result.add_interface(host_interface(&carrier.link.info()?));
-        }
-        host::forward(host, &gateways)?;
+        carry_gateways(host, &bridge, bridge_info.mac, &gateways, &mut result, &config)?;
     }
     if let Some(backend) = config.masquerade.filter(|_| !result.ips.is_empty()) {
-        nat::masquerade(&masquerades(&result), backend).context("ipMasq")?;
+        nat::masquerade(&masquerades(&result, request.ifname()), backend).context("ipMasq")?;
     }
     if config.up {
-        wait(&pair)?;
-    }
-    if !result.ips.is_empty() {
-        // The neighbours learn the address by themselves, a little later.
-        if let Err(error) = pair.container.announce() {
-            warn!("the addresses of {} were not announced: {error}", inside.name);
-        }
+        pair.host.wait_operational().context(format_args!("bridge port {:?}", pair.name))?;
+        announce(&pair, &result);
     }
     result.override_dns(config.dns.as_ref());
     Ok(result)
+}
+
+fn list_interfaces(result: &mut NetworkResult, [bridge, port, inside]: [&LinkInfo; 3], netns: Option<&str>) {
+    let container = Interface { sandbox: netns.map(str::to_owned), ..listed(inside) };
+    result.interfaces = vec![listed(bridge), listed(port), container];
+    for ip in &mut result.ips {
+        ip.interface = Some(CONTAINER_INDEX);
+    }
+}
+
+fn listed(info: &LinkInfo) -> Interface {
+    Interface::new(&info.name).with_mac(info.mac).with_mtu(info.mtu)
+}
+
+/// Only frames from the container's own address may enter the bridge.
+fn hold_to_mac(pair: &Pair, mac: Option<Mac>) -> Result<()> {
+    let mac =
+        mac.ok_or_else(|| Error::plugin(format!("macspoofchk: the peer of {:?} has no MAC", pair.name)))?;
+    filter::anti_spoof(&pair.name, mac).context("macspoofchk")
+}
+
+/// Addresses, state and routes of the container's end.
+fn raise_container(container: &Netns, pair: &Pair, result: &NetworkResult, config: &Config) -> Result<()> {
+    if !result.ips.is_empty() {
+        for (key, value) in config.container_sysctls(&pair.inner_name) {
+            tune(container, &key, value);
+        }
+        return interface::configure(container, &pair.inner, result);
+    }
+    if config.up {
+        pair.inner.set_up().context(format_args!("raise {:?}", pair.inner_name))?;
+    }
+    Ok(())
+}
+
+/// Sets what makes things faster or better, but is not what was asked for.
+fn tune(namespace: &Netns, key: &str, value: &str) {
+    match namespace.set_sysctl(key, value) {
+        Err(error) if error.kind == HostErrorKind::NotFound => debug!("{key} is not there: {error}"),
+        Err(error) => warn!("{key} stays as it is: {error}"),
+        Ok(()) => {}
+    }
+}
+
+/// Puts the gateways onto the bridge, or onto the host's link into the VLAN, and lets traffic through.
+fn carry_gateways(
+    host: &Netns,
+    bridge: &Ensured,
+    mac: Option<Mac>,
+    gateways: &[IpNetwork],
+    result: &mut NetworkResult,
+    config: &Config,
+) -> Result<()> {
+    if let Some(name) = config.vlan_gateway() {
+        let carrier = host::ensure_vlan_gateway(host, &bridge.link, &name, config)?;
+        host::carry(host, &name, &carrier, None, gateways, config)?;
+        result.add_interface(listed(&carrier.link.info()?));
+    } else {
+        host::carry(host, &config.bridge, bridge, mac, gateways, config)?;
+    }
+    host::forward(host, gateways)
+}
+
+/// What leaves a container's subnet takes the host's address.
+pub(crate) fn masquerades(result: &NetworkResult, ifname: &str) -> Vec<MasqueradeRule> {
+    let rule =
+        |address: IpNetwork| MasqueradeRule { source: address.ip(), except: vec![gateway::subnet(address)] };
+    result.ips_of(ifname).map(|ip| rule(ip.address)).collect()
+}
+
+/// Neighbours that knew the address by another link learn the new one at once; else they do a little later.
+fn announce(pair: &Pair, result: &NetworkResult) {
+    if result.ips.is_empty() {
+        return;
+    }
+    if let Err(error) = pair.inner.announce() {
+        warn!("the addresses of {} were not announced: {error}", pair.inner_name);
+    }
 }

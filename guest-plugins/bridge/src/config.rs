@@ -142,12 +142,24 @@ impl Config {
     /// The name of the host's link into the VLAN, which carries the gateway where there is one.
     pub(crate) fn vlan_gateway(&self) -> Option<String> {
         let id = self.vlans.native?;
-        self.layer3_gateway().then(|| format!("{}.{id}", self.bridge))
+        self.carries_gateway().then(|| format!("{}.{id}", self.bridge))
     }
 
     /// Whether there are addresses, and the host answers to their gateways.
-    pub(crate) fn layer3_gateway(&self) -> bool {
+    pub(crate) fn carries_gateway(&self) -> bool {
         self.gateway && self.ipam.is_some()
+    }
+
+    /// The sysctls of the container's link, set before it has addresses. Without duplicate address detection an
+    /// IPv6 address can be used at once.
+    pub(crate) fn container_sysctls(&self, ifname: &str) -> Vec<(String, &'static str)> {
+        let ipv6 = |key: &str| format!("ipv6/conf/{ifname}/{key}");
+        let mut sysctls = vec![(format!("ipv4/conf/{ifname}/arp_notify"), "1")];
+        if self.detect_duplicates {
+            sysctls.push((ipv6("enhanced_dad"), "1"));
+        }
+        sysctls.push((ipv6("accept_dad"), if self.detect_duplicates { "1" } else { "0" }));
+        sysctls
     }
 
     /// The options that a layer 2 network has no use for.

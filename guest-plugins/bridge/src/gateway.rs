@@ -3,8 +3,9 @@
 
 use std::net::IpAddr;
 
-use wharf_sdk::addr::{default_destination, first_host, is_default, same_family};
-use wharf_sdk::{Error, IpConfig, IpNetwork, Result, ResultRoute};
+use wharf_sdk::addr::{default_destination, is_default, same_family};
+use wharf_sdk::interface::complete_gateways;
+use wharf_sdk::{Error, IpNetwork, NetworkResult, Result, ResultRoute};
 
 use crate::{ADDRESS_CONFLICT, UNUSABLE_ADDRESSES};
 
@@ -12,28 +13,30 @@ use crate::{ADDRESS_CONFLICT, UNUSABLE_ADDRESSES};
 const MAIN_TABLE: [Option<u32>; 3] = [None, Some(0), Some(254)];
 
 /// Fills in the gateways that the address management left out, and with `default` a default route per family.
-/// Answers the addresses that the host's side must carry: each gateway with its subnet's prefix.
-pub(crate) fn complete(
-    ips: &mut [IpConfig],
-    routes: &mut Vec<ResultRoute>,
-    default: bool,
-) -> Result<Vec<IpNetwork>> {
-    let mut addresses = Vec::with_capacity(ips.len());
-    for ip in ips {
-        let gateway = *ip.gateway.get_or_insert_with(|| first_host(ip.address));
-        let carried = carried(ip.address, gateway)?;
-        if !addresses.contains(&carried) {
-            addresses.push(carried);
-        }
-        if default {
-            route_default(routes, gateway);
+pub(crate) fn complete(result: &mut NetworkResult, default: bool) {
+    complete_gateways(result);
+    if default {
+        for gateway in result.ips.iter().filter_map(|ip| ip.gateway) {
+            route_default(&mut result.routes, gateway);
         }
     }
-    Ok(addresses)
+}
+
+/// The addresses that the host must carry for the interface: each gateway with its subnet's prefix.
+pub(crate) fn carried(result: &NetworkResult, ifname: &str) -> Result<Vec<IpNetwork>> {
+    let mut carried = Vec::with_capacity(result.ips.len());
+    for ip in result.ips_of(ifname) {
+        let Some(gateway) = ip.gateway else { continue };
+        let address = carry(ip.address, gateway)?;
+        if !carried.contains(&address) {
+            carried.push(address);
+        }
+    }
+    Ok(carried)
 }
 
 /// The gateway with the prefix of the subnet it serves.
-pub(crate) fn carried(address: IpNetwork, gateway: IpAddr) -> Result<IpNetwork> {
+fn carry(address: IpNetwork, gateway: IpAddr) -> Result<IpNetwork> {
     let refuse = |why: &str| {
         let message = format!("isGateway: the gateway {gateway} of the address {address} {why}");
         Error::new(UNUSABLE_ADDRESSES, message)
@@ -42,7 +45,9 @@ pub(crate) fn carried(address: IpNetwork, gateway: IpAddr) -> Result<IpNetwork> 
         return Err(refuse("is outside of its subnet, so the bridge cannot carry it"));
     }
     if gateway == address.ip() {
-        return Err(refuse("is the container's own; give the container another address, or name the gateway"));
+        return Err(refuse(
+            "is the container's own; give the container another address, or name the gateway",
+        ));
     }
     IpNetwork::new(gateway, address.prefix()).map_err(|_| refuse("has no valid prefix"))
 }
@@ -53,7 +58,8 @@ fn route_default(routes: &mut Vec<ResultRoute>, gateway: IpAddr) {
     let destination = default_destination(gateway);
     let mut found = false;
     for route in routes.iter_mut() {
-        if is_default(route.dst) && same_family(route.dst.ip(), gateway) && MAIN_TABLE.contains(&route.table) {
+        if is_default(route.dst) && same_family(route.dst.ip(), gateway) && MAIN_TABLE.contains(&route.table)
+        {
             route.gw.get_or_insert(gateway);
             found = true;
         }
@@ -61,6 +67,11 @@ fn route_default(routes: &mut Vec<ResultRoute>, gateway: IpAddr) {
     if !found {
         routes.push(ResultRoute::new(destination).via(gateway));
     }
+}
+
+/// The subnet of an address.
+pub(crate) fn subnet(address: IpNetwork) -> IpNetwork {
+    IpNetwork::new(address.network(), address.prefix()).unwrap_or(address)
 }
 
 /// What to do to the addresses of the link that carries the gateways.

@@ -3,11 +3,14 @@
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
-use wharf_sdk::{Error, Result};
 use wharf_sdk::net::VlanRange;
+use wharf_sdk::{Error, Result};
 
 /// VLAN IDs as 802.1Q knows them; 0 and 4095 are reserved.
 const IDS: RangeInclusive<i64> = 1..=4094;
+
+/// As many as an array indexed by ID has.
+const ID_COUNT: usize = 4095;
 
 /// The VLAN of untagged frames where only a trunk is configured, as on a fresh port.
 const DEFAULT: u16 = 1;
@@ -41,11 +44,15 @@ impl Vlans {
             0 => None,
             _ => Some(id("vlan", vlan)?),
         };
-        let mut ranges = Vec::new();
+        let mut members = [false; ID_COUNT];
         for (index, entry) in entries.iter().enumerate() {
-            ranges.extend(entry.ranges(index)?);
+            for (first, last) in entry.ranges(index)? {
+                if let Some(range) = members.get_mut(usize::from(first)..=usize::from(last)) {
+                    range.fill(true);
+                }
+            }
         }
-        Ok(Self { native, trunk: merge(ranges), keep_default })
+        Ok(Self { native, trunk: runs(&members), keep_default })
     }
 
     /// Whether the port needs any VLAN of its own.
@@ -75,6 +82,11 @@ impl Vlans {
         }
         ranges
     }
+
+    /// The port through which the host itself takes part in the native VLAN.
+    pub(crate) fn access(&self) -> Vec<VlanRange> {
+        self.native.map(VlanRange::native).into_iter().collect()
+    }
 }
 
 /// Whether `present` gives the port everything that `wanted` asks for, however either is cut into ranges.
@@ -98,14 +110,24 @@ impl TrunkEntry {
             (Some(min), Some(max)) => {
                 let range = (id(&path("minID"), min)?, id(&path("maxID"), max)?);
                 if range.0 > range.1 {
-                    return Err(Error::config(path("minID"), format_args!("{min} exceeds maxID, which is {max}")));
+                    return Err(Error::config(
+                        path("minID"),
+                        format_args!("{min} exceeds maxID, which is {max}"),
+                    ));
                 }
                 ranges.push(range);
             }
-            (Some(min), None) => return Err(Error::config(path("minID"), format_args!("{min} needs a maxID beside it"))),
-            (None, Some(max)) => return Err(Error::config(path("maxID"), format_args!("{max} needs a minID beside it"))),
+            (Some(min), None) => {
+                return Err(Error::config(path("minID"), format_args!("{min} needs a maxID beside it")));
+            }
+            (None, Some(max)) => {
+                return Err(Error::config(path("maxID"), format_args!("{max} needs a minID beside it")));
+            }
             (None, None) if self.id.is_none() => {
-                return Err(Error::config(format_args!("vlanTrunk[{index}]"), "{} needs id, or minID and maxID"));
+                return Err(Error::config(
+                    format_args!("vlanTrunk[{index}]"),
+                    "{} needs id, or minID and maxID",
+                ));
             }
             (None, None) => {}
         }
@@ -124,15 +146,14 @@ fn id(path: &str, value: i64) -> Result<u16> {
         .ok_or_else(|| Error::config(path, format_args!("{value} is no VLAN ID: give 1 to 4094")))
 }
 
-/// Sorts ranges and joins those that overlap or touch.
-fn merge(mut ranges: Vec<(u16, u16)>) -> Vec<(u16, u16)> {
-    ranges.sort_unstable();
-    let mut merged: Vec<(u16, u16)> = Vec::with_capacity(ranges.len());
-    for (first, last) in ranges {
-        match merged.last_mut() {
-            Some(previous) if first <= previous.1.saturating_add(1) => previous.1 = previous.1.max(last),
-            _ => merged.push((first, last)),
+/// The runs of members, which are then apart from each other.
+fn runs(members: &[bool; ID_COUNT]) -> Vec<(u16, u16)> {
+    let mut runs: Vec<(u16, u16)> = Vec::new();
+    for (id, _) in (0..).zip(members).filter(|(_, member)| **member) {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == id => *last = id,
+            _ => runs.push((id, id)),
         }
     }
-    merged
+    runs
 }

@@ -1,1 +1,61 @@
-//! The host-local plugin.
+//! The host-local plugin: addresses from ranges, leased per attachment, next free one first.
+//!
+//! The leases are the reference plugin's files (`wharf:store/leases`), so that a node can be switched over and back.
+
+mod allocate;
+mod config;
+mod lookup;
+mod range;
+mod resolv;
+
+use wharf_sdk::leases::{Pool, read_resolv_conf};
+use wharf_sdk::{Config, Context, Dns, Ipam, NetworkResult, Owner, Request, Result};
+
+use config::Plan;
+
+/// The guest.
+#[derive(Debug)]
+pub struct HostLocal;
+
+impl Ipam for HostLocal {
+    const NAME: &'static str = "host-local";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const CAPABILITIES: &'static [&'static str] = &["ipRanges", "ips"];
+
+    fn add(request: &Request) -> Result<NetworkResult> {
+        let plan = Plan::of_request(request)?;
+        let dns = match &plan.resolv_conf {
+            Some(path) => resolv::parse(&read_resolv_conf(path).context("ipam.resolvConf")?),
+            None => Dns::default(),
+        };
+        let pool = Pool::open(plan.data_dir.as_deref())?;
+        let ips = allocate::allocate(&pool, &plan.sets, &plan.requested, &request.attachment().owner())?;
+        Ok(NetworkResult { ips, routes: plan.routes, dns, ..NetworkResult::default() })
+    }
+
+    fn check(request: &Request) -> Result<()> {
+        let plan = Plan::of_config(request.raw_config())?;
+        let pool = Pool::open(plan.data_dir.as_deref())?;
+        lookup::check(&pool, &plan.sets, request.previous(), &request.attachment().owner())
+    }
+
+    fn del(request: &Request) -> Result<()> {
+        let pool = Pool::open(config::data_dir(request.raw_config()).as_deref())?;
+        pool.release(&request.attachment().owner())?;
+        Ok(())
+    }
+
+    fn status(config: &Config) -> Result<()> {
+        let plan = Plan::of_config(config)?;
+        if !lookup::worth_counting(&plan.sets) {
+            return Ok(());
+        }
+        lookup::status(&Pool::open(plan.data_dir.as_deref())?, &plan.sets)
+    }
+
+    fn gc(config: &Config, valid: &[Owner]) -> Result<()> {
+        lookup::collect(&Pool::open(config::data_dir(config).as_deref())?, valid)
+    }
+}
+
+wharf_sdk::export_ipam!(HostLocal);

@@ -44,7 +44,9 @@ wharf_sdk::export_network!(Loopback);
 /// is somebody's interface, not a loopback.
 fn answer(request: &Request, lo: &LinkInfo, addresses: &[IpNetwork]) -> Result<NetworkResult> {
     if let Some(foreign) = addresses.iter().find(|address| !address.ip().is_loopback()) {
-        return Err(Error::plugin(format!("interface \"lo\" has {foreign}, which is not a loopback address")));
+        return Err(Error::plugin(format!(
+            "interface \"lo\" has {foreign}, which is not a loopback address"
+        )));
     }
     if let Some(previous) = request.previous() {
         return Ok(previous.clone());
@@ -78,7 +80,8 @@ mod tests {
     use wharf_sdk::{Attachment, Mac};
 
     fn request() -> Request {
-        let attachment = Attachment { network: "cni-loopback".into(), container: "c".into(), ifname: "x".into() };
+        let attachment =
+            Attachment { network: "cni-loopback".into(), container: "c".into(), ifname: "x".into() };
         Request::new(attachment, r#"{"type":"loopback"}"#).with_netns_path("/run/netns/c")
     }
 

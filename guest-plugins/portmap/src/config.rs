@@ -1,10 +1,11 @@
 //! The configuration: read, checked as a whole, and the backend that its options imply.
 
 use serde::Deserialize;
-use wharf_sdk::firewall::nat::Backend;
+use wharf_sdk::firewall::nat::{Backend, ForwardOptions};
 use wharf_sdk::{Error, Result};
 
 use crate::mapping::{self, Mapping, RawMapping};
+use crate::target::Target;
 
 /// The bit that marks packets to be masqueraded; Kubernetes has 14 and 15, Calico 20 and above.
 const DEFAULT_MARK_BIT: u8 = 13;
@@ -67,9 +68,32 @@ impl Config {
             mark_bit: mark_bit(raw.mark_masq_bit, chain)?,
             conditions_v4,
             conditions_v6,
-            mappings: mapping::parse(&raw.runtime_config.and_then(|runtime| runtime.port_mappings).unwrap_or_default())?,
+            mappings: mapping::parse(
+                &raw.runtime_config.and_then(|runtime| runtime.port_mappings).unwrap_or_default(),
+            )?,
             external_mark_chain: raw.external_set_mark_chain,
         })
+    }
+}
+
+impl Config {
+    /// Whether a process of the host is to reach a container through 127.0.0.1.
+    pub(crate) fn answers_localhost(&self) -> bool {
+        self.snat && self.mappings.iter().any(Mapping::serves_localhost)
+    }
+
+    /// How the host is to render the forwards.
+    pub(crate) fn options(&self, target: &Target) -> ForwardOptions {
+        ForwardOptions {
+            backend: self.backend,
+            snat: self.snat,
+            masquerade_all: self.masquerade_all,
+            subnets: target.subnets(),
+            mark_bit: self.mark_bit,
+            external_mark_chain: self.external_mark_chain.clone(),
+            conditions_v4: self.conditions_v4.clone(),
+            conditions_v6: self.conditions_v6.clone(),
+        }
     }
 }
 

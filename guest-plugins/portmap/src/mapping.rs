@@ -1,14 +1,14 @@
 //! `runtimeConfig.portMappings`: what runtimes send, checked, and the forwards it amounts to.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use wharf_sdk::{Error, IpNetwork, Result};
 use wharf_sdk::firewall::nat::{PortForward, Protocol};
+use wharf_sdk::{Error, IpNetwork, Result};
 
 /// A port of the host that leads to one of the container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,8 @@ pub(crate) fn parse(entries: &[RawMapping]) -> Result<Vec<Mapping>> {
                 }
                 Entry::Occupied(other) if other.get().0 != mapping.container_port => {
                     let (port, first) = other.get();
-                    let reason = format!("{} leads to {port} already, by portMappings[{first}]", mapping.host_port);
+                    let reason =
+                        format!("{} leads to {port} already, by portMappings[{first}]", mapping.host_port);
                     return Err(Error::config(path(index, "hostPort"), reason));
                 }
                 Entry::Occupied(_) => {}
@@ -96,9 +97,11 @@ impl RawMapping {
     fn check(&self, index: usize) -> Result<Mapping> {
         let host_address = match self.host_ip.as_deref() {
             None | Some("") => None,
-            Some(text) => Some(text.parse::<IpAddr>().map(|address| address.to_canonical()).map_err(|_| {
-                Error::config(path(index, "hostIP"), format_args!("{text:?} is no IP address"))
-            })?),
+            Some(text) => {
+                Some(text.parse::<IpAddr>().map(|address| address.to_canonical()).map_err(|_| {
+                    Error::config(path(index, "hostIP"), format_args!("{text:?} is no IP address"))
+                })?)
+            }
         };
         Ok(Mapping {
             protocol: protocol(self.protocol.as_deref(), index)?,
@@ -148,6 +151,55 @@ pub(crate) fn forwards(mappings: &[Mapping], containers: &[IpNetwork]) -> Vec<Po
 /// Every local address of a family.
 fn unspecified(v4: bool) -> IpAddr {
     if v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
+
+/// The UDP flows that forwards concern: whether IPv4, and the port of the host.
+pub(crate) fn forwarded_flows(forwards: &[PortForward]) -> BTreeSet<(bool, u16)> {
+    let udp = forwards.iter().filter(|forward| forward.protocol == Protocol::Udp);
+    udp.map(|forward| (forward.container_address.is_ipv4(), forward.host_port)).collect()
+}
+
+/// The UDP flows that mappings concern, whichever addresses the container had.
+pub(crate) fn flows(mappings: &[Mapping]) -> BTreeSet<(bool, u16)> {
+    let udp = || mappings.iter().filter(|mapping| mapping.protocol == Protocol::Udp);
+    let of = |v4: bool| {
+        udp().filter(move |mapping| mapping.serves(v4)).map(move |mapping| (v4, mapping.host_port))
+    };
+    of(true).chain(of(false)).collect()
+}
+
+/// CHECK: the kernel forwards what is configured, nothing less and nothing else. Order means nothing.
+pub(crate) fn compare(present: &[PortForward], wanted: &[PortForward]) -> Result<()> {
+    let (have, want): (BTreeSet<_>, BTreeSet<_>) =
+        (present.iter().map(key).collect(), wanted.iter().map(key).collect());
+    let describe = |(protocol, host, port, container): &Key| {
+        let host = host.map_or_else(|| "any".to_owned(), |host| host.to_string());
+        format!("{} port {port} of address {host} to {container}", name(*protocol))
+    };
+    if let Some(missing) = want.difference(&have).next() {
+        return Err(Error::check(format!("the forward of {} is missing", describe(missing))));
+    }
+    if let Some(surplus) = have.difference(&want).next() {
+        return Err(Error::check(format!("the forward of {} is not configured", describe(surplus))));
+    }
+    Ok(())
+}
+
+/// A forward in an order of its own; an unspecified address of the host is none.
+type Key = (Protocol, Option<IpAddr>, u16, SocketAddr);
+
+fn key(forward: &PortForward) -> Key {
+    let container = SocketAddr::new(forward.container_address, forward.container_port);
+    let host = forward.host_address.filter(|address| !address.is_unspecified());
+    (forward.protocol, host, forward.host_port, container)
+}
+
+pub(crate) fn name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+    }
 }
 
 fn path(index: usize, member: &str) -> String {

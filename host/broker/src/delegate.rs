@@ -1,6 +1,5 @@
 //! Delegation: a guest of the store runs in-process, anything else is executed as a native plugin from CNI_PATH.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
@@ -23,7 +22,7 @@ use crate::transaction::Undo;
 use crate::{convert, guests};
 
 /// How long a native plugin may take, and how much it may say.
-const NATIVE_DEADLINE: Duration = Duration::from_secs(60);
+const NATIVE_DEADLINE: Duration = Duration::from_mins(1);
 const MAX_OUTPUT: usize = 8 << 20;
 /// A plugin that is just being replaced cannot be executed for a moment.
 const BUSY_TRIES: u32 = 6;
@@ -146,7 +145,7 @@ fn execute<L: Launcher>(
             .env("CNI_CONTAINERID", &invocation.attachment.container)
             .env("CNI_IFNAME", &invocation.attachment.ifname)
             .env("CNI_NETNS", invocation.netns_path.as_deref().unwrap_or_default())
-            .env("CNI_ARGS", std::env::var_os("CNI_ARGS").unwrap_or_else(OsString::new))
+            .env("CNI_ARGS", std::env::var_os("CNI_ARGS").unwrap_or_default())
             .env("CNI_PATH", invocation.plugin_path.join(":"))
             .stdin(input.try_clone()?)
             .stderr(errors.try_clone()?)

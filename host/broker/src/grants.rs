@@ -174,7 +174,7 @@ pub fn least(digest: &str, imports: &[String]) -> String {
          digest = \"{digest}\"\noperations = [\n"
     );
     for name in imports {
-        text.push_str(&format!("    \"{name}\",\n"));
+        text.extend(["    \"", name, "\",\n"]);
     }
     text.push_str("]\n");
     text

@@ -1,6 +1,7 @@
 //! The log: lines on standard error, which runtimes keep. `WHARF_LOG` sets the level (error, warn, info, debug, trace).
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 pub use wharf_ops::logging::Level;
 
@@ -42,7 +43,8 @@ impl Log {
         };
         let mut line = format!("wharf {name} {who}: {}", printable(message));
         for (key, value) in fields {
-            line.push_str(&format!(" {}={:?}", printable(key), value));
+            // Writing to a String does not fail.
+            let _ = write!(line, " {}={value:?}", printable(key));
         }
         line.push('\n');
         // A runtime that closed our standard error loses the line, nothing else.

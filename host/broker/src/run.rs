@@ -69,7 +69,10 @@ impl<L: Launcher> Broker<L> {
             Err(error) => return Output::failure(&error.into(), Version::CURRENT),
         };
         if env.command == Command::Version {
-            return Output::success(format!("{}\n", wharf_cni::version::reply()));
+            let mut bytes = Vec::new();
+            // The reply echoes the version asked with; input that cannot be read is no reason to fail.
+            let _ = stdin.take(wharf_cni::config::MAX_BYTES as u64).read_to_end(&mut bytes);
+            return Output::success(wharf_cni::version::reply(wharf_cni::version::requested(&bytes)));
         }
         let mut version = Version::CURRENT;
         match self.request(name, &env, stdin, &mut version) {
@@ -107,20 +110,20 @@ impl<L: Launcher> Broker<L> {
             Command::Version => Ok(String::new()),
         }
     }
+}
 
-    /// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names.
-    pub(crate) fn timings(&self, guest: &str, started: Instant, launched: Instant, inside: Timings, operations: u32) {
-        let Some(file) = std::env::var_os(TIMINGS) else { return };
-        let total = started.elapsed().as_micros();
-        let load = launched.duration_since(started).as_micros();
-        let line = format!(
-            "{{\"guest\":{guest:?},\"fork_us\":{load},\"load_us\":{},\"confine_us\":{},\"instantiate_us\":{},\"run_us\":{},\"ops\":{operations},\"total_us\":{total}}}\n",
-            inside.load, inside.confine, inside.instantiate, inside.run
-        );
-        let file = std::fs::File::options().append(true).create(true).open(file);
-        // The benchmark notices a line that is missing; a call does not fail for it.
-        let _ = file.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
-    }
+/// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names.
+pub(crate) fn trace_timings(guest: &str, started: Instant, launched: Instant, inside: Timings, operations: u32) {
+    let Some(file) = std::env::var_os(TIMINGS) else { return };
+    let total = started.elapsed().as_micros();
+    let load = launched.duration_since(started).as_micros();
+    let line = format!(
+        "{{\"guest\":{guest:?},\"fork_us\":{load},\"load_us\":{},\"confine_us\":{},\"instantiate_us\":{},\"run_us\":{},\"ops\":{operations},\"total_us\":{total}}}\n",
+        inside.load, inside.confine, inside.instantiate, inside.run
+    );
+    let file = std::fs::File::options().append(true).create(true).open(file);
+    // The benchmark notices a line that is missing; a call does not fail for it.
+    let _ = file.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
 }
 
 /// The (container, ifname) pairs that a GC is to keep.

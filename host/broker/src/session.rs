@@ -23,7 +23,7 @@ use crate::launch::{Job, Launcher, Sandbox};
 use crate::lease_ops;
 use crate::leases::Pool;
 use crate::pipeline::{Gate, Handles};
-use crate::run::Broker;
+use crate::run::{Broker, trace_timings};
 use crate::transaction::{Transaction, Undo};
 
 /// Delegates may delegate, but not for ever.
@@ -104,7 +104,7 @@ impl<L: Launcher> Invocation<'_, L> {
                 failure::of_guest(Failure::Trap(format!("the sandbox ended ({reason}; {how})")), name, &digest)
             }
         })?;
-        self.broker.timings(name, started, launched, timings, served);
+        trace_timings(name, started, launched, timings, served);
         outcome.map_err(|failure| failure::of_guest(failure, name, &digest))
     }
 
@@ -197,19 +197,19 @@ impl<L: Launcher> Invocation<'_, L> {
             container_present: self.container_present,
             log: self.broker.log,
         };
-        gate.admit(&mut *self.broker.policy.borrow_mut(), &op)?;
+        gate.admit(self.broker.policy.borrow_mut().as_mut(), &op)?;
         match op {
             Op::Kernel(op) => gate.carry_out(self.kernel, &mut session.handles, self.transaction.as_mut(), &op),
             Op::Lease(op) => self.lease(session, op),
-            Op::Delegate(op) => self.delegate(session, &op),
+            Op::Delegate(op) => Ok(self.delegate(session, &op)),
         }
     }
 
-    fn delegate(&mut self, session: &Session<'_>, op: &DelegateOp) -> Result<Reply, Error> {
-        Ok(match crate::delegate::run(self, session.conf, op, session.depth + 1) {
+    fn delegate(&mut self, session: &Session<'_>, op: &DelegateOp) -> Reply {
+        match crate::delegate::run(self, session.conf, op, session.depth + 1) {
             Ok(reply) => reply,
             Err(error) => Reply::Refused(crate::convert::error_to_guest(error)),
-        })
+        }
     }
 
     fn lease(&mut self, session: &mut Session<'_>, op: LeaseOp) -> Result<Reply, Error> {
@@ -288,7 +288,8 @@ fn wait_readable(sandbox: &mut dyn Sandbox, deadline: Instant) -> Result<(), End
         // A fraction of a millisecond is waited for as a whole one, or the last one would be spent spinning.
         let milliseconds = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
-        let mut descriptors = [PollFd::new(sandbox.socket().as_fd(), PollFlags::POLLIN)];
+        let socket = sandbox.socket();
+        let mut descriptors = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         match poll(&mut descriptors, timeout) {
             Ok(0) => return Err(Ended::Deadline),
             Ok(_) => return Ok(()),

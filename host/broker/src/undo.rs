@@ -68,8 +68,7 @@ pub(crate) fn settle(transaction: &mut Transaction, mark: usize, reply: &Reply) 
             transaction.created(a);
             transaction.created(b);
         }
-        Reply::Link(link) => transaction.created(link),
-        Reply::Bridge(link, true) => transaction.created(link),
+        Reply::Link(link) | Reply::Bridge(link, true) => transaction.created(link),
         Reply::Bridge(_, false) => transaction.forget(mark),
         _ => {}
     }
@@ -92,12 +91,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn ask(&mut self, op: KernelOp) -> Result<Reply, Error> {
-        self.kernel.apply(self.owner, &op)
+    fn ask(&mut self, op: &KernelOp) -> Result<Reply, Error> {
+        self.kernel.apply(self.owner, op)
     }
 
     fn info(&mut self, link: &Link) -> Result<Info, Error> {
-        self.ask(KernelOp::Link(LinkOp::Info { link: link.clone() }))?.info()
+        self.ask(&KernelOp::Link(LinkOp::Info { link: link.clone() }))?.info()
     }
 
     /// Undo for a change to a link that was there before. A bridge is shared: what was done to it stays once
@@ -108,17 +107,16 @@ impl Reader<'_> {
     }
 
     fn link(&mut self, op: &LinkOp) -> Result<Plan, Error> {
-        let change = |op| KernelOp::Link(op);
-        let (link, same, back): (&Link, fn(&Info, &LinkOp) -> bool, fn(&Link, &Info) -> LinkOp) = match op {
+        let link = match op {
             LinkOp::CreateVeth { a, .. } => {
-                return Ok(by(change(LinkOp::Delete { link: by_name(a.ns, &a.name) })));
+                return Ok(by(KernelOp::Link(LinkOp::Delete { link: by_name(a.ns, &a.name) })));
             }
             LinkOp::CreateIfb { ns, common } => {
-                return Ok(by(change(LinkOp::Delete { link: by_name(*ns, &common.name) })));
+                return Ok(by(KernelOp::Link(LinkOp::Delete { link: by_name(*ns, &common.name) })));
             }
             LinkOp::EnsureBridge { ns, common, .. } => {
                 let link = by_name(*ns, &common.name);
-                return Ok(by(change(LinkOp::DeleteUnusedBridge { link })));
+                return Ok(by(KernelOp::Link(LinkOp::DeleteUnusedBridge { link })));
             }
             LinkOp::Get { .. }
             | LinkOp::GetAll { .. }
@@ -128,52 +126,22 @@ impl Reader<'_> {
             // Nothing brings a deleted link back as it was.
             | LinkOp::Delete { .. }
             | LinkOp::DeleteUnusedBridge { .. } => return Ok(NOTHING),
-            LinkOp::SetUp { link, .. } => (
-                link,
-                |info, op| matches!(op, LinkOp::SetUp { up, .. } if *up == info.up),
-                |link, info| LinkOp::SetUp { link: link.clone(), up: info.up },
-            ),
-            LinkOp::SetMtu { link, .. } => (
-                link,
-                |info, op| matches!(op, LinkOp::SetMtu { mtu, .. } if *mtu == info.mtu),
-                |link, info| LinkOp::SetMtu { link: link.clone(), mtu: info.mtu },
-            ),
-            LinkOp::SetMac { link, .. } => (
-                link,
-                // Setting a bridge's own address again pins it: that is a change, although none to be seen.
-                |_, _| false,
-                |link, info| LinkOp::SetMac { link: link.clone(), mac: info.mac.unwrap_or_default() },
-            ),
-            LinkOp::SetMaster { link, .. } => (
-                link,
-                |info, op| matches!(op, LinkOp::SetMaster { master, .. } if master.as_ref().map(|m| m.index) == info.master),
-                |link, info| LinkOp::SetMaster {
-                    link: link.clone(),
-                    master: info.master.map(|index| Link { ns: link.ns, index, name: String::new() }),
-                },
-            ),
-            LinkOp::SetPromiscuous { link, .. } => (
-                link,
-                |info, op| matches!(op, LinkOp::SetPromiscuous { on, .. } if *on == info.promiscuous),
-                |link, info| LinkOp::SetPromiscuous { link: link.clone(), on: info.promiscuous },
-            ),
-            LinkOp::SetAlias { link, .. } => (
-                link,
-                |info, op| matches!(op, LinkOp::SetAlias { alias, .. } if Some(alias) == info.alias.as_ref()),
-                |link, info| LinkOp::SetAlias {
-                    link: link.clone(),
-                    alias: info.alias.clone().unwrap_or_default(),
-                },
-            ),
+            LinkOp::SetUp { link, .. }
+            | LinkOp::SetMtu { link, .. }
+            | LinkOp::SetMac { link, .. }
+            | LinkOp::SetMaster { link, .. }
+            | LinkOp::SetPromiscuous { link, .. }
+            | LinkOp::SetAlias { link, .. } => link,
         };
         if self.transaction.owns(link) {
             return Ok(NOTHING);
         }
         let info = self.info(link)?;
-        if same(&info, op) {
-            return Ok(Plan::AlreadySo);
-        }
-        Ok(Self::on(link, &info, change(back(link, &info))))
+        Ok(match setting_before(op, link, &info) {
+            Some(before) if before == *op && !matches!(op, LinkOp::SetMac { .. }) => Plan::AlreadySo,
+            Some(before) => Self::on(link, &info, KernelOp::Link(before)),
+            None => NOTHING,
+        })
     }
 
     fn bridge_port(&mut self, op: &BridgePortOp) -> Result<Plan, Error> {
@@ -187,7 +155,7 @@ impl Reader<'_> {
         if self.transaction.owns(port) {
             return Ok(NOTHING);
         }
-        let state = self.ask(KernelOp::BridgePort(BridgePortOp::Get { port: port.clone() }))?.port()?;
+        let state = self.ask(&KernelOp::BridgePort(BridgePortOp::Get { port: port.clone() }))?.port()?;
         let port = port.clone();
         Ok(match op {
             BridgePortOp::SetHairpin { on, .. } if *on == state.hairpin => Plan::AlreadySo,
@@ -216,7 +184,7 @@ impl Reader<'_> {
         if self.transaction.owns(on) {
             return Ok(NOTHING);
         }
-        let present = self.ask(KernelOp::Address(AddressOp::GetAll { on: on.clone() }))?.addresses()?.contains(&address);
+        let present = self.ask(&KernelOp::Address(AddressOp::GetAll { on: on.clone() }))?.addresses()?.contains(&address);
         let info = self.info(on)?;
         let (on, link) = (on.clone(), on);
         Ok(match op {
@@ -226,10 +194,12 @@ impl Reader<'_> {
             AddressOp::Add { .. } if !present => {
                 Self::on(link, &info, KernelOp::Address(AddressOp::Remove { on, address }))
             }
-            // Adding what is there is the kernel's to refuse.
-            AddressOp::Add { .. } => NOTHING,
             AddressOp::Remove { .. } => Plan::AlreadySo,
-            AddressOp::GetAll { .. } | AddressOp::Settle { .. } | AddressOp::Announce { .. } => NOTHING,
+            // Adding what is there is the kernel's to refuse.
+            AddressOp::Add { .. }
+            | AddressOp::GetAll { .. }
+            | AddressOp::Settle { .. }
+            | AddressOp::Announce { .. } => NOTHING,
         })
     }
 
@@ -241,7 +211,7 @@ impl Reader<'_> {
             }
             RouteOp::Add { ns, route } => by(KernelOp::Route(RouteOp::Remove { ns: *ns, route: route.clone() })),
             RouteOp::Remove { ns, route } => {
-                let all = self.ask(KernelOp::Route(RouteOp::GetAll { ns: *ns, table: route.table }))?.routes()?;
+                let all = self.ask(&KernelOp::Route(RouteOp::GetAll { ns: *ns, table: route.table }))?.routes()?;
                 let same = |other: &&wharf_ops::routes::Route| {
                     other.dst == route.dst && (route.link.is_none() || other.link == route.link)
                 };
@@ -262,7 +232,7 @@ impl Reader<'_> {
         if self.transaction.owns(on) {
             return Ok(NOTHING);
         }
-        let all = self.ask(KernelOp::Neighbour(NeighbourOp::GetAll { on: on.clone() }))?.neighbours()?;
+        let all = self.ask(&KernelOp::Neighbour(NeighbourOp::GetAll { on: on.clone() }))?.neighbours()?;
         let before = all.iter().find(|entry| entry.address == address && entry.permanent).and_then(|entry| entry.mac);
         let on = on.clone();
         Ok(by(KernelOp::Neighbour(match before {
@@ -279,7 +249,7 @@ impl Reader<'_> {
         {
             return Ok(NOTHING);
         }
-        let before = self.ask(KernelOp::Sysctl(SysctlOp::Read { ns: *ns, key: key.clone() }))?.text()?;
+        let before = self.ask(&KernelOp::Sysctl(SysctlOp::Read { ns: *ns, key: key.clone() }))?.text()?;
         if before == *value {
             return Ok(Plan::AlreadySo);
         }
@@ -291,22 +261,48 @@ impl Reader<'_> {
 
     fn shaping(&mut self, op: &ShapingOp) -> Result<Plan, Error> {
         Ok(match op {
-            ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => NOTHING,
-            ShapingOp::SetEgress { on, .. }
-            | ShapingOp::RedirectIngress { on, .. }
-            | ShapingOp::Clear { on }
-                if self.transaction.owns(on) =>
-            {
+            ShapingOp::SetEgress { on, .. } | ShapingOp::RedirectIngress { on, .. } if self.transaction.owns(on) => {
                 NOTHING
             }
             ShapingOp::SetEgress { on, .. } => {
-                match self.ask(KernelOp::Shaping(ShapingOp::GetEgress { on: on.clone() }))?.maybe_rate()? {
+                match self.ask(&KernelOp::Shaping(ShapingOp::GetEgress { on: on.clone() }))?.maybe_rate()? {
                     Some(rate) => by(KernelOp::Shaping(ShapingOp::SetEgress { on: on.clone(), rate })),
                     None => by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() })),
                 }
             }
             ShapingOp::RedirectIngress { on, .. } => by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() })),
-            ShapingOp::Clear { .. } => NOTHING,
+            ShapingOp::Clear { .. } | ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => NOTHING,
         })
+    }
+}
+
+/// The operation that sets what `op` is about to set to what it is now. For a hardware address that is never nothing:
+/// a bridge that gets its own address again keeps it from then on.
+fn setting_before(op: &LinkOp, link: &Link, info: &Info) -> Option<LinkOp> {
+    let link = link.clone();
+    match op {
+        LinkOp::SetUp { .. } => Some(LinkOp::SetUp { link, up: info.up }),
+        LinkOp::SetMtu { .. } => Some(LinkOp::SetMtu { link, mtu: info.mtu }),
+        LinkOp::SetMac { .. } => info.mac.map(|mac| LinkOp::SetMac { link, mac }),
+        LinkOp::SetPromiscuous { .. } => Some(LinkOp::SetPromiscuous { link, on: info.promiscuous }),
+        LinkOp::SetAlias { .. } => {
+            Some(LinkOp::SetAlias { link, alias: info.alias.clone().unwrap_or_default() })
+        }
+        LinkOp::SetMaster { master, .. } => {
+            // The handle has a name that the index alone does not tell.
+            let same = info.master.is_some() && master.as_ref().map(|master| master.index) == info.master;
+            let before = info.master.map(|index| Link { ns: link.ns, index, name: String::new() });
+            Some(LinkOp::SetMaster { link, master: if same { master.clone() } else { before } })
+        }
+        LinkOp::Get { .. }
+        | LinkOp::GetAll { .. }
+        | LinkOp::Info { .. }
+        | LinkOp::Peer { .. }
+        | LinkOp::CreateVeth { .. }
+        | LinkOp::EnsureBridge { .. }
+        | LinkOp::CreateIfb { .. }
+        | LinkOp::WaitOperational { .. }
+        | LinkOp::Delete { .. }
+        | LinkOp::DeleteUnusedBridge { .. } => None,
     }
 }

@@ -7,15 +7,19 @@ mod addresses;
 mod bridge_ports;
 mod conntrack;
 mod filter;
+mod iptables;
 mod links;
 mod nat;
 mod neighbours;
 mod netlink;
 pub mod netns;
+mod nftables;
 mod real;
 mod routes;
 mod shaping;
 mod sysctl;
+#[cfg(test)]
+mod testing;
 
 pub use netns::{Netns, NetnsError};
 pub use real::RealKernel;

@@ -1,17 +1,157 @@
-//! `nat`.
-use wharf_ops::nat::NatOp;
-use wharf_ops::{Attachment, Error, Reply};
+//! `nat`: which backend renders the intent, and whose rules go.
+
+use wharf_ops::nat::{Backend, ForwardOptions, NatOp, PortForward};
+use wharf_ops::{Attachment, Error, ErrorKind, Reply};
 
 use crate::real::RealKernel;
+use crate::{iptables, nftables};
 
-pub(crate) fn apply(_kernel: &mut RealKernel, _owner: &Attachment, _op: &NatOp) -> Result<Reply, Error> {
-    Err(Error::internal("owner C writes this"))
+pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &NatOp) -> Result<Reply, Error> {
+    match op {
+        NatOp::Detect => detect(kernel).map(Reply::Backend),
+        NatOp::Masquerade { rules, backend } => {
+            match chosen(kernel, *backend)? {
+                Backend::Automatic | Backend::Nftables => {
+                    nftables::masquerade(kernel.netfilter()?, owner, rules)?;
+                }
+                Backend::Iptables => iptables::masquerade(kernel, owner, rules)?,
+            }
+            Ok(Reply::Done)
+        }
+        NatOp::GetMasquerades => {
+            let mut found = nftables::get_masquerades(kernel.netfilter()?, owner)?;
+            found.extend(iptables::get_masquerades(kernel, owner)?);
+            Ok(Reply::Masquerades(found))
+        }
+        NatOp::RemoveMasquerades => {
+            both(kernel, owner, nftables::remove_masquerades, iptables::remove_masquerades)?;
+            Ok(Reply::Done)
+        }
+        NatOp::ForwardPorts { rules, options } => {
+            forward(kernel, owner, rules, options)?;
+            Ok(Reply::Done)
+        }
+        NatOp::GetForwards => {
+            let mut found = nftables::get_forwards(kernel.netfilter()?, owner)?;
+            found.extend(iptables::get_forwards(kernel, owner)?);
+            Ok(Reply::Forwards(found))
+        }
+        NatOp::RemoveForwards => {
+            both(kernel, owner, nftables::remove_forwards, iptables::remove_forwards)?;
+            Ok(Reply::Done)
+        }
+    }
 }
 
-pub(crate) fn owners(_kernel: &mut RealKernel, _network: &str) -> Result<Vec<Attachment>, Error> {
-    Err(Error::internal("owner C writes this"))
+/// The attachments of `network` that own firewall state.
+pub(crate) fn owners(kernel: &mut RealKernel, network: &str) -> Result<Vec<Attachment>, Error> {
+    let mut owners = nftables::owners(kernel.netfilter()?)?;
+    owners.extend(iptables::owners(kernel)?);
+    owners.retain(|owner| nftables::owner::in_network(owner, network));
+    for owner in &mut owners {
+        network.clone_into(&mut owner.network);
+    }
+    owners.sort_unstable();
+    owners.dedup();
+    Ok(owners)
 }
 
-pub(crate) fn sweep(_kernel: &mut RealKernel, _owner: &Attachment) -> Result<(), Error> {
-    Err(Error::internal("owner C writes this"))
+/// Removes all firewall state of `owner`. An error in one place does not keep the others.
+pub(crate) fn sweep(kernel: &mut RealKernel, owner: &Attachment) -> Result<(), Error> {
+    let outcomes = [
+        kernel.netfilter().and_then(|socket| nftables::remove_all(socket, owner)),
+        iptables::remove_forwards(kernel, owner),
+        iptables::remove_masquerades(kernel, owner),
+    ];
+    outcomes.into_iter().collect()
 }
+
+fn both(
+    kernel: &mut RealKernel,
+    owner: &Attachment,
+    nftables: impl FnOnce(&mut crate::netlink::Socket, &Attachment) -> Result<(), Error>,
+    iptables: impl FnOnce(&mut RealKernel, &Attachment) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let first = kernel.netfilter().and_then(|socket| nftables(socket, owner));
+    first.and(iptables(kernel, owner))
+}
+
+/// nf_tables if the kernel has it.
+fn detect(kernel: &mut RealKernel) -> Result<Backend, Error> {
+    let works = nftables::query::works(kernel.netfilter()?)?;
+    Ok(if works { Backend::Nftables } else { Backend::Iptables })
+}
+
+/// Never `Automatic`: the kernel is only asked if the configuration leaves it open.
+fn chosen(kernel: &mut RealKernel, backend: Backend) -> Result<Backend, Error> {
+    match backend {
+        Backend::Automatic => detect(kernel),
+        given => Ok(given),
+    }
+}
+
+fn forward(
+    kernel: &mut RealKernel,
+    owner: &Attachment,
+    rules: &[PortForward],
+    options: &ForwardOptions,
+) -> Result<(), Error> {
+    for rule in rules {
+        validate(rule)?;
+    }
+    let conditions = [("conditions-v4", &options.conditions_v4), ("conditions-v6", &options.conditions_v6)];
+    let external = options.external_mark_chain.as_ref().map(|_| "external-mark-chain");
+    let of_iptables: Vec<&str> = conditions
+        .iter()
+        .filter(|(_, words)| iptables::are_iptables(words))
+        .map(|(name, _)| *name)
+        .chain(external)
+        .collect();
+    let of_nftables: Vec<&str> = conditions
+        .iter()
+        .filter(|(_, words)| !words.is_empty() && !iptables::are_iptables(words))
+        .map(|(name, _)| *name)
+        .collect();
+    let backend = match options.backend {
+        Backend::Automatic if !of_iptables.is_empty() => Backend::Iptables,
+        backend => chosen(kernel, backend)?,
+    };
+    let (name, foreign) = match backend {
+        Backend::Iptables => ("iptables", of_nftables),
+        Backend::Automatic | Backend::Nftables => ("nftables", of_iptables),
+    };
+    if !foreign.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            format!("the {name} backend cannot render {}, which is for the other backend", foreign.join(", ")),
+        ));
+    }
+    match backend {
+        Backend::Iptables => iptables::forward(kernel, owner, rules, options),
+        Backend::Automatic | Backend::Nftables => {
+            nftables::forward(kernel.netfilter()?, owner, rules, options)
+        }
+    }
+}
+
+fn validate(rule: &PortForward) -> Result<(), Error> {
+    if rule.host_port == 0 || rule.container_port == 0 {
+        return Err(Error::invalid(format!(
+            "port 0 cannot be forwarded ({} to {}): ports are 1 to 65535",
+            rule.host_port, rule.container_port
+        )));
+    }
+    match rule.host_address {
+        Some(host) if host.is_ipv4() != rule.container_address.is_ipv4() => Err(Error::invalid(format!(
+            "host address {host} and container address {} are of different families",
+            rule.container_address
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests;

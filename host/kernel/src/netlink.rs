@@ -14,3 +14,12 @@ pub(crate) use attr::{Attribute, Attributes, Builder};
 pub(crate) use error::NetlinkError;
 pub(crate) use message::{Message, Messages};
 pub(crate) use socket::{Protocol, Socket};
+
+/// NLM_F_REPLACE.
+pub(crate) const REPLACE: u16 = 0x100;
+/// NLM_F_EXCL.
+pub(crate) const EXCL: u16 = 0x200;
+/// NLM_F_CREATE.
+pub(crate) const CREATE: u16 = 0x400;
+/// NLM_F_ECHO: the kernel sends back what it made. Older kernels ignore it for links.
+pub(crate) const ECHO: u16 = 0x8;

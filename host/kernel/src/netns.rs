@@ -2,7 +2,7 @@
 
 mod kind;
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -77,7 +77,8 @@ impl Netns {
             return Err(not_one(describe(fstat(&seen).map_err(failed)?.st_mode)));
         }
         let by_descriptor = format!("/proc/self/fd/{}", seen.as_raw_fd());
-        let fd = open(by_descriptor.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+        let fd = open(by_descriptor.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(failed)?;
         match kind::of(fd.as_fd()).map_err(failed)? {
             kind::NET => Self::from_fd(fd).map_err(failed),
             other => Err(not_one(kind::name(other))),
@@ -94,7 +95,8 @@ impl Netns {
     /// A new namespace without a name. It goes with this value and its last process.
     pub fn anonymous() -> Result<Self, NetnsError> {
         let back = WayBack(Self::own()?);
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| NetnsError::io("creating a network namespace", errno))?;
+        unshare(CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| NetnsError::io("creating a network namespace", errno))?;
         let new = Self::own();
         drop(back);
         new
@@ -192,13 +194,6 @@ fn describe(mode: u32) -> String {
         _ => "something else",
     };
     what.to_owned()
-}
-
-/// The file that a namespace would be opened by, for programs that take a path.
-impl From<Netns> for File {
-    fn from(netns: Netns) -> Self {
-        Self::from(netns.fd)
-    }
 }
 
 #[cfg(test)]

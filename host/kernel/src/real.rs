@@ -1,6 +1,6 @@
 //! The kernel of this machine: two namespaces, their sockets, and one match over the rooms.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wharf_ops::{Attachment, Error, KernelOp, Ns, Reply};
 
@@ -9,6 +9,9 @@ use crate::netns::Netns;
 use crate::{
     Kernel, addresses, bridge_ports, conntrack, filter, links, nat, neighbours, routes, shaping, sysctl,
 };
+
+/// The longest wait without a deadline.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// Carries out operations on the kernel that this process runs on.
 ///
@@ -34,6 +37,11 @@ impl RealKernel {
     /// The end of every wait, if one was set.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Where a wait ends: at the deadline, or soon where none was set.
+    pub(crate) fn end_of_wait(&self) -> Instant {
+        self.deadline.unwrap_or_else(|| Instant::now() + WAIT)
     }
 
     /// One of the two namespaces.
@@ -77,7 +85,9 @@ impl RealKernel {
     /// A new rtnetlink socket that hears the events of `group`.
     pub(crate) fn listener(&self, ns: Ns, group: u32) -> Result<Socket, Error> {
         let mut socket = open(self.netns(ns)?, ns, Protocol::Route)?;
-        socket.subscribe(group).map_err(|error| error.explain(format!("listening for events in {}", place(ns))))?;
+        socket
+            .subscribe(group)
+            .map_err(|error| error.explain(format!("listening for events in {}", place(ns))))?;
         Ok(socket)
     }
 }

@@ -1,9 +1,162 @@
-//! `sysctl`.
+//! `wharf:net/sysctl`: files below /proc/sys/net. They are those of the namespace that the opening thread is in, also
+//! after it has left.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
 use wharf_ops::sysctl::SysctlOp;
-use wharf_ops::{Error, Reply};
+use wharf_ops::{Error, Ns, Reply};
 
-use crate::real::RealKernel;
+use crate::netns::Netns;
+use crate::real::{RealKernel, place};
 
-pub(crate) fn apply(_kernel: &mut RealKernel, _op: &SysctlOp) -> Result<Reply, Error> {
-    Err(Error::internal(""))
+const ROOT: &str = "/proc/sys/net";
+/// What is read of a file at most; the longest of the kernel's are a few KiB.
+const LONGEST: usize = 64 * 1024;
+
+/// Carries out one operation.
+pub(crate) fn apply(kernel: &mut RealKernel, op: &SysctlOp) -> Result<Reply, Error> {
+    match op {
+        SysctlOp::Read { ns, key } => {
+            let file = open_file(kernel.netns(*ns)?, *ns, key, OFlag::O_RDONLY)?;
+            let file = file.map_err(|errno| failed(errno, *ns, key))?;
+            Setting { file, key: key.clone(), ns: *ns }.read().map(Reply::Text)
+        }
+        SysctlOp::Write { ns, key, value } => {
+            if value.contains('\0') {
+                return Err(Error::invalid(format!("the value for {key} has a NUL in it")));
+            }
+            write(kernel, *ns, key, value).map(|()| Reply::Done)
+        }
+    }
 }
+
+fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> Result<(), Error> {
+    let netns = kernel.netns(ns)?;
+    let setting = |file| Setting { file, key: key.to_owned(), ns };
+    let refused = match open_file(netns, ns, key, OFlag::O_RDWR)? {
+        Ok(file) => {
+            let setting = setting(file);
+            // One that cannot be read, as a secret that is not set yet, is written.
+            let there = setting.read().is_ok_and(|current| same(&current, value));
+            return if there { Ok(()) } else { setting.write(value) };
+        }
+        Err(errno @ (Errno::EACCES | Errno::EROFS)) => errno,
+        Err(errno) => return Err(failed(errno, ns, key)),
+    };
+    // A trigger, as ipv4/route/flush, can only be written; a state can only be read, and may be what is asked for.
+    if let Ok(file) = open_file(netns, ns, key, OFlag::O_WRONLY)? {
+        return setting(file).write(value);
+    }
+    let file = open_file(netns, ns, key, OFlag::O_RDONLY)?.map_err(|errno| failed(errno, ns, key))?;
+    if same(&setting(file).read()?, value) { Ok(()) } else { Err(failed(refused, ns, key)) }
+}
+
+/// Values of several numbers are printed with tabs and written with any white space.
+fn same(current: &str, wanted: &str) -> bool {
+    current.split_ascii_whitespace().eq(wanted.split_ascii_whitespace())
+}
+
+/// One open parameter.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    file: File,
+    key: String,
+    ns: Ns,
+}
+
+impl Setting {
+    /// Its value without the line end.
+    pub(crate) fn read(&self) -> Result<String, Error> {
+        let mut bytes = vec![0; 256];
+        let mut length = 0;
+        loop {
+            let room = bytes.get_mut(length..).unwrap_or_default();
+            match self.file.read_at(room, length as u64) {
+                Ok(0) => break,
+                Ok(more) => length += more,
+                Err(error) if error.raw_os_error() == Some(libc::EISDIR) => {
+                    return Err(failed(Errno::EISDIR, self.ns, &self.key));
+                }
+                Err(error) => return Err(Error::from_io(&error, self.what("reading"))),
+            }
+            if length == bytes.len() {
+                if length >= LONGEST {
+                    break;
+                }
+                bytes.resize(length * 4, 0);
+            }
+        }
+        bytes.truncate(length);
+        Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
+    }
+
+    /// Writes at the beginning, in one call: the kernel takes each write for a value.
+    pub(crate) fn write(&self, value: &str) -> Result<(), Error> {
+        match self.file.write_at(value.as_bytes(), 0) {
+            Ok(length) if length == value.len() => Ok(()),
+            Ok(_) => Err(Error::invalid(format!(
+                "{}: the kernel took a part of the value only",
+                self.what("writing")
+            ))),
+            Err(error) => Err(Error::from_io(&error, self.what(&format!("writing {value:?} to")))),
+        }
+    }
+
+    fn what(&self, doing: &str) -> String {
+        format!("{doing} the sysctl net/{} in {}", self.key, place(self.ns))
+    }
+}
+
+/// A parameter to read and write, or none if this kernel does not have it.
+pub(crate) fn open_setting(netns: &Netns, ns: Ns, key: &str) -> Result<Option<Setting>, Error> {
+    match open_file(netns, ns, key, OFlag::O_RDWR)? {
+        Ok(file) => Ok(Some(Setting { file, key: key.to_owned(), ns })),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(failed(errno, ns, key)),
+    }
+}
+
+fn open_file(netns: &Netns, ns: Ns, key: &str, flags: OFlag) -> Result<Result<File, Errno>, Error> {
+    check(key)?;
+    let path = format!("{ROOT}/{key}");
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let opened = netns.enter(|| openat(AT_FDCWD, path.as_str(), flags, Mode::empty()));
+    let opened = opened.map_err(|error| Error::internal(format!("entering {}: {error}", place(ns))))?;
+    Ok(opened.map(File::from))
+}
+
+/// Only a path that stays below [`ROOT`], where there are neither symbolic links nor names with a leading dot.
+fn check(key: &str) -> Result<(), Error> {
+    let bad = |part: &str| part.is_empty() || part.starts_with('.') || part.contains('\0');
+    if key.len() > 255 || key.split('/').any(bad) {
+        return Err(Error::invalid(format!(
+            "{key:?} names no sysctl: write the path below /proc/sys/net with slashes, as in ipv4/conf/eth0/forwarding"
+        )));
+    }
+    Ok(())
+}
+
+fn failed(errno: Errno, ns: Ns, key: &str) -> Error {
+    let what = format!("the sysctl net/{key} in {}", place(ns));
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => Error {
+            errno: Some(errno as i32),
+            ..Error::not_found(format!("{what} is not there: no such parameter or link"))
+        },
+        Errno::EISDIR => {
+            Error { errno: Some(errno as i32), ..Error::invalid(format!("{what} is a folder of parameters")) }
+        }
+        Errno::EACCES => Error::from_errno(
+            errno as i32,
+            format!("{what} cannot be written: the kernel lets it be read only"),
+        ),
+        errno => Error::from_errno(errno as i32, format!("opening {what}: {}", errno.desc())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -76,3 +76,43 @@ fn every_interface_function_and_record_is_documented() {
     }
     assert!(bare.is_empty(), "without a doc comment: {bare:?}");
 }
+
+/// The text of a package without comments and with single spaces: what makes the contract.
+fn contract(package: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit").join(package);
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut words = Vec::new();
+    for file in files {
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            let code = line.split("//").next().unwrap_or_default();
+            words.extend(code.split_whitespace().map(str::to_string));
+        }
+    }
+    words.join(" ")
+}
+
+#[test]
+fn published_versions_do_not_change() {
+    use sha2::{Digest, Sha256};
+    use std::fmt::Write as _;
+    let mut found = String::new();
+    for package in ["types", "cni", "net", "firewall", "tc", "store", "host", "plugin"] {
+        let text = contract(package);
+        let name = text.strip_prefix("package ").and_then(|rest| rest.split(';').next()).unwrap();
+        let mut digest = String::new();
+        for byte in Sha256::digest(text.as_bytes()) {
+            write!(digest, "{byte:02x}").unwrap();
+        }
+        writeln!(found, "{name} sha256:{digest}").unwrap();
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/frozen.lock");
+    let lock = std::fs::read_to_string(file).unwrap();
+    let frozen: String =
+        lock.lines().filter(|line| !line.starts_with('#')).fold(String::new(), |all, line| all + line + "\n");
+    assert_eq!(
+        found, frozen,
+        "a published package changed. Guests out there were built against it: add functions under a new minor \
+         version with @since, and put the new line into wit/frozen.lock"
+    );
+}

@@ -16,6 +16,7 @@ use crate::artefact::Artefact;
 
 /// Artefacts are made for the baseline of the architecture, so that one that was compiled in a build farm runs on every
 /// node, and loading it needs no look at the processor.
+#[cfg(feature = "compiler")]
 const TARGET: &str = if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
 
 fn config() -> Config {

@@ -75,9 +75,7 @@ fn call_ipam(guest: &ipam::Guest, store: &mut Store<State>, call: &Call) -> Outc
     }
 }
 
-fn result(from: Result<wit::NetworkResult, wit::CniError>) -> Outcome
-where
-{
+fn result(from: Result<wit::NetworkResult, wit::CniError>) -> Outcome {
     match from {
         Ok(from) => Ok(Ok(Answer::Result(network_result(from).map_err(BadResult)?))),
         Err(error) => Ok(Err(cni_error(error))),
@@ -86,4 +84,123 @@ where
 
 fn done(from: Result<(), wit::CniError>) -> Outcome {
     Ok(from.map(|()| Answer::Done).map_err(cni_error))
+}
+
+fn cni_error(from: wit::CniError) -> CniError {
+    let wit::CniError { code, msg, details } = from;
+    CniError { code, msg, details }
+}
+
+pub(crate) fn to_cni_error(from: CniError) -> wit::CniError {
+    let CniError { code, msg, details } = from;
+    wit::CniError { code, msg, details }
+}
+
+fn metadata(from: wit::Metadata) -> Metadata {
+    let wit::Metadata { name, version, capabilities } = from;
+    Metadata { name, version, capabilities }
+}
+
+fn to_request(from: &Request) -> wit::Request {
+    wit::Request {
+        attachment: wit::Attachment {
+            network: from.attachment.network.clone(),
+            container: from.attachment.container.clone(),
+            ifname: from.attachment.ifname.clone(),
+        },
+        netns_path: from.netns_path.clone(),
+        args: from.args.clone(),
+        config: from.config.clone(),
+        previous: from.previous.clone().map(to_result),
+    }
+}
+
+fn network_result(from: wit::NetworkResult) -> Result<NetworkResult, Error> {
+    Ok(NetworkResult {
+        interfaces: from.interfaces.into_iter().map(interface).collect(),
+        ips: from.ips.into_iter().map(ip).collect::<Result<_, _>>()?,
+        routes: from.routes.into_iter().map(route).collect::<Result<_, _>>()?,
+        dns: Dns {
+            nameservers: from.dns.nameservers,
+            domain: from.dns.domain,
+            search: from.dns.search,
+            options: from.dns.options,
+        },
+    })
+}
+
+pub(crate) fn to_result(from: NetworkResult) -> wit::NetworkResult {
+    wit::NetworkResult {
+        interfaces: from.interfaces.into_iter().map(to_interface).collect(),
+        ips: from.ips.into_iter().map(to_ip).collect(),
+        routes: from.routes.into_iter().map(to_route).collect(),
+        dns: wit::Dns {
+            nameservers: from.dns.nameservers,
+            domain: from.dns.domain,
+            search: from.dns.search,
+            options: from.dns.options,
+        },
+    }
+}
+
+fn interface(from: wit::NetworkInterface) -> Interface {
+    Interface {
+        name: from.name,
+        mac: from.mac.map(mac),
+        mtu: from.mtu,
+        sandbox: from.sandbox,
+        socket_path: from.socket_path,
+        pci_id: from.pci_id,
+    }
+}
+
+fn to_interface(from: Interface) -> wit::NetworkInterface {
+    wit::NetworkInterface {
+        name: from.name,
+        mac: from.mac.map(to_mac),
+        mtu: from.mtu,
+        sandbox: from.sandbox,
+        socket_path: from.socket_path,
+        pci_id: from.pci_id,
+    }
+}
+
+fn ip(from: wit::IpConfig) -> Result<IpConfig, Error> {
+    Ok(IpConfig {
+        address: cidr(from.address)?,
+        gateway: from.gateway.map(address),
+        interface: from.interface,
+    })
+}
+
+fn to_ip(from: IpConfig) -> wit::IpConfig {
+    wit::IpConfig {
+        address: to_cidr(from.address),
+        gateway: from.gateway.map(to_address),
+        interface: from.interface,
+    }
+}
+
+fn route(from: wit::ResultRoute) -> Result<ResultRoute, Error> {
+    Ok(ResultRoute {
+        dst: cidr(from.dst)?,
+        gw: from.gw.map(address),
+        mtu: from.mtu,
+        advmss: from.advmss,
+        priority: from.priority,
+        table: from.table,
+        scope: from.scope,
+    })
+}
+
+fn to_route(from: ResultRoute) -> wit::ResultRoute {
+    wit::ResultRoute {
+        dst: to_cidr(from.dst),
+        gw: from.gw.map(to_address),
+        mtu: from.mtu,
+        advmss: from.advmss,
+        priority: from.priority,
+        table: from.table,
+        scope: from.scope,
+    }
 }

@@ -10,6 +10,7 @@ use crate::state::{Answer, State};
 
 /// An open pool, by the number that the broker gave it.
 #[derive(Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
 pub struct Pool(u32);
 
 impl State {

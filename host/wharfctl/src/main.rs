@@ -1,2 +1,66 @@
-//! x
-fn main() {}
+//! The operator's tool: installs Wharf and shows what is installed.
+
+mod grants;
+mod guests;
+mod install;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use wharf_broker::Paths;
+
+/// Install and inspect Wharf, the CNI plugin whose decisions are made by sandboxed WebAssembly guests.
+///
+/// WHARF_ROOT prefixes every path that Wharf owns (default /).
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compile and store the guests, write their grants, and put the CNI binary in place.
+    Install(Install),
+    /// List the installed guests: name, digest, world, imports.
+    Guests {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Install {
+    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin")]
+    bin_dir: PathBuf,
+    /// The folder of guests (*.wasm) to install. [default: ../guests beside this program's folder, else
+    /// /usr/share/wharf/guests]
+    #[arg(long)]
+    guests: Option<PathBuf>,
+    /// The CNI binary to install. [default: `wharf` beside this program]
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// Also link each guest's name to the binary, so that existing configurations work unchanged.
+    #[arg(long)]
+    drop_in: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let paths = Paths::from_env();
+    let done = match &cli.command {
+        Command::Install(options) => install::run(&paths, options),
+        Command::Guests { json } => guests::run(&paths, *json),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wharfctl: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

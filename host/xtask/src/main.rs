@@ -3,6 +3,7 @@
 //! Each command does all the set-up that it needs and says in plain lines what it is doing.
 
 mod args;
+mod bench;
 mod build;
 mod cni;
 mod demo;
@@ -43,7 +44,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Test { filter } => test::run(&Workspace::find()?, filter.as_deref()),
         Task::Demo => demo::run(&Workspace::find()?),
-        Task::Bench { .. } => todo!(),
+        Task::Bench { quick, out } => bench::run(&Workspace::find()?, quick, out),
         Task::Private { command } => private::exec(&command),
     }
 }

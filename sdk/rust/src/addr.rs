@@ -22,8 +22,11 @@ pub struct Mac(pub [u8; 6]);
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (index, byte) in self.0.iter().enumerate() {
+            let colon = if index == 0 { "" } else { ":" };
+            write!(f, "{colon}{byte:02x}")?;
+        }
+        Ok(())
     }
 }
 
@@ -68,22 +71,22 @@ impl Serialize for Mac {
 }
 
 impl From<wit::Mac> for Mac {
-    fn from((a, b, c, d, e, f): wit::Mac) -> Self {
-        Self([a, b, c, d, e, f])
+    fn from(mac: wit::Mac) -> Self {
+        Self(mac.into())
     }
 }
 
 impl From<Mac> for wit::Mac {
-    fn from(Mac([a, b, c, d, e, f]): Mac) -> Self {
-        (a, b, c, d, e, f)
+    fn from(mac: Mac) -> Self {
+        mac.0.into()
     }
 }
 
 impl From<wit::Address> for IpAddr {
     fn from(address: wit::Address) -> Self {
         match address {
-            wit::Address::V4((a, b, c, d)) => Self::V4(Ipv4Addr::new(a, b, c, d)),
-            wit::Address::V6((a, b, c, d, e, f, g, h)) => Self::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)),
+            wit::Address::V4(octets) => Self::V4(Ipv4Addr::from(<[u8; 4]>::from(octets))),
+            wit::Address::V6(groups) => Self::V6(Ipv6Addr::from(<[u16; 8]>::from(groups))),
         }
     }
 }
@@ -91,14 +94,8 @@ impl From<wit::Address> for IpAddr {
 impl From<IpAddr> for wit::Address {
     fn from(address: IpAddr) -> Self {
         match address {
-            IpAddr::V4(v4) => {
-                let [a, b, c, d] = v4.octets();
-                Self::V4((a, b, c, d))
-            }
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, e, f, g, h] = v6.segments();
-                Self::V6((a, b, c, d, e, f, g, h))
-            }
+            IpAddr::V4(v4) => Self::V4(v4.octets().into()),
+            IpAddr::V6(v6) => Self::V6(v6.segments().into()),
         }
     }
 }
@@ -176,4 +173,43 @@ pub fn default_destination(like: IpAddr) -> IpNetwork {
 /// Whether this is `0.0.0.0/0` or `::/0`.
 pub fn is_default(destination: IpNetwork) -> bool {
     destination.prefix() == 0 && destination.ip().is_unspecified()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mac_has_six_bytes_of_two_digits() {
+        for (text, wanted) in [
+            ("0a:58:0A:16:00:02", Some("0a:58:0a:16:00:02")),
+            ("0a-58-0a-16-00-02", Some("0a:58:0a:16:00:02")),
+            ("", None),
+            ("0a:58:0a:16:00", None),
+            ("0a:58:0a:16:00:02:03", None),
+            ("0a:58:0a:16:0:002", None),
+            ("0a:58:0a:16:00:+2", None),
+            ("0a:58:0a:16:00-02", None),
+            ("zz:58:0a:16:00:02", None),
+        ] {
+            let parsed = text.parse::<Mac>();
+            assert_eq!(parsed.as_ref().ok().map(ToString::to_string).as_deref(), wanted, "{text}");
+            if let Err(error) = parsed {
+                assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_cross_the_border_unchanged() {
+        for text in ["10.22.0.2/16", "255.255.255.255/32", "0.0.0.0/0", "fd00:1:2:3:4:5:6:7/64", "::/0"] {
+            let network: IpNetwork = text.parse().unwrap();
+            assert_eq!(IpNetwork::from(wit::Cidr::from(network)), network);
+            assert_eq!(IpAddr::from(wit::Address::from(network.ip())), network.ip());
+        }
+        let mac: Mac = "0a:58:0a:16:00:02".parse().unwrap();
+        assert_eq!(Mac::from(wit::Mac::from(mac)), mac);
+        assert!(is_default(default_destination("fd00::1".parse().unwrap())));
+        assert!(!is_default("10.0.0.0/0".parse().unwrap()));
+    }
 }

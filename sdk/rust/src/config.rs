@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::error::{Error, Result, code};
+use crate::json::Json;
 
 /// A plugin object as the host passes it: `name`, `cniVersion` and `runtimeConfig` included, `prevResult` removed.
 ///
@@ -40,31 +42,21 @@ impl Config {
         &self.text
     }
 
-    /// Reads it as `T`. Keys that `T` does not know are ignored, as CNI wants it, unless `T` denies them.
+    /// Reads it as `T`. Keys that `T` does not know are ignored, as CNI wants it, unless `T` denies them; keys match
+    /// without regard to case if none matches exactly.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        let mut json = serde_json::Deserializer::from_str(&self.text);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            let cause = error.inner();
-            let reason = without_position(&cause.to_string());
-            match cause.classify() {
-                serde_json::error::Category::Data if path == "." => {
-                    Error::new(code::INVALID_CONFIG, format!("invalid network config: {reason}"))
-                }
-                serde_json::error::Category::Data => Error::config(path, reason),
-                _ => Error::new(code::DECODING_FAILURE, format!("the network config is not JSON: {cause}")),
-            }
-        })?;
-        json.end().map_err(|error| {
+        let value: Value = serde_json::from_str(&self.text).map_err(|error| {
             Error::new(code::DECODING_FAILURE, format!("the network config is not JSON: {error}"))
         })?;
-        Ok(value)
+        T::deserialize(Json(&value)).map_err(|error| {
+            let path = error.path();
+            if path.is_empty() {
+                Error::new(code::INVALID_CONFIG, format!("invalid network config: {error}"))
+            } else {
+                Error::config(path, error)
+            }
+        })
     }
-}
-
-/// The host wrote the text anew, so serde's ` at line 1 column 9` points nowhere in the user's file.
-fn without_position(message: &str) -> String {
-    message.rsplit_once(" at line ").map_or(message, |(text, _)| text).to_owned()
 }
 
 /// For `#[serde(default, deserialize_with = "...")]`: `null` counts as absent, as it does for other CNI plugins.
@@ -124,4 +116,62 @@ pub fn parse_cidr(text: &str) -> std::result::Result<IpNetwork, String> {
     let address: IpAddr = address.parse().map_err(|_| wrong())?;
     let prefix = prefix.parse().map_err(|_| wrong())?;
     IpNetwork::new(address, prefix).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        #[serde(default, deserialize_with = "optional_address")]
+        gw: Option<IpAddr>,
+        #[serde(default, deserialize_with = "optional_cidr")]
+        net: Option<IpNetwork>,
+    }
+
+    fn sample(json: &str) -> Result<Sample> {
+        Config::new(json).parse()
+    }
+
+    #[test]
+    fn addresses_are_read_as_other_plugins_read_them() {
+        for (json, gw, net) in [
+            ("{}", None, None),
+            (r#"{"gw":"","net":null}"#, None, None),
+            (r#"{"gw":"::ffff:10.0.0.1","net":"10.0.0.1/8"}"#, Some("10.0.0.1"), Some("10.0.0.1/8")),
+            (r#"{"gw":"FD00::1","net":"fd00::/0"}"#, Some("fd00::1"), Some("fd00::/0")),
+        ] {
+            let read = sample(json).unwrap();
+            let shown = (read.gw.map(|gw| gw.to_string()), read.net.map(|net| net.to_string()));
+            assert_eq!(shown, (gw.map(str::to_owned), net.map(str::to_owned)), "{json}");
+        }
+    }
+
+    #[test]
+    fn bad_input_has_a_code_and_names_key_and_value() {
+        for (json, code, key, value) in [
+            (r#"{"gw":"10.0.0"}"#, code::INVALID_CONFIG, "gw", "\"10.0.0\""),
+            (r#"{"gw":"10.0.0.01"}"#, code::INVALID_CONFIG, "gw", "\"10.0.0.01\""),
+            (r#"{"gw":7}"#, code::INVALID_CONFIG, "gw", "7"),
+            (r#"{"net":"10.0.0.0/"}"#, code::INVALID_CONFIG, "net", "\"10.0.0.0/\""),
+            (r#"{"net":"10.0.0.0/33"}"#, code::INVALID_CONFIG, "net", "\"10.0.0.0/33\""),
+            (r#"{"net":"10.0.0.0/255.0.0.0"}"#, code::INVALID_CONFIG, "net", "255.0.0.0"),
+            (r#"{"net":"fd00::/129"}"#, code::INVALID_CONFIG, "net", "\"fd00::/129\""),
+            ("[]", code::INVALID_CONFIG, "", "sequence"),
+            (r#"{"gw":"#, code::DECODING_FAILURE, "", "EOF"),
+            ("{} {}", code::DECODING_FAILURE, "", "trailing characters"),
+            ("", code::DECODING_FAILURE, "", "EOF"),
+        ] {
+            let error = sample(json).unwrap_err();
+            assert_eq!(error.code, code, "{json}: {error}");
+            assert!(error.msg.contains(key) && error.msg.contains(value), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_stack_overflow() {
+        let error = sample(&"[".repeat(100_000)).unwrap_err();
+        assert_eq!(error.code, code::DECODING_FAILURE);
+    }
 }

@@ -17,6 +17,7 @@ mod error;
 pub mod firewall;
 mod guest;
 pub mod interface;
+mod json;
 pub mod leases;
 pub mod log;
 pub mod names;

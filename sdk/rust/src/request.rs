@@ -195,6 +195,8 @@ impl From<wit::Attachment> for Attachment {
 }
 
 impl From<wit::Request> for Request {
+    // Three exports convert one; inlined, a guest would carry it three times.
+    #[inline(never)]
     fn from(from: wit::Request) -> Self {
         Self {
             attachment: from.attachment.into(),

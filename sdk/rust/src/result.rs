@@ -15,7 +15,8 @@ use crate::config::{cidr, optional_address};
 /// use wharf_sdk::{Interface, IpConfig, NetworkResult};
 /// let mut result = NetworkResult::default();
 /// let eth0 = result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/a"));
-/// result.ips.push(IpConfig::new("10.22.0.2/16".parse()?).with_gateway("10.22.0.1".parse()?).on(eth0));
+/// let gateway: std::net::IpAddr = "10.22.0.1".parse()?;
+/// result.ips.push(IpConfig::new("10.22.0.2/16".parse()?).with_gateway(gateway).on(eth0));
 /// assert_eq!(result.ips_of("eth0").count(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -241,6 +242,7 @@ impl DnsConfig {
 }
 
 impl From<wit::NetworkResult> for NetworkResult {
+    #[inline(never)]
     fn from(from: wit::NetworkResult) -> Self {
         let wit::Dns { nameservers, domain, search, options } = from.dns;
         Self {

@@ -1,7 +1,7 @@
 //! Options: defaults, the backend they imply, and what is refused.
 
-use wharf_sdk::firewall::nat::Backend;
 use wharf_sdk::code;
+use wharf_sdk::firewall::nat::Backend;
 
 use super::parse;
 use crate::config::Config;
@@ -76,9 +76,21 @@ fn wrong_options_are_refused_by_key_and_value() {
             "externalSetMarkChain",
             "\"ABCDEFGHIJKLMNOPQRSTUVWXYZABC\"",
         ),
-        (r#"{"backend": "nftables", "externalSetMarkChain": "X"}"#, "externalSetMarkChain", "backend is for nftables"),
-        (r#"{"backend": "iptables", "conditionsV4": ["ip", "saddr"]}"#, "conditionsV4", "backend is for iptables"),
-        (r#"{"backend": "nftables", "conditionsV6": ["-s", "::1"]}"#, "conditionsV6", "backend is for nftables"),
+        (
+            r#"{"backend": "nftables", "externalSetMarkChain": "X"}"#,
+            "externalSetMarkChain",
+            "backend is for nftables",
+        ),
+        (
+            r#"{"backend": "iptables", "conditionsV4": ["ip", "saddr"]}"#,
+            "conditionsV4",
+            "backend is for iptables",
+        ),
+        (
+            r#"{"backend": "nftables", "conditionsV6": ["-s", "::1"]}"#,
+            "conditionsV6",
+            "backend is for nftables",
+        ),
         (
             r#"{"conditionsV4": ["-s", "10.0.0.1"], "conditionsV6": ["ip6", "saddr"]}"#,
             "conditionsV6",

@@ -1,7 +1,7 @@
 //! Port mappings as runtimes write them, and as they should not.
 
-use wharf_sdk::firewall::nat::Protocol;
 use wharf_sdk::code;
+use wharf_sdk::firewall::nat::Protocol;
 
 use super::parse;
 use crate::mapping::Mapping;
@@ -49,10 +49,12 @@ fn runtimes_spell_them_in_their_own_way() {
 
 #[test]
 fn the_same_mapping_twice_counts_once() {
-    let twice = r#"[{"hostPort": 5, "containerPort": 6}, {"hostPort": 5, "containerPort": 6, "protocol": "TCP"}]"#;
+    let twice =
+        r#"[{"hostPort": 5, "containerPort": 6}, {"hostPort": 5, "containerPort": 6, "protocol": "TCP"}]"#;
     assert_eq!(mappings(twice), [mapping(Protocol::Tcp, None, 5, 6)]);
     // The second covers both families, the first had taken one of them.
-    let partly = r#"[{"hostPort": 5, "containerPort": 6, "hostIP": "0.0.0.0"}, {"hostPort": 5, "containerPort": 6}]"#;
+    let partly =
+        r#"[{"hostPort": 5, "containerPort": 6, "hostIP": "0.0.0.0"}, {"hostPort": 5, "containerPort": 6}]"#;
     assert_eq!(
         mappings(partly),
         [mapping(Protocol::Tcp, Some("0.0.0.0"), 5, 6), mapping(Protocol::Tcp, Some("::"), 5, 6)]
@@ -94,7 +96,8 @@ fn wrong_mappings_are_refused_by_key_and_value() {
         assert!(error.msg.starts_with(&key), "{entry}: {error}");
         assert!(error.msg.contains(value), "{entry}: {error}");
     }
-    for wrong in [r#"{"runtimeConfig": {"portMappings": {}}}"#, r#"{"runtimeConfig": {"portMappings": [7]}}"#] {
+    for wrong in [r#"{"runtimeConfig": {"portMappings": {}}}"#, r#"{"runtimeConfig": {"portMappings": [7]}}"#]
+    {
         let error = parse(wrong).unwrap_err();
         assert_eq!(error.code, code::INVALID_CONFIG, "{wrong}: {error}");
         assert!(error.msg.contains("runtimeConfig.portMappings"), "{wrong}: {error}");

@@ -58,7 +58,8 @@ mod tests {
             assert_eq!(address.file(), name);
             assert_eq!(Address::from(address.ip()), address);
         }
-        for name in ["lock", "last_reserved_ip.0", "FD01::2", "fd01:0::2", "::ffff:10.1.0.2", "10.1.0.2~", ""] {
+        for name in ["lock", "last_reserved_ip.0", "FD01::2", "fd01:0::2", "::ffff:10.1.0.2", "10.1.0.2~", ""]
+        {
             assert_eq!(Address::of_file(name), None, "{name}");
         }
     }

@@ -19,7 +19,8 @@ impl Holder {
     /// What a new lease of `owner` says. The owner must be one that reads back as itself.
     pub(super) fn new(owner: &LeaseOwner) -> Result<Self, Error> {
         let LeaseOwner { container, ifname } = owner;
-        let plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_control() || c.is_whitespace());
+        let plain =
+            |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_control() || c.is_whitespace());
         if plain(container) && plain(ifname) {
             return Ok(Self(format!("{container}{SEPARATOR}{ifname}")));
         }
@@ -84,7 +85,9 @@ mod tests {
 
     #[test]
     fn an_owner_that_would_read_back_as_another_is_refused() {
-        for (container, ifname) in [("", "eth0"), ("c", ""), ("c\r\nx", "eth0"), ("c", "eth 0"), (" c", "eth0")] {
+        for (container, ifname) in
+            [("", "eth0"), ("c", ""), ("c\r\nx", "eth0"), ("c", "eth 0"), (" c", "eth0")]
+        {
             assert!(Holder::new(&owner(container, ifname)).is_err(), "{container:?} {ifname:?}");
         }
         assert!(Holder::candidates(&owner(" ", "eth0")).is_err());

@@ -21,7 +21,11 @@ const WAITS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2
 /// A wait that has an end is made of tries: a blocking flock could only be ended by a signal, and a signal belongs
 /// to the whole process. None if the file was removed meanwhile, for then somebody may hold a new one: the caller
 /// has to start again.
-pub(super) fn take(directory: &File, path: &Path, deadline: Option<Instant>) -> Result<Option<Flock<File>>, Error> {
+pub(super) fn take(
+    directory: &File,
+    path: &Path,
+    deadline: Option<Instant>,
+) -> Result<Option<Flock<File>>, Error> {
     let path = path.join("lock");
     // NONBLOCK because a FIFO of that name would hang an open, NOFOLLOW because a link would lock something else.
     let flags = OFlag::O_CREAT | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
@@ -76,6 +80,7 @@ fn busy(path: &Path) -> Error {
 }
 
 fn not_a_file(path: &Path) -> Error {
-    let message = format!("{} is not a regular file and cannot be the lock of the leases; remove it", path.display());
+    let message =
+        format!("{} is not a regular file and cannot be the lock of the leases; remove it", path.display());
     Error::new(ErrorKind::Conflict, message)
 }

@@ -89,7 +89,9 @@ impl Pages {
 
     fn write(&mut self, which: impl Fn(u64) -> bool) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        for (&number, cached) in self.cache.iter_mut().filter(|(number, cached)| cached.dirty && which(**number)) {
+        for (&number, cached) in
+            self.cache.iter_mut().filter(|(number, cached)| cached.dirty && which(**number))
+        {
             file.write_all_at(&encode(&cached.page, number), number * BYTES as u64)?;
             cached.dirty = false;
         }

@@ -33,16 +33,12 @@ pub(super) fn stages(name: &str, conf: NetConf) -> Result<Vec<Stage>, CniError> 
         }
         return Ok(vec![Stage { guest, conf }]);
     }
-    match conf.chain()? {
-        Some(chain) => {
-            Ok(chain.into_iter().map(|conf| Stage { guest: conf.plugin_type.clone(), conf }).collect())
-        }
-        None => {
-            let message = "chain: missing; a configuration of type \"wharf\" has the list of its plugins there, \
-                           e.g. \"chain\": [{\"type\": \"bridge\", ...}, {\"type\": \"portmap\", ...}]";
-            Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, message))
-        }
-    }
+    let Some(chain) = conf.chain()? else {
+        let message = "chain: missing; a configuration of type \"wharf\" has the list of its plugins there, \
+                       e.g. \"chain\": [{\"type\": \"bridge\", ...}, {\"type\": \"portmap\", ...}]";
+        return Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, message));
+    };
+    Ok(chain.into_iter().map(|conf| Stage { guest: conf.plugin_type.clone(), conf }).collect())
 }
 
 fn request<L: Launcher>(

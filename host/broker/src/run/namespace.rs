@@ -14,7 +14,7 @@ pub(super) fn open(env: &Env) -> Result<(Netns, Option<Netns>), CniError> {
     let Some(path) = env.netns.as_deref().filter(|_| env.command.is_attachment()) else { return Ok((host, None)) };
     let container = match Netns::open(path) {
         Ok(container) => container,
-        Err(NetnsError::NotFound { .. } | NetnsError::NotANamespace { .. }) if env.command == Command::Del => {
+        Err(NetnsError::NotFound(_) | NetnsError::NotANamespace { .. }) if env.command == Command::Del => {
             return Ok((host, None));
         }
         Err(error) => return Err(wrong(format!("CNI_NETNS={path}: {error}"))),

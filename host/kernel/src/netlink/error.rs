@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn the_kernels_own_words_are_in_the_message() {
-        let refused = NetlinkError::Refused { errno: libc::EEXIST, text: Some("Address taken".into()), sequence: 1 };
+        let refused =
+            NetlinkError::Refused { errno: libc::EEXIST, text: Some("Address taken".into()), sequence: 1 };
         let error = refused.explain("adding 10.0.0.1/24 to eth0");
         assert_eq!(error.kind, ErrorKind::AlreadyExists);
         assert_eq!(error.errno, Some(libc::EEXIST));

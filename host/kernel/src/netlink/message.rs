@@ -19,12 +19,7 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// None yet; the first will have the sequence number `first`.
-    pub(crate) fn new(first: u32) -> Self {
-        Self::reusing(Vec::with_capacity(512), first)
-    }
-
-    /// As `new`, in a buffer that is there.
+    /// None yet, in a buffer that is there; the first will have the sequence number `first`.
     pub(super) fn reusing(buffer: Vec<u8>, first: u32) -> Self {
         Self { builder: Builder::reusing(buffer), first, count: 0 }
     }
@@ -92,8 +87,9 @@ impl<'a> Message<'a> {
     }
 
     /// What an NLMSG_ERROR says: success, or why not.
-    pub(super) fn acknowledgement(&self) -> Result<(), NetlinkError> {
-        let code = self.bytes(0).map(i32::from_ne_bytes).ok_or(NetlinkError::Malformed("a short NLMSG_ERROR"))?;
+    pub(crate) fn acknowledgement(&self) -> Result<(), NetlinkError> {
+        let code =
+            self.bytes(0).map(i32::from_ne_bytes).ok_or(NetlinkError::Malformed("a short NLMSG_ERROR"))?;
         if code == 0 {
             return Ok(());
         }
@@ -167,9 +163,19 @@ mod tests {
     use super::*;
 
     fn two() -> Vec<u8> {
-        let mut messages = Messages::new(7);
-        assert_eq!(messages.push(16, 5, |body| drop(body.raw(&[1; 16]).u32(1, 2))), 7);
-        assert_eq!(messages.push(17, 1, |body| drop(body.raw(&[2; 4]))), 8);
+        let mut messages = Messages::reusing(Vec::new(), 7);
+        assert_eq!(
+            messages.push(16, 5, |body| {
+                body.raw(&[1; 16]).u32(1, 2);
+            }),
+            7
+        );
+        assert_eq!(
+            messages.push(17, 1, |body| {
+                body.raw(&[2; 4]);
+            }),
+            8
+        );
         messages.bytes().unwrap().to_vec()
     }
 
@@ -187,7 +193,9 @@ mod tests {
     fn hostile_datagrams_are_errors_and_end() {
         let bytes = two();
         for cut in 1..bytes.len() {
-            let _ = Datagram::new(&bytes[..cut]).map(|message| message.map(|m| m.acknowledgement().is_ok())).count();
+            for message in Datagram::new(&bytes[..cut]).flatten() {
+                let _ = (message.acknowledgement(), message.end_of_dump());
+            }
         }
         for length in [0_u32, 1, 15, 1000, u32::MAX] {
             let mut bytes = bytes.clone();
@@ -199,7 +207,10 @@ mod tests {
 
     #[test]
     fn the_text_of_an_extended_acknowledgement_is_found_capped_or_not() {
-        for (flags, repeated) in [(ACK_TLVS | CAPPED, vec![0; 16]), (ACK_TLVS, vec![24, 0, 0, 0].into_iter().chain([0; 20]).collect())] {
+        for (flags, repeated) in [
+            (ACK_TLVS | CAPPED, vec![0; 16]),
+            (ACK_TLVS, vec![24, 0, 0, 0].into_iter().chain([0; 20]).collect()),
+        ] {
             if cfg!(target_endian = "big") {
                 continue;
             }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, connect, recv, send, socket};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, connect, recv, send, socket,
+};
 use std::os::fd::AsRawFd;
 
 use super::attr::Builder;
@@ -79,7 +81,12 @@ impl Socket {
     }
 
     /// A change that the kernel acknowledges. NLM_F_REQUEST and NLM_F_ACK are added to `flags`.
-    pub(crate) fn request(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Builder)) -> Result<(), NetlinkError> {
+    pub(crate) fn request(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Builder),
+    ) -> Result<(), NetlinkError> {
         self.request_with(kind, flags, body, |_| ())
     }
 
@@ -125,7 +132,9 @@ impl Socket {
                 }
                 outcome = Some(if message.kind == NLMSG_ERROR {
                     // An acknowledgement without an answer before it is no answer.
-                    message.acknowledgement().and(Err(NetlinkError::Malformed("nothing but an acknowledgement")))
+                    message
+                        .acknowledgement()
+                        .and(Err(NetlinkError::Malformed("nothing but an acknowledgement")))
                 } else {
                     read.take().map(|read| read(message)).ok_or(NetlinkError::Malformed("two answers"))
                 });
@@ -213,11 +222,13 @@ impl Socket {
     /// Sends a batch as it is; the caller receives.
     pub(crate) fn send(&mut self, messages: Messages) -> Result<(), NetlinkError> {
         self.next = self.next.wrapping_add(messages.count());
-        let result = messages.bytes().and_then(|bytes| loop {
-            match send(self.fd.as_raw_fd(), bytes, MsgFlags::empty()) {
-                Err(Errno::EINTR) => {}
-                Err(errno) => break Err(NetlinkError::socket("send")(errno)),
-                Ok(_) => break Ok(()),
+        let result = messages.bytes().and_then(|bytes| {
+            loop {
+                match send(self.fd.as_raw_fd(), bytes, MsgFlags::empty()) {
+                    Err(Errno::EINTR) => {}
+                    Err(errno) => break Err(NetlinkError::socket("send")(errno)),
+                    Ok(_) => break Ok(()),
+                }
             }
         });
         self.output = messages.into_buffer();
@@ -230,7 +241,10 @@ impl Socket {
         on_message: impl FnMut(&Message<'_>) -> Result<(), NetlinkError>,
     ) -> Result<bool, NetlinkError> {
         let mut input = std::mem::take(&mut self.input);
-        input.resize(INPUT, 0);
+        if input.is_empty() {
+            // Unlike growing it, this leaves the pages untouched until something is received.
+            input = vec![0; INPUT];
+        }
         let result = self.receive_into(&mut input, on_message);
         self.input = input;
         result
@@ -260,7 +274,8 @@ impl Socket {
     /// Becomes a listener to a multicast group (RTNLGRP_*).
     pub(crate) fn subscribe(&mut self, group: u32) -> Result<(), NetlinkError> {
         let group = i32::try_from(group).unwrap_or(i32::MAX);
-        set_option(self.fd.as_fd(), libc::NETLINK_ADD_MEMBERSHIP, group).map_err(NetlinkError::socket("subscribe"))
+        set_option(self.fd.as_fd(), libc::NETLINK_ADD_MEMBERSHIP, group)
+            .map_err(NetlinkError::socket("subscribe"))
     }
 
     /// Waits for one datagram of events. Events that the kernel had to drop are `Lost`: look at the state again.
@@ -310,7 +325,12 @@ impl Socket {
         }
     }
 
-    fn send_one(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Builder)) -> Result<u32, NetlinkError> {
+    fn send_one(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Builder),
+    ) -> Result<u32, NetlinkError> {
         let mut messages = self.messages();
         let sequence = messages.push(kind, flags, body);
         self.send(messages)?;
@@ -319,5 +339,4 @@ impl Socket {
 }
 
 #[cfg(test)]
-#[path = "socket/tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@
 
 use wharf_ops::Error;
 
-use crate::netlink::{Builder, Messages, NetlinkError, Socket};
+use crate::netlink::{Builder, Message, Messages, NetlinkError, Socket};
 
 use super::encode::{DATA_VALUE, ELEMENT, put, put_verdict};
 use super::expr::{Expr, Verdict};
@@ -19,6 +19,7 @@ const DELRULE: u16 = NEWTABLE | 8;
 const NEWSET: u16 = NEWTABLE | 9;
 const NEWSETELEM: u16 = NEWTABLE | 12;
 const DELSETELEM: u16 = NEWTABLE | 14;
+const NLMSG_ERROR: u16 = 2;
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
 const EXCLUSIVE: u16 = 0x200;
@@ -208,6 +209,12 @@ impl Failure {
         places.collect()
     }
 
+    /// Whether nothing was refused for another reason than these.
+    pub(crate) fn only(&self, errnos: &[i32]) -> bool {
+        let Self::Refused(refused) = self else { return false };
+        refused.iter().all(|(_, error)| error.errno().is_some_and(|errno| errnos.contains(&errno)))
+    }
+
     /// As the answer to an operation.
     pub(crate) fn explain(self, transaction: &Transaction, what: &str) -> Error {
         match self {
@@ -255,15 +262,13 @@ impl Transaction {
     }
 
     /// As messages, the last real one acknowledged: kernels before 6.10 do not acknowledge the batch's own.
-    pub(crate) fn messages(&self, first: u32) -> Messages {
-        let mut messages = Messages::new(first);
+    fn write(&self, messages: &mut Messages) {
         let boundary = [0, 0, 0, 10];
         messages.push(BATCH_BEGIN, REQUEST, |b| drop(b.raw(&boundary)));
         for (place, change) in self.changes.iter().enumerate() {
-            change.push(&mut messages, self.table, if place + 1 == self.changes.len() { ACK } else { 0 });
+            change.push(messages, self.table, if place + 1 == self.changes.len() { ACK } else { 0 });
         }
         messages.push(BATCH_END, REQUEST, |b| drop(b.raw(&boundary)));
-        messages
     }
 
     /// Carries all changes out, or none.
@@ -271,16 +276,32 @@ impl Transaction {
         if self.changes.is_empty() {
             return Ok(());
         }
-        let messages = self.messages(socket.reserve(u32::try_from(self.changes.len() + 2).unwrap_or(u32::MAX)));
-        let first = messages.first();
-        let refused = socket.batch(&messages).map_err(Failure::Other)?;
+        let mut messages = socket.messages();
+        self.write(&mut messages);
+        let (first, count) = (messages.first(), messages.count());
+        socket.send(messages).map_err(Failure::Other)?;
+        // The kernel worked the batch off inside send(2): every answer is queued.
+        let mut refused = Vec::new();
+        let mut acknowledged = false;
+        let mut on_message = |message: &Message<'_>| {
+            let place = message.sequence.wrapping_sub(first);
+            if message.kind == NLMSG_ERROR && place < count {
+                match message.acknowledgement() {
+                    Ok(()) => acknowledged |= place + 2 == count,
+                    Err(error) => refused.push((place, error)),
+                }
+            }
+            Ok(())
+        };
+        while socket.receive_now(&mut on_message).map_err(Failure::Other)? {}
         if refused.is_empty() {
-            return Ok(());
+            let lost = NetlinkError::Malformed("no acknowledgement of a batch of nf_tables");
+            return if acknowledged { Ok(()) } else { Err(Failure::Other(lost)) };
         }
         let mut places = Vec::with_capacity(refused.len());
-        for (sequence, error) in refused {
-            // The batch's own first message has no place: what is wrong with it is wrong with all.
-            match usize::try_from(sequence.wrapping_sub(first)).ok().and_then(|place| place.checked_sub(1)) {
+        for (place, error) in refused {
+            // What is wrong with the batch's own messages is wrong with all.
+            match usize::try_from(place).ok().and_then(|place| place.checked_sub(1)) {
                 Some(place) if place < self.changes.len() => places.push((place, error)),
                 _ => return Err(Failure::Other(error)),
             }

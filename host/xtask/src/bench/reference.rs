@@ -24,7 +24,8 @@ pub(crate) struct Reference {
 impl Reference {
     /// Whether this release masquerades and maps ports with nftables too.
     pub(crate) fn knows_nftables(&self) -> bool {
-        let mut numbers = self.version.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+        let mut numbers =
+            self.version.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
         (numbers.next(), numbers.next()) >= (Some(1), Some(7))
     }
 }
@@ -63,8 +64,11 @@ fn unpack(workspace: &Workspace, suite: &str, root: &Path) -> Result<String> {
     let work = workspace.build_dir.join("setup");
     create_dir(&work)?;
     let apt = PrivateApt::new(&work, suite)?;
-    let version =
-        apt.versions(PACKAGE)?.into_iter().next().ok_or_else(|| anyhow!("Debian {suite} has no {PACKAGE}"))?;
+    let version = apt
+        .versions(PACKAGE)?
+        .into_iter()
+        .next()
+        .ok_or_else(|| anyhow!("Debian {suite} has no {PACKAGE}"))?;
     let deb = apt.download(PACKAGE, &version, &work.join("debs"))?;
     if root.exists() {
         fs::remove_dir_all(root).with_context(|| format!("cannot remove {}", root.display()))?;
@@ -79,7 +83,9 @@ mod tests {
 
     #[test]
     fn the_nftables_backend_came_with_1_7() {
-        for (version, knows) in [("1.9.1+ds1-1", true), ("1.7.0-1", true), ("1.1.1+ds1-3+b3", false), ("2.0", true)] {
+        for (version, knows) in
+            [("1.9.1+ds1-1", true), ("1.7.0-1", true), ("1.1.1+ds1-3+b3", false), ("2.0", true)]
+        {
             let reference = Reference { plugins: PathBuf::new(), version: version.to_owned() };
             assert_eq!(reference.knows_nftables(), knows, "{version}");
         }

@@ -28,7 +28,12 @@ struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    fn all(contenders: &'a [Contender], scenario: &Scenario, field: &Field, containers: usize) -> Result<Vec<Self>> {
+    fn all(
+        contenders: &'a [Contender],
+        scenario: &Scenario,
+        field: &Field,
+        containers: usize,
+    ) -> Result<Vec<Self>> {
         contenders
             .iter()
             .filter(|contender| contender.can(scenario))
@@ -52,7 +57,12 @@ impl<'a> Lane<'a> {
 }
 
 /// ADD and DEL of one container after the other, the contenders taking turns and each turn in another order.
-pub(crate) fn alternating(contenders: &[Contender], scenario: &Scenario, field: &Field, rounds: usize) -> Result<[Row; 2]> {
+pub(crate) fn alternating(
+    contenders: &[Contender],
+    scenario: &Scenario,
+    field: &Field,
+    rounds: usize,
+) -> Result<[Row; 2]> {
     const WARM_UP: usize = 2;
     say::line(format_args!("{}: {rounds} rounds", scenario.name));
     let mut lanes = Lane::all(contenders, scenario, field, 2)?;
@@ -71,7 +81,12 @@ pub(crate) fn alternating(contenders: &[Contender], scenario: &Scenario, field: 
 }
 
 /// The 1st, the 100th and the 500th attachment of a node, for which all others stay.
-pub(crate) fn growing(contenders: &[Contender], scenario: &Scenario, field: &Field, marks: [usize; 2]) -> Result<Vec<Row>> {
+pub(crate) fn growing(
+    contenders: &[Contender],
+    scenario: &Scenario,
+    field: &Field,
+    marks: [usize; 2],
+) -> Result<Vec<Row>> {
     const AROUND: usize = 4;
     const FIRSTS: usize = 7;
     let mut rows = Vec::new();
@@ -118,7 +133,12 @@ pub(crate) fn growing(contenders: &[Contender], scenario: &Scenario, field: &Fie
 }
 
 /// Ten containers at once: the time until the last one is done.
-pub(crate) fn at_once(contenders: &[Contender], scenario: &Scenario, field: &Field, rounds: usize) -> Result<[Row; 2]> {
+pub(crate) fn at_once(
+    contenders: &[Contender],
+    scenario: &Scenario,
+    field: &Field,
+    rounds: usize,
+) -> Result<[Row; 2]> {
     const TEN: usize = 10;
     say::line(format_args!("{}: {TEN} at once, {rounds} rounds", scenario.name));
     let mut lanes = Lane::all(contenders, scenario, field, TEN)?;
@@ -138,7 +158,10 @@ pub(crate) fn at_once(contenders: &[Contender], scenario: &Scenario, field: &Fie
 }
 
 /// Runs one thread per item and takes the time of all.
-fn together<I: Send, T: Send>(items: impl IntoIterator<Item = I>, work: impl Fn(I) -> Result<T> + Sync) -> Result<(Vec<T>, Sample)> {
+fn together<I: Send, T: Send>(
+    items: impl IntoIterator<Item = I>,
+    work: impl Fn(I) -> Result<T> + Sync,
+) -> Result<(Vec<T>, Sample)> {
     let begin = Moment::now()?;
     let done = thread::scope(|scope| {
         let work = &work;

@@ -25,15 +25,19 @@ impl fmt::Display for Backend {
 pub(crate) struct Scenario {
     /// For people; unique.
     pub(crate) name: String,
-    pub(crate) backend: Option<Backend>,
+    backend: Option<Backend>,
     plugins: Vec<Value>,
     ports: u16,
 }
 
+/// What the names of the lists stand for.
+pub(crate) const LEGEND: &str =
+    "every bridge has host-local; a chain is bridge with ipMasq, portmap with as many ports, and bandwidth";
+
 /// The chain that the targets are about, with `ports` mapped ports.
 pub(crate) fn full(backend: Backend, ports: u16) -> Scenario {
     Scenario {
-        name: format!("bridge, ipMasq, portmap ({ports}), bandwidth: {backend}"),
+        name: format!("chain, {ports} port{}, {backend}", if ports == 1 { "" } else { "s" }),
         backend: Some(backend),
         plugins: vec![
             bridge(Some(backend)),
@@ -47,7 +51,7 @@ pub(crate) fn full(backend: Backend, ports: u16) -> Scenario {
 
 /// bridge and host-local alone.
 pub(crate) fn plain() -> Scenario {
-    Scenario { name: "bridge, host-local".to_owned(), backend: None, plugins: vec![bridge(None)], ports: 0 }
+    Scenario { name: "bridge".to_owned(), backend: None, plugins: vec![bridge(None)], ports: 0 }
 }
 
 /// Every list, each measured with ADD and DEL.
@@ -59,7 +63,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     ];
     for backend in [Backend::Iptables, Backend::Nftables] {
         all.push(Scenario {
-            name: format!("bridge, host-local, ipMasq: {backend}"),
+            name: format!("bridge, ipMasq, {backend}"),
             backend: Some(backend),
             plugins: vec![bridge(Some(backend))],
             ports: 0,
@@ -87,6 +91,16 @@ impl Scenario {
         if self.name == "loopback" { "lo" } else { "eth0" }
     }
 
+    /// The network's name.
+    pub(crate) fn network(&self) -> String {
+        self.name.chars().filter(char::is_ascii_alphanumeric).collect()
+    }
+
+    /// Whether the bridge masquerades with this backend.
+    pub(crate) fn masquerades(&self, backend: Backend) -> bool {
+        self.backend == Some(backend)
+    }
+
     /// The plugins' types and configurations for the attachment with the given number, as libcni makes them;
     /// `data_dir` is where host-local keeps its leases.
     pub(crate) fn list(&self, number: u16, data_dir: Option<&str>) -> Vec<(String, Value)> {
@@ -99,7 +113,9 @@ impl Scenario {
                 if plugin.get("capabilities").is_some() {
                     config.insert("runtimeConfig".to_owned(), self.runtime_config(number));
                 }
-                if let (Some(dir), Some(ipam)) = (data_dir, config.get_mut("ipam").and_then(Value::as_object_mut)) {
+                if let (Some(dir), Some(ipam)) =
+                    (data_dir, config.get_mut("ipam").and_then(Value::as_object_mut))
+                {
                     ipam.insert("dataDir".to_owned(), dir.into());
                 }
                 let kind = plugin.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -118,9 +134,11 @@ impl Scenario {
     }
 
     fn envelope(&self) -> Map<String, Value> {
-        let slug: String = self.name.chars().filter(char::is_ascii_alphanumeric).collect();
         // 1.0.0 is the newest version that every release of the reference understands.
-        [("cniVersion", Value::from("1.0.0")), ("name", slug.into())].map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+        [("cniVersion", Value::from("1.0.0")), ("name", self.network().into())]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into_iter()
+            .collect()
     }
 
     /// Host ports of its own for each attachment, below the range that the kernel hands out itself.
@@ -145,8 +163,14 @@ mod tests {
         assert_eq!(list[0].1["ipMasqBackend"], "nftables");
         assert!(list[0].1.get("runtimeConfig").is_none(), "only a plugin with the capability gets the ports");
         let ports = list[1].1["runtimeConfig"]["portMappings"].as_array().unwrap();
-        assert_eq!((ports.len(), &ports[0]["hostPort"], &ports[4]["hostPort"]), (5, &json!(10_015), &json!(10_019)));
-        assert!(list.iter().all(|(_, config)| config["cniVersion"] == "1.0.0" && config.get("capabilities").is_none()));
+        assert_eq!(
+            (ports.len(), &ports[0]["hostPort"], &ports[4]["hostPort"]),
+            (5, &json!(10_015), &json!(10_019))
+        );
+        assert!(
+            list.iter()
+                .all(|(_, config)| config["cniVersion"] == "1.0.0" && config.get("capabilities").is_none())
+        );
     }
 
     #[test]
@@ -162,7 +186,7 @@ mod tests {
         let scenarios = all();
         for (index, scenario) in scenarios.iter().enumerate() {
             assert!(scenarios[..index].iter().all(|other| other.name != scenario.name));
-            assert!(scenario.chain(0)["name"].as_str().unwrap().len() > 5);
+            assert!(scenario.chain(0)["name"].as_str().unwrap().chars().all(|c| c.is_ascii_alphanumeric()));
         }
     }
 }

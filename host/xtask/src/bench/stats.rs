@@ -32,7 +32,8 @@ pub(crate) struct Moment {
 impl Moment {
     /// Now.
     pub(crate) fn now() -> Result<Self> {
-        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot read the CPU time of the children")?;
+        let usage =
+            getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot read the CPU time of the children")?;
         let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
         Ok(Self { wall: Instant::now(), cpu: as_float(microseconds) / 1e3 })
     }

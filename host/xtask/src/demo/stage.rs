@@ -53,7 +53,7 @@ impl Stage {
         create_dir(&dir)?;
         private::tmpfs(&dir)?;
         let root = dir.join("root");
-        let bin = dir.join("bin");
+        let bin = root.join("opt/cni/bin");
         create_dir(&root)?;
         create_dir(&dir.join("netns"))?;
 
@@ -72,13 +72,7 @@ impl Stage {
         ));
 
         let mut install = Command::new(&built.wharfctl);
-        install
-            .arg("install")
-            .arg("--bin-dir")
-            .arg(&bin)
-            .arg("--guests")
-            .arg(&built.guests)
-            .env("WHARF_ROOT", &root);
+        install.args(["install", "--guests"]).arg(&built.guests).env("WHARF_ROOT", &root);
         sh::run(&mut install)?;
         let container = |name: &str, host_port| -> Result<Container> {
             let netns = Netns::create(&dir.join("netns").join(name))?;

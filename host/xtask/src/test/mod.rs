@@ -97,22 +97,23 @@ fn tests(
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--offline", "--no-fail-fast"]).args(selection).args(filter);
     cargo.args(["--", "--show-output"]);
+    let mut line = sh::display(&cargo);
     cargo.envs(variables.iter().copied());
     let mut mount_points = None;
     if sh::is_root() {
         mount_points = Some(private::MountPoints::create()?);
         cargo = private::wrap(&cargo)?;
+        line.push_str("   # in namespaces of its own");
     }
-    let success = watch(&mut cargo, report)?;
+    let success = watch(&mut cargo, &line, report)?;
     drop(mount_points);
     report.run_finished(name, success);
     Ok(())
 }
 
 /// Runs a test command, shows its lines as they come and counts them. Returns whether it succeeded.
-fn watch(command: &mut Command, report: &mut Report) -> Result<bool> {
-    let line = sh::display(command);
-    say::command(&line);
+fn watch(command: &mut Command, line: &str, report: &mut Report) -> Result<bool> {
+    say::command(line);
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{line}`"))?;
     let Some(stdout) = child.stdout.take() else { bail!("`{line}` has no output") };

@@ -15,8 +15,10 @@ fn pair() -> (Socket, UnixDatagram) {
 fn answer(kernel: &UnixDatagram, sequence: u32, messages: &[(u16, u16, Vec<u8>)]) {
     let mut bytes = Vec::new();
     for (kind, flags, payload) in messages {
-        let mut one = Messages::new(sequence);
-        one.push(*kind, *flags, |body| drop(body.raw(payload)));
+        let mut one = Messages::reusing(Vec::new(), sequence);
+        one.push(*kind, *flags, |body| {
+            body.raw(payload);
+        });
         bytes.extend_from_slice(one.bytes().unwrap());
     }
     kernel.send(&bytes).unwrap();
@@ -107,7 +109,10 @@ fn each_message_of_a_pipeline_has_its_own_outcome() {
             messages.push(20, flags, |_| ());
         })
         .unwrap();
-    assert_eq!(outcomes.iter().map(|o| o.as_ref().err().and_then(NetlinkError::errno)).collect::<Vec<_>>(), [None, Some(17)]);
+    assert_eq!(
+        outcomes.iter().map(|o| o.as_ref().err().and_then(NetlinkError::errno)).collect::<Vec<_>>(),
+        [None, Some(17)]
+    );
 }
 
 #[test]
@@ -123,7 +128,9 @@ fn garbage_is_an_error() {
 fn a_request_over_64_kib_is_not_sent() {
     let (mut socket, kernel) = pair();
     kernel.set_nonblocking(true).unwrap();
-    let result = socket.request(16, 0, |body| drop(body.attribute(1, &vec![0; 70_000])));
+    let result = socket.request(16, 0, |body| {
+        body.attribute(1, &vec![0; 70_000]);
+    });
     assert_eq!(result, Err(NetlinkError::TooLong));
     assert!(kernel.recv(&mut [0; 16]).is_err());
 }
@@ -138,21 +145,62 @@ fn events_end_at_the_deadline() {
 }
 
 #[test]
+fn events_that_did_not_fit_are_reported_as_lost() {
+    let netns = crate::Netns::anonymous().unwrap();
+    let (mut listener, mut socket) = netns
+        .enter(|| (Socket::open(Protocol::Route).unwrap(), Socket::open(Protocol::Route).unwrap()))
+        .unwrap();
+    nix::sys::socket::setsockopt(&listener, nix::sys::socket::sockopt::RcvBuf, &1).unwrap();
+    listener.subscribe(1).unwrap();
+    // RTM_NEWLINK for lo, up and down in turn.
+    for round in 0..64_u8 {
+        let header = [0, 0, 0, 0, 1, 0, 0, 0, round % 2, 0, 0, 0, 1, 0, 0, 0];
+        socket
+            .request(16, 0, |body| {
+                body.raw(&header);
+            })
+            .unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let first = std::iter::repeat_with(|| listener.events(deadline, |_| Ok(()))).find(Result::is_err);
+    assert_eq!(first, Some(Err(NetlinkError::Lost)));
+    listener.drain().unwrap();
+}
+
+#[test]
 fn the_real_kernel_answers_and_explains() {
     let mut socket = Socket::open(Protocol::Route).unwrap();
     // RTM_GETLINK of index 1: lo.
     let mut header = [0; 16];
     header[4] = 1;
     let name = socket
-        .get(18, |body| drop(body.raw(&header)), |message| message.attributes(16).find(3).unwrap().text().map(str::to_owned))
+        .get(
+            18,
+            |body| {
+                body.raw(&header);
+            },
+            |message| message.attributes(16).find(3).unwrap().text().map(str::to_owned),
+        )
         .unwrap();
     assert_eq!(name.as_deref(), Some("lo"));
-    let names = socket.dump(18, |body| drop(body.raw(&[0; 16])), |message| message.bytes::<4>(4)).unwrap();
+    let names = socket
+        .dump(
+            18,
+            |body| {
+                body.raw(&[0; 16]);
+            },
+            |message| message.bytes::<4>(4),
+        )
+        .unwrap();
     assert!(names.contains(&1_u32.to_ne_bytes()));
     // RTM_NEWADDR with a bad prefix length.
     let mut header = [2, 99, 0, 0, 1, 0, 0, 0];
     header[4..].copy_from_slice(&1_u32.to_ne_bytes());
-    let error = socket.request(20, 0x600, |body| drop(body.raw(&header).attribute(2, &[127, 9, 9, 9]))).unwrap_err();
+    let error = socket
+        .request(20, 0x600, |body| {
+            body.raw(&header).attribute(2, &[127, 9, 9, 9]);
+        })
+        .unwrap_err();
     assert_eq!(error.errno(), Some(libc::EINVAL), "{error}");
     assert!(matches!(error, NetlinkError::Refused { text: Some(_), .. }), "{error:?}");
 }

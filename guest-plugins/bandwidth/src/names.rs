@@ -1,0 +1,107 @@
+//! The ifb of an attachment: its name, and the alias that says whose it is.
+
+use std::collections::BTreeSet;
+
+use wharf_sdk::names::hashed;
+use wharf_sdk::{Attachment, LinkInfo, Owner};
+
+const PREFIX: &str = "bwp";
+const NAME_LENGTH: usize = 15;
+const ALIAS_LENGTH: usize = 255;
+
+/// The name of the attachment's ifb. The interface name is part of it, so that a second interface of the container
+/// on the same network has an ifb of its own.
+pub(crate) fn own(network: &str, container: &str, ifname: &str) -> String {
+    // None of the three can contain a slash.
+    hashed(PREFIX, NAME_LENGTH, &[network, "/", container, "/", ifname])
+}
+
+/// The name that the reference plugin gives to the one ifb of a container on a network.
+pub(crate) fn reference(attachment: &Attachment) -> String {
+    hashed(PREFIX, NAME_LENGTH, &[&attachment.network, &attachment.container])
+}
+
+/// The alias of the attachment's ifb.
+pub(crate) fn alias(attachment: &Attachment) -> String {
+    let mut alias =
+        format!("{}{}/{}", alias_prefix(&attachment.network), attachment.container, attachment.ifname);
+    alias.truncate((0..=ALIAS_LENGTH).rev().find(|&at| alias.is_char_boundary(at)).unwrap_or_default());
+    alias
+}
+
+fn alias_prefix(network: &str) -> String {
+    format!("wharf:{network}/")
+}
+
+/// The ifbs of a network that belong to no valid attachment.
+pub(crate) fn stale<'a>(links: &'a [LinkInfo], network: &str, valid: &[Owner]) -> Vec<&'a str> {
+    let prefix = alias_prefix(network);
+    // Inserted one by one: collecting would bring a sort into the guest.
+    let mut kept = BTreeSet::new();
+    for owner in valid {
+        kept.insert(own(network, &owner.container, &owner.ifname));
+    }
+    links
+        .iter()
+        .filter(|link| link.kind == "ifb" && link.name.starts_with(PREFIX) && !kept.contains(&link.name))
+        .filter(|link| link.alias.as_ref().is_some_and(|alias| alias.starts_with(&prefix)))
+        .map(|link| link.name.as_str())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(ifname: &str) -> Attachment {
+        Attachment { network: "test".into(), container: "1234".into(), ifname: ifname.into() }
+    }
+
+    #[test]
+    fn each_interface_has_a_name_of_its_own_beside_the_reference_s() {
+        let first = own("test", "1234", "eth0");
+        let names =
+            BTreeSet::from([first.clone(), own("test", "1234", "eth1"), reference(&attachment("eth0"))]);
+        assert_eq!(names.len(), 3);
+        assert!(names.iter().all(|name| name.len() == 15 && name.starts_with("bwp")));
+        assert_eq!(first, own("test", "1234", "eth0"));
+        assert_eq!(reference(&attachment("eth0")), "bwp2bbe0c48b91a");
+    }
+
+    #[test]
+    fn an_alias_fits_the_kernel() {
+        assert_eq!(alias(&attachment("eth0")), "wharf:test/1234/eth0");
+        let long = Attachment { container: "c".repeat(300), ..attachment("eth0") };
+        assert_eq!(alias(&long).len(), 255);
+        let odd = Attachment { container: format!("{}é", "c".repeat(243)), ..attachment("eth0") };
+        assert_eq!(alias(&odd).len(), 254);
+    }
+
+    #[test]
+    fn only_the_network_s_own_ifbs_without_an_attachment_are_stale() {
+        let link = |name: &str, kind: &str, alias: Option<&str>| LinkInfo {
+            index: 1,
+            name: name.into(),
+            kind: kind.into(),
+            mac: None,
+            mtu: 1500,
+            up: true,
+            operational: true,
+            promiscuous: false,
+            master: None,
+            peer: None,
+            alias: alias.map(Into::into),
+        };
+        let links = [
+            link(&own("test", "1234", "eth0"), "ifb", Some("wharf:test/1234/eth0")),
+            link(&own("test", "1234", "eth1"), "ifb", Some("wharf:test/1234/eth1")),
+            link(&own("test2", "9", "eth0"), "ifb", Some("wharf:test2/9/eth0")),
+            link("bwp000000000000", "ifb", None),
+            link("bwp000000000001", "veth", Some("wharf:test/9/eth0")),
+            link("eth9", "ifb", Some("wharf:test/9/eth0")),
+        ];
+        let valid = [Owner { container: "1234".into(), ifname: "eth0".into() }];
+        assert_eq!(stale(&links, "test", &valid), [own("test", "1234", "eth1")]);
+        assert_eq!(stale(&links, "test", &[]).len(), 2);
+    }
+}

@@ -1,0 +1,106 @@
+//! DEL: the firewall, the links and the leases go, whatever is still there and whatever fails on the way.
+
+use wharf_sdk::delegate::Ipam;
+use wharf_sdk::firewall::{filter, nat};
+use wharf_sdk::{
+    Context, Error, HostErrorKind, HostResult, Mac, Netns, NetworkResult, Request, Result, debug,
+};
+
+use crate::config::Config;
+use crate::port::is_host_end;
+
+/// Rules go before links (their removal is then cheaper for the kernel), leases go last, so that nobody gets an
+/// address that still has a user.
+pub(crate) fn del(request: &Request, host: &Netns, container: Option<&Netns>) -> Result<()> {
+    // A configuration that is wrong by now must not keep anything from going.
+    let config = Config::of(request).ok();
+    let masquerade = config.as_ref().is_none_or(|config| config.masquerade.is_some());
+    let anti_spoof = config.as_ref().is_none_or(|config| config.anti_spoof);
+    let mut failures = Failures::default();
+    failures.note(remove_rules(nat::remove_masquerades(), masquerade).context("ipMasq"));
+    failures.note(remove_rules(filter::remove_anti_spoof(), anti_spoof).context("macspoofchk"));
+    failures.note(remove_links(request, host, container));
+    failures.note(Ipam::of_request(request).and_then(|ipam| ipam.map_or(Ok(()), |ipam| ipam.del())));
+    failures.finish()
+}
+
+/// Rules are removed without being configured, too: the configuration may have had the option at the time of ADD.
+/// A host that cannot have them, or does not let this guest touch them, has none then.
+fn remove_rules(outcome: HostResult<()>, configured: bool) -> HostResult<()> {
+    match outcome {
+        Err(error)
+            if !configured && matches!(error.kind, HostErrorKind::Denied | HostErrorKind::Unsupported) =>
+        {
+            debug!("there are no rules to remove: {error}");
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+/// The container's end takes the host's along. The host's end is only looked for if the other was not found.
+fn remove_links(request: &Request, host: &Netns, container: Option<&Netns>) -> Result<()> {
+    let ifname = request.ifname();
+    if let Some(container) = container
+        && remove_veth(container, ifname, None).context(format_args!("remove {ifname:?}"))?
+    {
+        return Ok(());
+    }
+    for (name, mac) in request.previous().into_iter().flat_map(host_ends) {
+        // The name is random; the address tells whether it came to be another's.
+        remove_veth(host, name, mac).context(format_args!("remove {name:?}"))?;
+    }
+    Ok(())
+}
+
+/// Removes the veth of that name, and of that address if there is one to compare. Answers whether it is gone now.
+fn remove_veth(namespace: &Netns, name: &str, mac: Option<Mac>) -> HostResult<bool> {
+    let Some(link) = namespace.link(name)? else {
+        return Ok(false);
+    };
+    match link.info() {
+        Ok(info) if info.kind == "veth" && (mac.is_none() || info.mac == mac) => link.delete().map(|()| true),
+        Ok(info) => {
+            debug!("{name} is of kind {:?} and not of this attachment", info.kind);
+            Ok(false)
+        }
+        // It went by itself, as with its namespace.
+        Err(error) if error.kind == HostErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// The host's ends among the interfaces of an earlier ADD.
+pub(crate) fn host_ends(previous: &NetworkResult) -> impl Iterator<Item = (&str, Option<Mac>)> {
+    let of_host = previous.interfaces.iter().filter(|interface| interface.sandbox.is_none());
+    of_host
+        .filter(|interface| is_host_end(&interface.name))
+        .map(|interface| (interface.name.as_str(), interface.mac))
+}
+
+/// What went wrong in steps that do not wait for each other.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Vec<Error>);
+
+impl Failures {
+    /// Keeps the error of a step.
+    pub(crate) fn note(&mut self, outcome: Result<()>) {
+        self.0.extend(outcome.err());
+    }
+
+    /// One error for all, with the first one's code.
+    pub(crate) fn finish(self) -> Result<()> {
+        let mut errors = self.0.into_iter();
+        let Some(mut first) = errors.next() else {
+            return Ok(());
+        };
+        for Error { msg, details, .. } in errors {
+            first.msg = format!("{}; {msg}", first.msg);
+            first.details = match (first.details, details) {
+                (Some(before), Some(more)) => Some(format!("{before}; {more}")),
+                (before, more) => before.or(more),
+            };
+        }
+        Err(first)
+    }
+}

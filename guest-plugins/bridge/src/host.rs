@@ -1,0 +1,131 @@
+//! The host's side that attachments share: the bridge, the link into a VLAN, gateway addresses, forwarding.
+
+use wharf_sdk::net::{Bridge, LinkCommon, VethEnd};
+use wharf_sdk::{Context, Error, HostErrorKind, IpNetwork, Link, Mac, Netns, Result, code, debug};
+
+use crate::config::Config;
+use crate::{gateway, port};
+
+/// A link that may be new.
+#[derive(Debug)]
+pub(crate) struct Ensured {
+    pub(crate) link: Link,
+    pub(crate) created: bool,
+}
+
+/// The bridge, up. One that exists keeps its MTU and its kind of VLAN filtering.
+pub(crate) fn ensure_bridge(host: &Netns, config: &Config) -> Result<Ensured> {
+    let spec = Bridge {
+        common: LinkCommon { mtu: config.mtu, ..LinkCommon::new(&config.bridge) },
+        vlan_filtering: config.vlans.configured(),
+    };
+    let (link, created) = host.ensure_bridge(&spec).context(format_args!("bridge {:?}", config.bridge))?;
+    ignore_advertisements(host, &config.bridge)?;
+    if config.promiscuous {
+        link.set_promiscuous(true).context(format_args!("promiscMode of {:?}", config.bridge))?;
+    }
+    link.set_up().context(format_args!("raise {:?}", config.bridge))?;
+    Ok(Ensured { link, created })
+}
+
+/// The host's link into the configured VLAN: a veth whose other end is a port of the bridge. Attachments share it.
+pub(crate) fn ensure_vlan_gateway(
+    host: &Netns,
+    bridge: &Link,
+    name: &str,
+    config: &Config,
+) -> Result<Ensured> {
+    if let Some(link) = existing_veth(host, name)? {
+        return Ok(Ensured { link, created: false });
+    }
+    let end = VethEnd { mtu: config.mtu, ..VethEnd::new(name) };
+    let pair = match port::create(host, host, &end) {
+        // Another attachment was faster.
+        Err(error) if error.code == code::DUPLICATE => {
+            let link = existing_veth(host, name)?.ok_or(error)?;
+            return Ok(Ensured { link, created: false });
+        }
+        outcome => outcome?,
+    };
+    ignore_advertisements(host, name)?;
+    ignore_advertisements(host, &pair.name)?;
+    pair.host.set_master(Some(bridge)).context(format_args!("attach {:?}", pair.name))?;
+    port::set_vlans(&pair.host, &config.vlans.access(), false)?;
+    pair.host.set_up().context(format_args!("raise {:?}", pair.name))?;
+    pair.inner.set_up().context(format_args!("raise {name:?}"))?;
+    Ok(Ensured { link: pair.inner, created: true })
+}
+
+fn existing_veth(host: &Netns, name: &str) -> Result<Option<Link>> {
+    let Some(link) = host.link(name)? else {
+        return Ok(None);
+    };
+    let kind = link.info()?.kind;
+    if kind != "veth" {
+        let msg =
+            format!("the host has a link {name:?} of kind {kind:?}, but the VLAN's gateway needs that name");
+        return Err(Error::new(code::DUPLICATE, msg));
+    }
+    Ok(Some(link))
+}
+
+/// Router advertisements of a container must not configure the host (CVE-2020-10749).
+pub(crate) fn ignore_advertisements(host: &Netns, name: &str) -> Result<()> {
+    match host.set_sysctl(&format!("ipv6/conf/{name}/accept_ra"), "0") {
+        // A host without IPv6 hears none.
+        Err(error) if error.kind == HostErrorKind::NotFound => Ok(()),
+        outcome => outcome.context(format_args!("accept_ra of {name:?}")),
+    }
+}
+
+/// Puts the gateways onto the link that carries them. `pin` is the hardware address that a bridge is to keep from
+/// then on: by itself it follows its ports, and neighbours would lose it.
+pub(crate) fn carry(
+    host: &Netns,
+    name: &str,
+    carrier: &Ensured,
+    pin: Option<Mac>,
+    gateways: &[IpNetwork],
+    config: &Config,
+) -> Result<()> {
+    let link = &carrier.link;
+    let change = gateway::change(name, &link.addresses()?, gateways, config.force_address)?;
+    if change.add.is_empty() {
+        return Ok(());
+    }
+    for address in change.remove {
+        link.remove_address(address).context(format_args!("forceAddress: remove {address} from {name:?}"))?;
+    }
+    if carrier.created && !config.detect_duplicates && change.add.iter().any(IpNetwork::is_ipv6) {
+        // A new link's gateway is alone by definition, and containers should not wait for it.
+        if let Err(error) = host.set_sysctl(&format!("ipv6/conf/{name}/accept_dad"), "0") {
+            debug!("the gateway on {name} has to be detected as unique first: {error}");
+        }
+    }
+    for address in change.add {
+        match link.add_address(address) {
+            // Another attachment was faster.
+            Err(error) if error.kind == HostErrorKind::AlreadyExists => {}
+            outcome => outcome.context(format_args!("gateway {address} on {name:?}"))?,
+        }
+    }
+    if let Some(mac) = pin {
+        link.set_mac(mac).context(format_args!("keep the MAC address of {name:?}"))?;
+    }
+    Ok(())
+}
+
+/// The sysctls that let packets of the gateways' families through the host.
+pub(crate) fn forwarding(gateways: &[IpNetwork]) -> impl Iterator<Item = &'static str> {
+    let families = [(true, "ipv4/ip_forward"), (false, "ipv6/conf/all/forwarding")];
+    let served = move |v4: bool| gateways.iter().any(|gateway| gateway.is_ipv4() == v4);
+    families.into_iter().filter(move |(v4, _)| served(*v4)).map(|(_, sysctl)| sysctl)
+}
+
+/// Lets packets of the gateways' families through the host.
+pub(crate) fn forward(host: &Netns, gateways: &[IpNetwork]) -> Result<()> {
+    for sysctl in forwarding(gateways) {
+        host.set_sysctl(sysctl, "1").context("forwarding")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Reading the leases back: CHECK, STATUS and GC.
+
+use std::collections::BTreeSet;
+
+use wharf_sdk::{Error, NetworkResult, Owner, Result, code, info};
+
+use crate::allocate::Leases;
+use crate::range::RangeSet;
+
+/// Sets with more addresses than this are not counted by STATUS, which runtimes ask every few seconds: it would read
+/// every lease, to find a state that so large a pool is hardly ever in.
+const COUNTED: u128 = 4096;
+
+/// CHECK: of every range set, the attachment holds an address that is in its result.
+pub(crate) fn check(
+    pool: &impl Leases,
+    sets: &[RangeSet],
+    previous: Option<&NetworkResult>,
+    owner: &Owner,
+) -> Result<()> {
+    let held = pool.find(owner)?;
+    let Owner { container, ifname } = owner;
+    for set in sets {
+        let mut of_set = held.iter().copied().filter(|address| set.contains(*address)).peekable();
+        let Some(&lease) = of_set.peek() else {
+            let msg = format!("host-local: Failed to find address added by container {container} ({ifname})");
+            return Err(Error::check(msg).with_details(format!("no lease in range set {set}")));
+        };
+        let Some(previous) = previous else { continue };
+        if !of_set.any(|address| previous.ips.iter().any(|ip| ip.address.ip() == address)) {
+            let msg = format!("host-local: the lease of container {container} ({ifname}) is {lease}");
+            return Err(Error::check(format!("{msg}, which prevResult does not have")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether [`status`] could find anything.
+pub(crate) fn worth_counting(sets: &[RangeSet]) -> bool {
+    sets.iter().any(|set| set.capacity() <= COUNTED)
+}
+
+/// STATUS: an ADD takes an address of every set, so one full set is enough to refuse it.
+pub(crate) fn status(pool: &impl Leases, sets: &[RangeSet]) -> Result<()> {
+    let leases = pool.leases()?;
+    for (number, set) in sets.iter().enumerate().filter(|(_, set)| set.capacity() <= COUNTED) {
+        let gateways = set.gateways();
+        let addresses = leases.iter().map(|lease| lease.address);
+        let taken = addresses.filter(|address| set.contains(*address) && !gateways.contains(address)).count();
+        if taken as u128 >= set.capacity() {
+            let msg = format!("no IP addresses available in range set {number}: {set}");
+            return Err(Error::new(code::NOT_AVAILABLE, msg));
+        }
+    }
+    Ok(())
+}
+
+/// GC: gives back what no valid attachment holds. A lease without an interface name, as old versions of the
+/// reference plugin wrote it, is held by any attachment of its container. One failure does not stop the rest.
+pub(crate) fn collect(pool: &impl Leases, valid: &[Owner]) -> Result<()> {
+    // Inserted one by one: collecting would bring a sort into the guest for each of the two.
+    let mut keep: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for owner in valid {
+        keep.insert((&owner.container, &owner.ifname));
+        keep.insert((&owner.container, ""));
+    }
+    let leases = pool.leases()?;
+    let mut stale: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for Owner { container, ifname } in leases.iter().map(|lease| &lease.owner) {
+        if !keep.contains(&(container.as_str(), ifname.as_str())) {
+            stale.insert((container, ifname));
+        }
+    }
+    let mut failures: Vec<Error> = Vec::new();
+    for (container, ifname) in stale {
+        match pool.release(&Owner { container: container.to_owned(), ifname: ifname.to_owned() }) {
+            Ok(count) => {
+                info!("released stale leases"; container = container, ifname = ifname, count = count)
+            }
+            Err(error) => {
+                failures.push(Error::from(error).context(format_args!("release {container} ({ifname})")))
+            }
+        }
+    }
+    let Some(first) = failures.first().map(|error| error.code) else { return Ok(()) };
+    let all: Vec<String> = failures.into_iter().map(|error| error.msg).collect();
+    Err(Error::new(first, all.join("; ")))
+}
+
+#[cfg(test)]
+mod tests;

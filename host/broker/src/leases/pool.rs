@@ -1,0 +1,294 @@
+//! A pool of addresses: the lease files under their lock, with the index kept in step.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Instant;
+
+use nix::fcntl::Flock;
+use wharf_ops::Error;
+use wharf_ops::leases::{Lease as Reserved, LeaseOwner};
+
+use super::address::Address;
+use super::files::{Files, Lease};
+use super::holder::{Holder, spread};
+use super::home::Home;
+use super::index::{Entry, Index};
+use super::lock;
+use super::pages::Broken;
+
+/// An open and locked lease directory.
+///
+/// The lock belongs to the open file and ends when the pool is dropped or its process dies. Its descriptor is
+/// closed on exec; a child that is forked while a pool is open must close it (the sandbox closes all descriptors
+/// that are not its own), or the lock outlives a killed parent.
+pub struct Pool {
+    files: Files,
+    home: Home,
+    /// Whether the index can be kept in `home`.
+    keeps: bool,
+    index: Option<Index>,
+    /// Last, so that it goes last.
+    _lock: Flock<File>,
+    #[cfg(test)]
+    pub(super) scans: usize,
+    #[cfg(test)]
+    pub(super) words: usize,
+}
+
+impl Pool {
+    /// Opens the pool of `directory` and waits for its lock until `deadline`, or for ever.
+    ///
+    /// `directory` is one network's, and it is made if it is not there. `index` is a directory for the index of
+    /// this one pool, writable for nobody else, on a file system that does not survive a boot. It may vanish or
+    /// be damaged at any time; it need not be there, then the cost grows with the number of leases.
+    pub fn open(directory: &Path, index: &Path, deadline: Option<Instant>) -> Result<Self, Error> {
+        loop {
+            let files = Files::open(directory)?;
+            if let Some(lock) = lock::take(files.directory(), directory, deadline)? {
+                return Ok(Self {
+                    files,
+                    home: Home::new(index),
+                    keeps: true,
+                    index: None,
+                    _lock: lock,
+                    #[cfg(test)]
+                    scans: 0,
+                    #[cfg(test)]
+                    words: 0,
+                });
+            }
+        }
+    }
+
+    /// Takes one address; false if somebody has it.
+    pub fn try_reserve(&mut self, address: IpAddr, owner: &LeaseOwner) -> Result<bool, Error> {
+        let holder = Holder::new(owner)?;
+        let address = Address::from(address);
+        self.index()?;
+        let taken = self.files.draft(&holder)?.publish(address)?;
+        if taken {
+            self.note(|index| index.insert(holder.hash(), address));
+        }
+        Ok(taken)
+    }
+
+    /// Takes the first free address from `first` to `last` that comes after `after` and is not in `skip`.
+    pub fn reserve_next(
+        &mut self,
+        first: IpAddr,
+        last: IpAddr,
+        after: Option<IpAddr>,
+        skip: &[IpAddr],
+        owner: &LeaseOwner,
+    ) -> Result<Option<IpAddr>, Error> {
+        let holder = Holder::new(owner)?;
+        let Some((mut next, last)) = span(first, last, after)? else { return Ok(None) };
+        let mut skip: HashSet<Address> = skip.iter().copied().map(Address::from).collect();
+        loop {
+            let Some(free) = self.look(|index| index.next_free(next, last, &skip))? else { return Ok(None) };
+            if self.files.draft(&holder)?.publish(free)? {
+                self.note(|index| index.insert(holder.hash(), free));
+                return Ok(Some(free.ip()));
+            }
+            // Somebody made the file without the lock, in this moment.
+            self.forget();
+            skip.insert(free);
+            next = free;
+        }
+    }
+
+    /// Gives back every address of `owner` and answers how many they were.
+    pub fn release(&mut self, owner: &LeaseOwner) -> Result<u32, Error> {
+        let (holder, addresses) = self.held(owner)?;
+        self.free(&holder, &addresses)
+    }
+
+    /// Gives back one address, if `owner` has it.
+    pub fn give_back(&mut self, address: IpAddr, owner: &LeaseOwner) -> Result<(), Error> {
+        let (holder, mut addresses) = self.held(owner)?;
+        addresses.retain(|held| held.ip() == address);
+        self.free(&holder, &addresses).map(drop)
+    }
+
+    fn free(&mut self, holder: &Holder, addresses: &[Address]) -> Result<u32, Error> {
+        let mut released = 0;
+        for address in addresses {
+            if let Err(error) = self.files.remove(*address) {
+                self.forget();
+                return Err(error);
+            }
+            released += 1;
+        }
+        if released > 0 {
+            let hash = holder.hash();
+            self.note(|index| addresses.iter().try_for_each(|address| index.remove(hash, *address)));
+        }
+        Ok(released)
+    }
+
+    /// The addresses of `owner`, in order.
+    pub fn find(&mut self, owner: &LeaseOwner) -> Result<Vec<IpAddr>, Error> {
+        Ok(self.held(owner)?.1.into_iter().map(Address::ip).collect())
+    }
+
+    /// Every lease that belongs to somebody, in the order of the addresses. This one reads all of them.
+    pub fn get_all(&mut self) -> Result<Vec<Reserved>, Error> {
+        let mut leases = Vec::new();
+        self.files.scan(|address, lease| {
+            if let Lease::Held(holder) = lease {
+                leases.push((address, holder.owner()));
+            }
+        })?;
+        leases.sort_unstable_by_key(|(address, _)| *address);
+        Ok(leases.into_iter().map(|(address, owner)| Reserved { address: address.ip(), owner }).collect())
+    }
+
+    /// The cursor of a range set: what round robin gave last.
+    pub fn last_reserved(&self, set: u32) -> Result<Option<IpAddr>, Error> {
+        self.files.cursor(set)
+    }
+
+    /// Moves the cursor.
+    pub fn set_last_reserved(&mut self, set: u32, address: IpAddr) -> Result<(), Error> {
+        let address = Address::from(address);
+        if !self.files.move_cursor(set, address)? {
+            self.index()?;
+            self.files.create_cursor(set, address)?;
+            self.note(|_| Ok(()));
+        }
+        Ok(())
+    }
+
+    /// The addresses of an owner, with the holder that their files name: first exactly this owner, then the
+    /// container alone, as leases of old versions have it.
+    fn held(&mut self, owner: &LeaseOwner) -> Result<(Holder, Vec<Address>), Error> {
+        let [exact, container] = Holder::candidates(owner)?;
+        let found = self.held_by(&exact)?;
+        if found.is_empty() && exact != container {
+            let found = self.held_by(&container)?;
+            return Ok((container, found));
+        }
+        Ok((exact, found))
+    }
+
+    fn held_by(&mut self, holder: &Holder) -> Result<Vec<Address>, Error> {
+        let mut found = self.confirmed(holder)?;
+        if found.is_none() {
+            // A file was changed in place, which the directory does not show.
+            self.forget();
+            found = self.confirmed(holder)?;
+        }
+        Ok(found.unwrap_or_default())
+    }
+
+    /// What the index has for a holder; none if a file contradicts it.
+    fn confirmed(&mut self, holder: &Holder) -> Result<Option<Vec<Address>>, Error> {
+        let mut found = self.look(|index| index.addresses(holder.hash()))?;
+        found.sort_unstable();
+        for address in &found {
+            match self.files.read(*address)? {
+                Lease::Held(other) if other == *holder => {}
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Asks the index, and a new one if it turns out to be damaged.
+    fn look<T>(&mut self, ask: impl Fn(&mut Index) -> Result<T, Broken>) -> Result<T, Error> {
+        let answer = match ask(self.index()?) {
+            Err(Broken) => {
+                self.forget();
+                ask(self.index()?)
+            }
+            answer => answer,
+        };
+        #[cfg(test)]
+        {
+            self.words += self.index.as_mut().map_or(0, |index| std::mem::take(&mut index.words));
+        }
+        answer.map_err(|Broken| damaged())
+    }
+
+    /// The index that belongs to what is in the directory now.
+    fn index(&mut self) -> Result<&mut Index, Error> {
+        let stamp = self.files.stamp();
+        let mut index = self.index.take().filter(|index| index.is_of(stamp.as_ref()));
+        if index.is_none() && self.keeps {
+            index = stamp.and_then(|stamp| Index::load(&mut self.home, &stamp));
+        }
+        let index = match index {
+            Some(index) => index,
+            None => self.rebuild()?,
+        };
+        Ok(self.index.insert(index))
+    }
+
+    fn rebuild(&mut self) -> Result<Index, Error> {
+        #[cfg(test)]
+        {
+            self.scans += 1;
+        }
+        // Sealed before the scan: what changes from here on is seen by the next call.
+        let stamp = self.files.seal();
+        let mut entries: Vec<Entry> = Vec::new();
+        self.files.scan(|address, lease| {
+            let hash = match lease {
+                Lease::Held(holder) => holder.hash(),
+                // Nobody looks for it; the address spreads these over the table.
+                Lease::Ownerless | Lease::Free => spread(!spread(low_half(address))),
+            };
+            entries.push((hash, address));
+        })?;
+        let mut index = Index::build(&entries).map_err(|Broken| damaged())?;
+        if let Some(stamp) = stamp {
+            self.keeps &= index.finish(stamp, self.keeps.then_some(&mut self.home)).is_ok();
+        }
+        Ok(index)
+    }
+
+    /// Brings the index up to date with a change of the files that has been made.
+    ///
+    /// In this order: the index's pages, the directory's time, the index's header. A crash in between leaves a
+    /// header that does not belong to the directory. What fails here costs the index and not the call.
+    fn note(&mut self, change: impl FnOnce(&mut Index) -> Result<(), Broken>) {
+        let Some(index) = &mut self.index else { return };
+        let done = change(index).and_then(|()| {
+            index.flush()?;
+            let stamp = self.files.seal().ok_or(Broken)?;
+            index.finish(stamp, self.keeps.then_some(&mut self.home))
+        });
+        if done.is_err() {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.index = None;
+        self.home.forget();
+    }
+}
+
+/// The addresses to look at, none if there are none behind `after`.
+fn span(first: IpAddr, last: IpAddr, after: Option<IpAddr>) -> Result<Option<(Address, Address)>, Error> {
+    let [low, high] = [first, last].map(Address::from);
+    let after = after.map(Address::from);
+    if low.family != high.family || after.is_some_and(|after| after.family != low.family) || low > high {
+        let after = after.map_or_else(String::new, |after| format!(" after {}", after.ip()));
+        return Err(Error::invalid(format!("reserve from {first} to {last}{after}: this is no range")));
+    }
+    let Some(after) = after.filter(|after| *after >= low) else { return Ok(Some((low, high))) };
+    let next = after.value.checked_add(1).map(|value| Address { value, ..low });
+    Ok(next.filter(|next| *next <= high).map(|next| (next, high)))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "only to spread the addresses")]
+fn low_half(address: Address) -> u64 {
+    address.value as u64
+}
+
+fn damaged() -> Error {
+    Error::internal("the index of the leases is damaged although it was just made")
+}

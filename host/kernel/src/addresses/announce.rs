@@ -1,0 +1,45 @@
+//! Gratuitous ARP and unsolicited neighbour advertisements, sent by the kernel itself.
+//!
+//! With `arp_notify` and `ndisc_notify` on, setting a link's hardware address makes the kernel announce every address
+//! of the link, also if the hardware address is the one it has. A packet socket could do it too, but closing one
+//! waits for an RCU grace period: milliseconds on the path of every ADD.
+
+use wharf_ops::{Error, Link, Reply};
+
+use crate::links::{describe, set_same_mac, state};
+use crate::real::RealKernel;
+use crate::sysctl::{Setting, open_setting};
+
+/// Announces the addresses of a link that is up.
+pub(super) fn announce(kernel: &mut RealKernel, on: &Link) -> Result<Reply, Error> {
+    let state = state(kernel, on)?;
+    let name = &state.info.name;
+    let Some(mac) = state.info.mac else {
+        return Err(Error::invalid(format!("{} has no hardware address to announce", describe(on))));
+    };
+    let netns = kernel.netns(on.ns)?;
+    let mut settings = Vec::with_capacity(2);
+    for key in [format!("ipv4/conf/{name}/arp_notify"), format!("ipv6/conf/{name}/ndisc_notify")] {
+        // A kernel without IPv6 has nothing to announce there.
+        settings.extend(open_setting(netns, on.ns, &key)?);
+    }
+    let mut changed = Vec::with_capacity(2);
+    let mut result = settings.into_iter().try_for_each(|setting| turn_on(setting, &mut changed));
+    if result.is_ok() {
+        result = set_same_mac(kernel, on, state.info.index, mac);
+    }
+    // Whatever came of it; the first failure is the one to tell.
+    for setting in changed {
+        result = result.and(setting.write("0"));
+    }
+    result.map(|()| Reply::Done)
+}
+
+/// Remembers what has to be turned off again.
+fn turn_on(setting: Setting, changed: &mut Vec<Setting>) -> Result<(), Error> {
+    if setting.read()? == "0" {
+        setting.write("1")?;
+        changed.push(setting);
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! The iptables backend: the nat table as the reference plugins fill it, in the flavour that the host uses.
+//!
+//! The nft flavour is written by netlink, and its rules carry their owner in userdata, which iptables neither
+//! shows nor compares. The legacy flavour needs iptables' own program, and a comment inside the chains for the owner.
+
+mod legacy;
+mod names;
+mod nft;
+mod plan;
+mod rule;
+mod tables;
+mod words;
+mod xt;
+
+use std::net::IpAddr;
+
+use wharf_ops::nat::{ForwardOptions, MasqueradeRule, PortForward};
+use wharf_ops::{Attachment, Error, Ns};
+
+use crate::nftables;
+use crate::nftables::expr::Side;
+use crate::nftables::owner;
+use crate::real::RealKernel;
+
+use legacy::Legacy;
+use names::{HOSTPORT_DNAT, POSTROUTING, PREROUTING};
+use nft::Nft;
+use rule::Target;
+use tables::{Found, Tables};
+pub(crate) use words::are_iptables;
+
+const MASQUERADING: &str = "masquerading with iptables";
+const FORWARDING: &str = "forwarding ports with iptables";
+const FAMILIES: [bool; 2] = [true, false];
+/// Where kube-proxy writes, in the flavour that the host uses.
+const FOREIGN: [&str; 3] = ["KUBE-POSTROUTING", "KUBE-MARK-MASQ", "KUBE-SERVICES"];
+
+/// Replaces what the attachment has.
+pub(crate) fn masquerade(
+    kernel: &mut RealKernel,
+    owner: &Attachment,
+    rules: &[MasqueradeRule],
+) -> Result<(), Error> {
+    let legacy = uses_legacy(kernel)?;
+    for v4 in FAMILIES {
+        let rules: Vec<&MasqueradeRule> = rules.iter().filter(|rule| rule.source.is_ipv4() == v4).collect();
+        let mut tables = if legacy { writing(kernel, v4)? } else { native(kernel, v4)? };
+        tables.change(owner, MASQUERADING, |tables| plan::masquerades(tables, owner, &rules))?;
+    }
+    Ok(())
+}
+
+/// Replaces what the attachment has.
+pub(crate) fn forward(
+    kernel: &mut RealKernel,
+    owner: &Attachment,
+    rules: &[PortForward],
+    options: &ForwardOptions,
+) -> Result<(), Error> {
+    for (words, v4) in [(&options.conditions_v4, true), (&options.conditions_v6, false)] {
+        words::conditions(words, v4)?;
+    }
+    let legacy = uses_legacy(kernel)?;
+    for v4 in FAMILIES {
+        let rules: Vec<&PortForward> =
+            rules.iter().filter(|rule| rule.container_address.is_ipv4() == v4).collect();
+        let mut tables = if legacy { writing(kernel, v4)? } else { native(kernel, v4)? };
+        tables.change(owner, FORWARDING, |tables| plan::forwards(tables, owner, &rules, options))?;
+    }
+    Ok(())
+}
+
+/// What the attachment has.
+pub(crate) fn get_masquerades(
+    kernel: &mut RealKernel,
+    owner: &Attachment,
+) -> Result<Vec<MasqueradeRule>, Error> {
+    let chain = names::masquerade(owner);
+    let mut result = Vec::new();
+    each(kernel, &chain, |tables| {
+        let inner = mine(tables, &chain, owner)?;
+        for jump in mine(tables, POSTROUTING, owner)? {
+            let source = jump.rule.as_ref().and_then(|rule| rule.network(Side::Source));
+            let Some(source) = source.filter(|_| jump.target.as_deref() == Some(&chain)) else { continue };
+            let accepts = inner.iter().filter_map(|found| found.rule.as_ref()).filter(|rule| {
+                rule.target == Target::Accept && rule.network(Side::Source).is_none_or(|from| from == source)
+            });
+            let except = accepts.filter_map(|rule| rule.network(Side::Destination)).collect();
+            result.push(MasqueradeRule { source: source.ip(), except });
+        }
+        Ok(())
+    })?;
+    Ok(result)
+}
+
+/// What the attachment has. An unspecified host address comes back as none, for iptables does not keep it.
+pub(crate) fn get_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Result<Vec<PortForward>, Error> {
+    let chain = names::forward(owner);
+    let mut result = Vec::new();
+    each(kernel, &chain, |tables| {
+        for found in mine(tables, &chain, owner)? {
+            let Some(rule) = found.rule else { continue };
+            let (Target::Dnat(address, port), Some(protocol), Some(host_port)) = (
+                &rule.target,
+                rule.protocol().and_then(nftables::protocol_of),
+                rule.port(Side::Destination),
+            ) else {
+                continue;
+            };
+            let host: Option<IpAddr> = rule.network(Side::Destination).map(|network| network.ip());
+            result.push(PortForward {
+                protocol,
+                host_address: host,
+                host_port,
+                container_address: *address,
+                container_port: *port,
+            });
+        }
+        Ok(())
+    })?;
+    Ok(result)
+}
+
+/// Absent is success, and costs a question per family.
+pub(crate) fn remove_masquerades(kernel: &mut RealKernel, owner: &Attachment) -> Result<(), Error> {
+    let chain = names::masquerade(owner);
+    each(kernel, &chain, |tables| {
+        tables
+            .change(owner, MASQUERADING, |tables| plan::removal(tables, owner, &chain, POSTROUTING))
+    })
+}
+
+/// Absent is success, and costs a question per family.
+pub(crate) fn remove_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Result<(), Error> {
+    let chain = names::forward(owner);
+    each(kernel, &chain, |tables| {
+        tables.change(owner, FORWARDING, |tables| plan::removal(tables, owner, &chain, HOSTPORT_DNAT))
+    })
+}
+
+/// Everybody who has rules with an owner in iptables' nat table.
+pub(crate) fn owners(kernel: &mut RealKernel) -> Result<Vec<Attachment>, Error> {
+    let mut result = Vec::new();
+    for v4 in FAMILIES {
+        result.extend(native(kernel, v4)?.all()?.into_iter().filter_map(|found| found.owner));
+        if legacy_has_nat(kernel, v4)? {
+            let mut tables = Tables::Legacy(Legacy::read(kernel.netns(Ns::Host)?, v4)?);
+            result.extend(tables.all()?.into_iter().filter_map(|found| found.owner));
+        }
+    }
+    Ok(result)
+}
+
+/// Whether rules go to the legacy flavour: where others' already are, nft first.
+fn uses_legacy(kernel: &mut RealKernel) -> Result<bool, Error> {
+    let mut nft = native(kernel, true)?;
+    for chain in FOREIGN.into_iter().chain([POSTROUTING, PREROUTING]) {
+        if nft.chain_use(chain)?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(legacy_has_nat(kernel, true)? || legacy_has_nat(kernel, false)?)
+}
+
+/// Whether the legacy flavour has a nat table in the host's namespace. Asking the program would make one.
+fn legacy_has_nat(kernel: &mut RealKernel, v4: bool) -> Result<bool, Error> {
+    // Not /proc/net: that is the main thread's namespace.
+    let file = if v4 { "ip_tables_names" } else { "ip6_tables_names" };
+    let names = kernel
+        .in_ns(Ns::Host, || Ok(std::fs::read_to_string(format!("/proc/thread-self/net/{file}"))))?
+        .unwrap_or_default();
+    Ok(names.lines().any(|name| name == "nat"))
+}
+
+fn native(kernel: &mut RealKernel, v4: bool) -> Result<Tables<'_>, Error> {
+    Ok(Tables::Nft(Nft::new(kernel.netfilter()?, v4)))
+}
+
+fn writing(kernel: &RealKernel, v4: bool) -> Result<Tables<'_>, Error> {
+    Ok(Tables::Legacy(Legacy::new(kernel.netns(Ns::Host)?, v4)))
+}
+
+/// Both families, both flavours, as far as the chain is there.
+fn each(
+    kernel: &mut RealKernel,
+    chain: &str,
+    mut f: impl FnMut(&mut Tables<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for v4 in FAMILIES {
+        let mut nft = native(kernel, v4)?;
+        if nft.chain_use(chain)?.is_some() {
+            f(&mut nft)?;
+        }
+        if legacy_has_nat(kernel, v4)? {
+            let mut legacy = Tables::Legacy(Legacy::read(kernel.netns(Ns::Host)?, v4)?);
+            if legacy.chain_use(chain)?.is_some() {
+                f(&mut legacy)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mine(tables: &mut Tables<'_>, chain: &str, owner: &Attachment) -> Result<Vec<Found>, Error> {
+    let mut found = tables.found(chain)?;
+    found.retain(|found| found.owner.as_ref().is_some_and(|found| owner::same(found, owner)));
+    Ok(found)
+}

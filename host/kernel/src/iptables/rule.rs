@@ -1,0 +1,162 @@
+//! A rule of iptables' nat table as a value, and in iptables' own words.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+use crate::nftables::expr::Side;
+
+/// One thing that a packet must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Match {
+    /// `+` at the end of the name is any ending.
+    Interface { input: bool, name: String, negated: bool },
+    Protocol { number: u8, negated: bool },
+    Address { side: Side, network: IpNetwork, negated: bool },
+    /// Of the rule's protocol.
+    Ports { side: Side, from: u16, to: u16, negated: bool },
+    /// Destination ports, fifteen at most.
+    Multiport(Vec<u16>),
+    Mark { value: u32, mask: u32, negated: bool },
+    /// An address that is LOCAL.
+    Local { side: Side, negated: bool },
+    Comment(String),
+}
+
+/// What happens to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Accept,
+    Masquerade,
+    Jump(String),
+    /// Sets these bits of the mark.
+    Mark(u32),
+    Dnat(IpAddr, u16),
+}
+
+/// A rule; the chain is said beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) matches: Vec<Match>,
+    pub(crate) target: Target,
+}
+
+impl Rule {
+    pub(crate) fn new(matches: Vec<Match>, target: Target) -> Self {
+        Self { matches, target }
+    }
+
+    /// The protocol that it is about.
+    pub(crate) fn protocol(&self) -> Option<u8> {
+        self.matches.iter().find_map(|one| match one {
+            Match::Protocol { number, negated: false } => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// The only port of that side.
+    pub(crate) fn port(&self, side: Side) -> Option<u16> {
+        self.matches.iter().find_map(|one| match one {
+            Match::Ports { side: s, from, to, negated: false } if *s == side && from == to => Some(*from),
+            _ => None,
+        })
+    }
+
+    /// The network of that side, unless the rule is about everything else.
+    pub(crate) fn network(&self, side: Side) -> Option<IpNetwork> {
+        self.matches.iter().find_map(|one| match one {
+            Match::Address { side: s, network, negated: false } if *s == side => Some(*network),
+            _ => None,
+        })
+    }
+
+    /// As an argument of iptables-restore behind `-A chain`.
+    pub(crate) fn words(&self) -> String {
+        let mut text = String::new();
+        let protocol = self.protocol().map_or("tcp", protocol_name);
+        for one in &self.matches {
+            write_match(&mut text, one, protocol);
+        }
+        let _ = match &self.target {
+            Target::Accept => write!(text, " -j ACCEPT"),
+            Target::Masquerade => write!(text, " -j MASQUERADE"),
+            Target::Jump(chain) => write!(text, " -j {chain}"),
+            Target::Mark(bits) => write!(text, " -j MARK --set-xmark {bits:#x}/{bits:#x}"),
+            Target::Dnat(IpAddr::V4(to), port) => write!(text, " -j DNAT --to-destination {to}:{port}"),
+            Target::Dnat(IpAddr::V6(to), port) => write!(text, " -j DNAT --to-destination [{to}]:{port}"),
+        };
+        text
+    }
+}
+
+fn write_match(text: &mut String, one: &Match, protocol: &str) {
+    let not = |negated: bool| if negated { " !" } else { "" };
+    let _ = match one {
+        Match::Interface { input, name, negated } => {
+            write!(text, "{} -{} {name}", not(*negated), if *input { 'i' } else { 'o' })
+        }
+        Match::Protocol { number, negated } => {
+            write!(text, "{} -p {}", not(*negated), protocol_name(*number))
+        }
+        Match::Address { network, .. } if network.prefix() == 0 => Ok(()),
+        Match::Address { side, network, negated } => {
+            write!(text, "{} -{} {network}", not(*negated), if *side == Side::Source { 's' } else { 'd' })
+        }
+        Match::Ports { side, from, to, negated } => {
+            let option = if *side == Side::Source { "sport" } else { "dport" };
+            let range = if from == to { from.to_string() } else { format!("{from}:{to}") };
+            write!(text, " -m {protocol}{} --{option} {range}", not(*negated))
+        }
+        Match::Multiport(ports) => {
+            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+            write!(text, " -m multiport --dports {}", ports.join(","))
+        }
+        Match::Mark { value, mask, negated } => {
+            write!(text, " -m mark{} --mark {value:#x}/{mask:#x}", not(*negated))
+        }
+        Match::Local { side, negated } => {
+            let option = if *side == Side::Source { "src" } else { "dst" };
+            write!(text, " -m addrtype{} --{option}-type LOCAL", not(*negated))
+        }
+        Match::Comment(comment) => write!(text, " -m comment --comment {}", quoted(comment)),
+    };
+}
+
+/// As iptables-restore reads it: quotes and backslashes escaped, and no way out of the line.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' | '\r' | '\0' => quoted.push(' '),
+            _ => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// As `-p` takes it.
+pub(crate) fn protocol_name(number: u8) -> &'static str {
+    match number {
+        6 => "tcp",
+        17 => "udp",
+        132 => "sctp",
+        1 => "icmp",
+        58 => "ipv6-icmp",
+        _ => "all",
+    }
+}
+
+/// The number of a protocol in iptables' words.
+pub(crate) fn protocol_number(name: &str) -> Option<u8> {
+    match name {
+        "tcp" => Some(6),
+        "udp" => Some(17),
+        "sctp" => Some(132),
+        "icmp" => Some(1),
+        "ipv6-icmp" | "icmpv6" => Some(58),
+        _ => name.parse().ok().filter(|number| protocol_name(*number) != "all"),
+    }
+}

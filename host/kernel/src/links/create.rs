@@ -1,0 +1,176 @@
+//! New links: one message each, with everything that the caller wants of them in it.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use netlink_packet_route::link::{InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo};
+use wharf_ops::links::{Common, VethEnd};
+use wharf_ops::{Error, ErrorKind, Link, Mac, Ns, Reply};
+
+use super::read::{Selector, State, select};
+use super::{check_name, explain_mac, get, message};
+use crate::netlink::{CREATE, ECHO, EXCL, NetlinkError, Socket};
+use crate::real::{RealKernel, place};
+
+/// How often a bridge is looked for and created in turn, while somebody else creates and deletes it.
+const ATTEMPTS: usize = 8;
+
+/// A pair of which `b` is created directly inside its namespace: it never has to be moved there.
+pub(super) fn veth(kernel: &mut RealKernel, a: &VethEnd, b: &VethEnd) -> Result<Reply, Error> {
+    check_name(&a.name)?;
+    check_name(&b.name)?;
+    let mut peer = attributes(&b.name, b.mtu, b.mac, b.tx_queue_length);
+    if a.ns != b.ns {
+        peer.push(LinkAttribute::NetNsFd(kernel.netns(b.ns)?.as_fd().as_raw_fd()));
+    }
+    let mut attributes = attributes(&a.name, a.mtu, a.mac, a.tx_queue_length);
+    let data = InfoData::Veth(InfoVeth::Peer(message(0, peer)));
+    attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(data)]));
+    let made = match create(kernel.route(a.ns)?, &a.name, attributes) {
+        Ok(made) => made,
+        Err(error) if error.errno() == Some(libc::EEXIST) => return Err(taken(kernel, a, b, error)),
+        Err(error) => {
+            let what = format!(
+                "creating the veth pair of {} in {} and {} in {}",
+                a.name,
+                place(a.ns),
+                b.name,
+                place(b.ns)
+            );
+            let error = error.explain(what);
+            return Err([a.mac, b.mac].into_iter().flatten().fold(error, explain_mac_of_new));
+        }
+    };
+    let index = match made.info.peer {
+        Some(index) => index,
+        None => get(kernel, b.ns, &b.name)?.map(|link| link.index).ok_or_else(|| {
+            Error::internal(format!("the other end {} of {} is not there after creation", b.name, a.name))
+        })?,
+    };
+    Ok(Reply::Pair(made.handle(a.ns), Link { ns: b.ns, index, name: b.name.clone() }))
+}
+
+/// The bridge of that name, new or not.
+pub(super) fn bridge(
+    kernel: &mut RealKernel,
+    ns: Ns,
+    common: &Common,
+    vlan_filtering: bool,
+) -> Result<Reply, Error> {
+    check_name(&common.name)?;
+    let name = &common.name;
+    for _ in 0..ATTEMPTS {
+        // Looking comes first: on all but the first call on a node the bridge is there.
+        let found = select(kernel.route(ns)?, Selector::Name(name), State::read);
+        match found.map_err(|error| error.explain(format!("looking for bridge {name} in {}", place(ns))))? {
+            Some(state) if state.info.kind == "bridge" => return Ok(Reply::Bridge(state.handle(ns), false)),
+            Some(state) => return Err(other_kind(ns, name, &state.info.kind)),
+            None => {}
+        }
+        let mut attributes = attributes(name, common.mtu, common.mac, None);
+        let mut info = vec![LinkInfo::Kind(InfoKind::Bridge)];
+        if vlan_filtering {
+            info.push(LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)])));
+        }
+        attributes.push(LinkAttribute::LinkInfo(info));
+        match create(kernel.route(ns)?, name, attributes) {
+            Ok(made) if vlan_filtering && !made.vlan_filtering => return Err(unfiltered(kernel, ns, made)),
+            Ok(made) => return Ok(Reply::Bridge(made.handle(ns), true)),
+            Err(error) if error.errno() == Some(libc::EEXIST) => {}
+            Err(error) => {
+                let error = error.explain(format!("creating bridge {name} in {}", place(ns)));
+                return Err(common.mac.into_iter().fold(error, explain_mac_of_new));
+            }
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        format!("somebody creates and deletes bridge {name} in {} all the time", place(ns)),
+    ))
+}
+
+/// An intermediate functional block.
+pub(super) fn ifb(kernel: &mut RealKernel, ns: Ns, common: &Common) -> Result<Reply, Error> {
+    check_name(&common.name)?;
+    let mut attributes = attributes(&common.name, common.mtu, common.mac, None);
+    attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Ifb)]));
+    match create(kernel.route(ns)?, &common.name, attributes) {
+        Ok(made) => Ok(Reply::Link(made.handle(ns))),
+        Err(error) => {
+            let error = error.explain(format!("creating ifb {} in {}", common.name, place(ns)));
+            Err(common.mac.into_iter().fold(error, explain_mac_of_new))
+        }
+    }
+}
+
+/// Sends RTM_NEWLINK and answers what came of it: as the kernel echoes it, or by a second look.
+fn create(socket: &mut Socket, name: &str, attributes: Vec<LinkAttribute>) -> Result<State, NetlinkError> {
+    let request = message(0, attributes);
+    let mut made = None;
+    socket.request_with(
+        libc::RTM_NEWLINK,
+        CREATE | EXCL | ECHO,
+        |body| {
+            body.emit(&request);
+        },
+        |answer| made = State::read(answer).filter(|state| state.info.name == name),
+    )?;
+    match made {
+        Some(state) => Ok(state),
+        None => select(socket, Selector::Name(name), State::read)?
+            .ok_or(NetlinkError::Malformed("the new link is gone already")),
+    }
+}
+
+fn attributes(name: &str, mtu: Option<u32>, mac: Option<Mac>, queue: Option<u32>) -> Vec<LinkAttribute> {
+    let mut attributes = vec![LinkAttribute::IfName(name.to_owned())];
+    attributes.extend(mtu.map(LinkAttribute::Mtu));
+    attributes.extend(mac.map(|mac| LinkAttribute::Address(mac.0.to_vec())));
+    attributes.extend(queue.map(LinkAttribute::TxQueueLen));
+    attributes
+}
+
+/// Which of the two names is taken: the kernel does not say.
+fn taken(kernel: &mut RealKernel, a: &VethEnd, b: &VethEnd, error: NetlinkError) -> Error {
+    let mut names = Vec::new();
+    for end in [a, b] {
+        if let Ok(Some(_)) = get(kernel, end.ns, &end.name) {
+            names.push(format!("{} in {}", end.name, place(end.ns)));
+        }
+    }
+    if a.ns == b.ns && a.name == b.name {
+        names = vec![format!("{} for both ends in {}", a.name, place(a.ns))];
+    }
+    let mut error = error.explain(format!("creating the veth pair of {} and {}", a.name, b.name));
+    if !names.is_empty() {
+        error.message = format!("the name is taken: {} ({})", names.join(", "), error.message);
+    }
+    error
+}
+
+fn other_kind(ns: Ns, name: &str, kind: &str) -> Error {
+    let kind = if kind.is_empty() { "a device without a kind" } else { kind };
+    let message =
+        format!("{name} in {} is there already and no bridge but {kind}: use another name", place(ns));
+    Error::new(ErrorKind::Conflict, message)
+}
+
+/// A kernel without VLAN filtering takes the attribute and forgets it.
+fn unfiltered(kernel: &mut RealKernel, ns: Ns, made: State) -> Error {
+    let link = made.handle(ns);
+    let message =
+        format!("bridge {} cannot filter VLANs: this kernel has no BRIDGE_VLAN_FILTERING", link.name);
+    match super::remove::delete(kernel, &link) {
+        Ok(_) => Error::new(ErrorKind::Unsupported, message),
+        Err(error) => {
+            Error::new(ErrorKind::Unsupported, format!("{message}; and the new one stays: {error}"))
+        }
+    }
+}
+
+fn explain_mac_of_new(error: Error, mac: Mac) -> Error {
+    let usable = mac.0 != [0; 6] && mac.0.first().is_some_and(|first| first & 1 == 0);
+    if usable { error } else { explain_mac(error, mac) }
+}
+
+#[cfg(test)]
+mod tests;

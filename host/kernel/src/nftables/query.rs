@@ -1,0 +1,110 @@
+//! Questions to nf_tables. Those about one name or one key cost the same however many attachments there are.
+
+use wharf_ops::Error;
+
+use crate::netlink::{Builder, NetlinkError, Socket};
+
+use super::encode::{ELEMENT, read, verdict};
+use super::expr::{Expr, Verdict};
+use super::transaction::{Table, put_element};
+
+const GETCHAIN: u16 = 10 << 8 | 4;
+const GETRULE: u16 = 10 << 8 | 7;
+const GETSETELEM: u16 = 10 << 8 | 13;
+const GETGEN: u16 = 10 << 8 | 16;
+const HEADER: usize = 4;
+
+/// A rule as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Installed {
+    pub(crate) chain: String,
+    pub(crate) handle: u64,
+    pub(crate) exprs: Vec<Expr>,
+    pub(crate) userdata: Vec<u8>,
+}
+
+impl Installed {
+    /// The chain that the rule's last expression jumps to.
+    pub(crate) fn target(&self) -> Option<&str> {
+        match self.exprs.last() {
+            Some(Expr::Verdict(Verdict::Jump(chain))) => Some(chain),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the kernel has nf_tables at all.
+pub(crate) fn works(socket: &mut Socket) -> Result<bool, Error> {
+    match socket.get(GETGEN, |b| drop(b.raw(&[0, 0, 0, 0])), |_| ()) {
+        Ok(()) => Ok(true),
+        // nfnetlink knows no such subsystem, or refuses this message of it.
+        Err(error) if matches!(error.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOENT)) => Ok(false),
+        Err(error) => Err(error.explain("asking for nf_tables")),
+    }
+}
+
+/// How often a chain is used (its rules, and the jumps to it), or none if there is no such chain.
+pub(crate) fn chain_use(socket: &mut Socket, table: Table, chain: &str) -> Result<Option<u32>, Error> {
+    let body = |b: &mut Builder| drop(b.raw(&[table.family, 0, 0, 0]).text(1, table.name).text(3, chain));
+    let answer = socket
+        .get(GETCHAIN, body, |message| message.attributes(HEADER).find(6).and_then(|used| used.be32()).unwrap_or(0));
+    absent(answer).map_err(|error| error.explain(format!("looking for chain {chain} in table {table}")))
+}
+
+/// The rules of a chain, or of all chains of the table; none if there is no such chain.
+pub(crate) fn rules(socket: &mut Socket, table: Table, chain: Option<&str>) -> Result<Vec<Installed>, Error> {
+    let body = |b: &mut Builder| {
+        b.raw(&[table.family, 0, 0, 0]).text(1, table.name);
+        if let Some(chain) = chain {
+            b.text(2, chain);
+        }
+    };
+    let rules = socket.dump(GETRULE, body, |message| {
+        let attributes = message.attributes(HEADER);
+        // Kernels without these filters answer everything of the family.
+        let in_table = attributes.find(1)?.text()? == table.name;
+        let name = attributes.find(2)?.text()?;
+        if !in_table || chain.is_some_and(|chain| chain != name) {
+            return None;
+        }
+        Some(Installed {
+            chain: name.to_owned(),
+            handle: attributes.find(3)?.be64()?,
+            exprs: attributes.find(4).map(|list| read(list.nested())).unwrap_or_default(),
+            userdata: attributes.find(7).map(|data| data.value.to_vec()).unwrap_or_default(),
+        })
+    });
+    match absent(rules) {
+        Ok(rules) => Ok(rules.unwrap_or_default()),
+        Err(error) => Err(error.explain(format!("reading the rules of table {table}"))),
+    }
+}
+
+/// Where the map leads with that key.
+pub(crate) fn element(
+    socket: &mut Socket,
+    table: Table,
+    map: &str,
+    key: &[u8],
+) -> Result<Option<Verdict>, Error> {
+    let body = |b: &mut Builder| {
+        b.raw(&[table.family, 0, 0, 0]).text(1, table.name).text(2, map);
+        b.nested(3, |b| drop(b.nested(ELEMENT, |b| put_element(b, key, None))));
+    };
+    let answer = socket.get(GETSETELEM, body, |message| {
+        let element = message.attributes(HEADER).find(3)?.nested().find(ELEMENT)?;
+        verdict(element.nested().find(2)?.nested())
+    });
+    match absent(answer) {
+        Ok(verdict) => Ok(verdict.flatten()),
+        Err(error) => Err(error.explain(format!("looking into map {map} of table {table}"))),
+    }
+}
+
+fn absent<T>(answer: Result<T, NetlinkError>) -> Result<Option<T>, NetlinkError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

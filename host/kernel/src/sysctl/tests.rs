@@ -1,0 +1,117 @@
+//! Against the real kernel in throw-away namespaces, read back with `sysctl`.
+
+use wharf_ops::{ErrorKind, KernelOp};
+
+use super::*;
+use crate::testing::Rig;
+
+fn read(rig: &mut Rig, ns: Ns, key: &str) -> Result<String, Error> {
+    rig.apply(KernelOp::Sysctl(SysctlOp::Read { ns, key: key.into() })).and_then(Reply::text)
+}
+
+fn write(rig: &mut Rig, ns: Ns, key: &str, value: &str) -> Result<(), Error> {
+    rig.apply(KernelOp::Sysctl(SysctlOp::Write { ns, key: key.into(), value: value.into() }))
+        .and_then(Reply::done)
+}
+
+#[test]
+fn each_namespace_has_its_own() {
+    let mut rig = Rig::new();
+    write(&mut rig, Ns::Container, "ipv4/ip_forward", "1").unwrap();
+    write(&mut rig, Ns::Host, "ipv4/ip_forward", "0").unwrap();
+    assert_eq!(read(&mut rig, Ns::Container, "ipv4/ip_forward").unwrap(), "1");
+    assert_eq!(read(&mut rig, Ns::Host, "ipv4/ip_forward").unwrap(), "0");
+    assert_eq!(rig.run(Ns::Container, "sysctl -n net.ipv4.ip_forward").trim(), "1");
+    assert_eq!(rig.run(Ns::Host, "sysctl -n net.ipv4.ip_forward").trim(), "0");
+}
+
+#[test]
+fn a_link_name_may_have_dots() {
+    let mut rig = Rig::new();
+    rig.veth();
+    rig.run(Ns::Container, "ip link set eth0 name eth0.100");
+    write(&mut rig, Ns::Container, "ipv6/conf/eth0.100/accept_ra", "0").unwrap();
+    assert_eq!(read(&mut rig, Ns::Container, "ipv6/conf/eth0.100/accept_ra").unwrap(), "0");
+    assert_eq!(rig.run(Ns::Container, "sysctl -n net/ipv6/conf/eth0.100/accept_ra").trim(), "0");
+}
+
+#[test]
+fn several_numbers_are_one_value() {
+    let mut rig = Rig::new();
+    let key = "ipv4/ip_local_port_range";
+    write(&mut rig, Ns::Container, key, "20000 30000").unwrap();
+    assert_eq!(read(&mut rig, Ns::Container, key).unwrap(), "20000\t30000");
+    assert!(same("20000\t30000", "20000 30000") && !same("20000\t30000", "20000 30001") && !same("1", "11"));
+}
+
+#[test]
+fn what_is_there_already_is_not_written() {
+    let mut rig = Rig::new();
+    // This one refuses every write.
+    let key = "ipv4/conf/lo/mc_forwarding";
+    let current = read(&mut rig, Ns::Host, key).unwrap();
+    write(&mut rig, Ns::Host, key, &current).unwrap();
+    let error = write(&mut rig, Ns::Host, key, "1").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
+    assert!(error.message.contains("net/ipv4/conf/lo/mc_forwarding in the host's namespace"), "{error}");
+}
+
+#[test]
+fn a_trigger_can_be_written_and_not_read() {
+    let mut rig = Rig::new();
+    write(&mut rig, Ns::Container, "ipv4/route/flush", "1").unwrap();
+    assert_eq!(read(&mut rig, Ns::Container, "ipv4/route/flush").unwrap_err().kind, ErrorKind::Denied);
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let mut rig = Rig::new();
+    for key in ["ipv4/conf/none/forwarding", "nonsense", "ipv4/ip_forward/below"] {
+        for error in [
+            read(&mut rig, Ns::Container, key).unwrap_err(),
+            write(&mut rig, Ns::Container, key, "1").unwrap_err(),
+        ] {
+            assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
+            assert!(error.message.contains(key) && error.message.contains("container"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn keys_that_lead_elsewhere_are_refused() {
+    let mut rig = Rig::new();
+    let long = "a/".repeat(200) + "a";
+    for key in [
+        "",
+        "/etc/passwd",
+        "../kernel/hostname",
+        "ipv4/../../kernel/hostname",
+        "ipv4//ip_forward",
+        "ipv4/",
+        ".",
+        "ipv4/.x",
+        "a\0b",
+        &long,
+    ] {
+        assert_eq!(read(&mut rig, Ns::Host, key).unwrap_err().kind, ErrorKind::Invalid, "{key:?}");
+        assert_eq!(write(&mut rig, Ns::Host, key, "1").unwrap_err().kind, ErrorKind::Invalid, "{key:?}");
+    }
+    for error in
+        [read(&mut rig, Ns::Host, "ipv4").unwrap_err(), write(&mut rig, Ns::Host, "ipv4", "1").unwrap_err()]
+    {
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        assert!(error.message.contains("folder"), "{error}");
+    }
+}
+
+#[test]
+fn a_value_that_the_kernel_refuses_is_invalid() {
+    let mut rig = Rig::new();
+    let error = write(&mut rig, Ns::Container, "ipv4/ip_forward", "yes").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+    assert!(error.message.contains("\"yes\"") && error.message.contains("net/ipv4/ip_forward"), "{error}");
+    assert_eq!(
+        write(&mut rig, Ns::Container, "ipv4/ip_forward", "1\0").unwrap_err().kind,
+        ErrorKind::Invalid
+    );
+}

@@ -1,0 +1,187 @@
+//! What a forked child gives up before it touches a guest, in an order in which each step can still be taken.
+
+#![allow(unsafe_code)] // close_range, prctl, capset and the identity calls have no safe form that is right after fork.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use libc::{c_int, c_ulong};
+
+use crate::{Error, Limits};
+
+/// As whom a sandbox runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// As this user and group, without supplementary groups. A process that is not root has to keep its own.
+    User {
+        /// setresuid(2).
+        uid: u32,
+        /// setresgid(2).
+        gid: u32,
+    },
+    /// As whoever starts it, with no capability: for a user namespace that maps nobody else.
+    Keep,
+}
+
+impl Default for Identity {
+    /// `nobody`.
+    fn default() -> Self {
+        Self::User { uid: 65534, gid: 65534 }
+    }
+}
+
+/// Beyond twice the guest's memory (a memory that moves exists twice for a moment): the broker's own pages, which a
+/// fork shares, the host functions' heap, a component's text.
+const ADDRESS_SPACE: u64 = 1 << 30;
+/// As [`ADDRESS_SPACE`], of what is written to.
+const DATA: u64 = 256 << 20;
+
+/// Gives up everything else. The system call filter comes later, when the component is loaded.
+pub(crate) fn confine(limits: &Limits, identity: Identity, parent: u32) -> Result<(), Error> {
+    // The broker's handlers and mask are none of the guest's business, and a blocked SIGSEGV would hide a trap.
+    reset_signals()?;
+    // Before the identity changes: root may raise what it was given.
+    limit(limits)?;
+    // The bounding set and the groups need capabilities; the change of uid takes them away.
+    if let Identity::User { uid, gid } = identity
+        // SAFETY: geteuid(2) always succeeds and touches no memory.
+        && unsafe { libc::geteuid() } == 0
+    {
+        become_user(uid, gid)?;
+    }
+    drop_capabilities()?;
+    // After the change of uid, which clears both.
+    prctl("PR_SET_PDEATHSIG", libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0)?;
+    prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+    // SAFETY: getppid(2) always succeeds and touches no memory.
+    if u32::try_from(unsafe { libc::getppid() }) != Ok(parent) {
+        return Err(Error::Confine("find the broker", "it has died".to_owned()));
+    }
+    prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+/// Random numbers of the kernel; answers how many bytes it filled in.
+pub(crate) fn random(into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of a live mutable slice.
+    let got = unsafe { libc::getrandom(into.as_mut_ptr().cast(), into.len(), 0) };
+    usize::try_from(got).map_err(|_| io::Error::last_os_error())
+}
+
+/// The error of the call that just failed.
+fn failed(what: &'static str) -> Error {
+    Error::Confine(what, io::Error::last_os_error().to_string())
+}
+
+fn check(what: &'static str, status: c_int) -> Result<(), Error> {
+    if status == 0 { Ok(()) } else { Err(failed(what)) }
+}
+
+fn prctl(what: &'static str, option: c_int, a: c_ulong, b: c_ulong) -> Result<(), Error> {
+    let zero: c_ulong = 0;
+    // SAFETY: none of the options used here takes a pointer.
+    check(what, unsafe { libc::prctl(option, a, b, zero, zero) })
+}
+
+fn reset_signals() -> Result<(), Error> {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2] {
+        // SAFETY: the default disposition runs no code of ours.
+        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(failed("reset a signal"));
+        }
+    }
+    // SAFETY: sigemptyset(3) initialises the set that it is given, and sigprocmask(2) only reads it.
+    check("reset the signal mask", unsafe {
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
+    })
+}
+
+/// Moves the socket to descriptor 0 and closes all others.
+pub(crate) fn keep_only(socket: UnixStream) -> Result<UnixStream, Error> {
+    const KEPT: RawFd = 0;
+    if socket.as_raw_fd() != KEPT {
+        // SAFETY: dup2(2) takes over a number that nothing in this process will use as standard input any more.
+        if unsafe { libc::dup2(socket.as_raw_fd(), KEPT) } != KEPT {
+            return Err(failed("move the socket"));
+        }
+        drop(socket);
+    } else {
+        std::mem::forget(socket);
+    }
+    // SAFETY: the owners of the descriptors behind this one are the parent's objects, which this process never uses or
+    // drops: it leaves through _exit(2).
+    if unsafe { libc::syscall(libc::SYS_close_range, KEPT + 1, u32::MAX, 0) } != 0 {
+        return Err(failed("close_range (Linux 5.9 or newer is needed)"));
+    }
+    // SAFETY: KEPT is the socket, and its only owner was given up above.
+    Ok(UnixStream::from(unsafe { OwnedFd::from_raw_fd(KEPT) }))
+}
+
+fn limit(limits: &Limits) -> Result<(), Error> {
+    let memory = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX).saturating_mul(2);
+    let wanted = [
+        ("RLIMIT_NOFILE", libc::RLIMIT_NOFILE, 0),
+        ("RLIMIT_NPROC", libc::RLIMIT_NPROC, 0),
+        ("RLIMIT_CORE", libc::RLIMIT_CORE, 0),
+        ("RLIMIT_FSIZE", libc::RLIMIT_FSIZE, 0),
+        ("RLIMIT_MEMLOCK", libc::RLIMIT_MEMLOCK, 0),
+        ("RLIMIT_AS", libc::RLIMIT_AS, memory.saturating_add(ADDRESS_SPACE)),
+        ("RLIMIT_DATA", libc::RLIMIT_DATA, memory.saturating_add(DATA)),
+        ("RLIMIT_CPU", libc::RLIMIT_CPU, limits.cpu_seconds.max(1)),
+    ];
+    for (name, resource, value) in wanted {
+        let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the structure outlives the calls, which only read or fill it in.
+        unsafe {
+            check(name, libc::getrlimit(resource, &raw mut now))?;
+            // Never more than there was: only root could, and there is no reason to.
+            let value = value.min(now.rlim_max);
+            let new = libc::rlimit { rlim_cur: value, rlim_max: value };
+            check(name, libc::setrlimit(resource, &raw const new))?;
+        }
+    }
+    Ok(())
+}
+
+fn become_user(uid: u32, gid: u32) -> Result<(), Error> {
+    for capability in 0..64 {
+        // SAFETY: PR_CAPBSET_DROP takes a number and no pointer.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as c_ulong, 0, 0, 0) } != 0 {
+            let error = io::Error::last_os_error();
+            match error.raw_os_error() {
+                // Past the last capability of this kernel.
+                Some(libc::EINVAL) => break,
+                // In a process without CAP_SETPCAP the sets below are still emptied.
+                Some(libc::EPERM) => break,
+                _ => return Err(Error::Confine("PR_CAPBSET_DROP", error.to_string())),
+            }
+        }
+    }
+    // SAFETY: an empty list of groups is never read; the other two calls take numbers.
+    unsafe {
+        check("setgroups", libc::setgroups(0, std::ptr::null()))?;
+        check("setresgid", libc::setresgid(gid, gid, gid))?;
+        check("setresuid", libc::setresuid(uid, uid, uid))
+    }
+}
+
+/// Empties the effective, permitted, inheritable and ambient sets.
+fn drop_capabilities() -> Result<(), Error> {
+    /// `__user_cap_header_struct` of capget(2).
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: c_int,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = Header { version: VERSION_3, pid: 0 };
+    let none = [0_u32; 6];
+    prctl("PR_CAP_AMBIENT", libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as c_ulong, 0)?;
+    // SAFETY: version 3 reads the header and two triples of 32 bits, which `none` holds.
+    match unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(failed("capset")),
+    }
+}

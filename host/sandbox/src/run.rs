@@ -1,0 +1,191 @@
+//! One call of one guest: link what it imports, instantiate it, call it, say what came of it.
+
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use wasmtime::component::types::{self, ComponentItem};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::{Engine, Store, Trap};
+use wharf_ops::call::{Answer, Failure};
+use wharf_ops::wire::{self, Timings, ToBroker, WireError};
+
+use crate::bindings::wharf;
+use crate::guest::Guest;
+use crate::limits::{LimitReached, Limiter};
+use crate::offer::{self, Missing, World};
+use crate::spawn::Job;
+use crate::state::{Gone, State};
+use crate::wasi::{self, Exited};
+
+/// The longest message of a trap, in bytes.
+const MAX_MESSAGE: usize = 1024;
+
+/// What came of a call; none when there is no broker left to tell.
+type Outcome = Option<Result<Answer, Failure>>;
+
+/// Runs the job and tells the broker.
+pub(crate) fn run(engine: &Engine, component: &Component, job: &Job<'_>, socket: UnixStream, timings: Timings) {
+    let limits = job.limits;
+    let state = State::new(socket, job.log_level, limits.log_bytes, Limiter::new(limits));
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limiter);
+    // What a guest hands over in one call must fit into a message, so it need not be copied when it does not.
+    store.set_hostcall_fuel(wire::MAX_FRAME);
+    let mut timings = timings;
+    let outcome = conduct(engine, component, job, &mut store, &mut timings);
+    if let Some(outcome) = outcome {
+        finish(store.data_mut(), outcome, timings);
+    }
+    // The process ends here: nothing is gained by taking it apart first.
+    std::mem::forget(store);
+}
+
+fn conduct(
+    engine: &Engine,
+    component: &Component,
+    job: &Job<'_>,
+    store: &mut Store<State>,
+    timings: &mut Timings,
+) -> Outcome {
+    let started = Instant::now();
+    let (guest, pre) = match prepare(engine, component) {
+        Ok(prepared) => prepared,
+        Err(failure) => return Some(Err(failure)),
+    };
+    let instance = pre.instantiate(&mut *store);
+    timings.instantiate = micros(started);
+    let started = Instant::now();
+    let outcome = instance
+        .and_then(|instance| guest.call(store, &instance, job.call, job.container_present))
+        .map(|answer| answer.map_err(Failure::Guest));
+    timings.run = micros(started);
+    let last_words = match store.data_mut().close_streams() {
+        Ok(words) => words,
+        Err(_) => return None,
+    };
+    match outcome {
+        Ok(answer) => Some(answer),
+        Err(error) => failure(&error, &last_words).map(Err),
+    }
+}
+
+/// Links what the component imports, and finds what it exports.
+fn prepare(engine: &Engine, component: &Component) -> Result<(Guest, InstancePre<State>), Failure> {
+    let mismatch = |error: wasmtime::Error| Failure::Mismatch(bounded(&format!("{error:#}")));
+    let ty = component.component_type();
+    let world = check(engine, &ty)?;
+    let mut linker = Linker::new(engine);
+    for (name, import) in ty.imports(engine) {
+        if let ComponentItem::ComponentInstance(instance) = &import.ty {
+            if offer::is_wasi(name) {
+                wasi::link(&mut linker, engine, name, instance).map_err(mismatch)?;
+            } else if let Some(ours) = offer::offered(name) {
+                link(&mut linker, ours).map_err(mismatch)?;
+            }
+        }
+    }
+    let pre = linker.instantiate_pre(component).map_err(mismatch)?;
+    let guest = match world {
+        World::Network => Guest::network(&pre),
+        World::Ipam => Guest::ipam(&pre),
+    };
+    Ok((guest.map_err(mismatch)?, pre))
+}
+
+/// Says everything that is missing, before anything of the guest runs.
+fn check(engine: &Engine, ty: &types::Component) -> Result<World, Failure> {
+    let mut missing = Missing::default();
+    for (name, import) in ty.imports(engine) {
+        match &import.ty {
+            ComponentItem::ComponentInstance(instance) => {
+                let functions = instance.exports(engine);
+                let functions = functions.filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+                missing.interface(name, functions.map(|(name, _)| name));
+            }
+            _ => missing.item(name),
+        }
+    }
+    let mut sentences = missing.into_sentences();
+    match offer::world(ty.exports(engine).map(|(name, _)| name)) {
+        Ok(world) if sentences.is_empty() => return Ok(world),
+        Ok(_) => {}
+        Err(sentence) => sentences.push(sentence),
+    }
+    Err(Failure::Mismatch(sentences.join("; ")))
+}
+
+/// Links one interface of ours.
+fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {
+    type Own = HasSelf<State>;
+    fn own(state: &mut State) -> &mut State {
+        state
+    }
+    match interface {
+        "wharf:host/logging@0.1.0" => wharf::host::logging::add_to_linker::<_, Own>(linker, own),
+        "wharf:host/delegate@0.1.0" => wharf::host::delegate::add_to_linker::<_, Own>(linker, own),
+        "wharf:net/netns@0.1.0" => wharf::net::netns::add_to_linker::<_, Own>(linker, own),
+        "wharf:net/links@0.1.0" => wharf::net::links::add_to_linker::<_, Own>(linker, own),
+        "wharf:net/bridge-ports@0.1.0" => wharf::net::bridge_ports::add_to_linker::<_, Own>(linker, own),
+        "wharf:net/addresses@0.1.0" => wharf::net::addresses::add_to_linker::<_, Own>(linker, own),
+        "wharf:net/routes@0.1.0" => wharf::net::routes::add_to_linker::<_, Own>(linker, own),
+        "wharf:net/neighbours@0.1.0" => wharf::net::neighbours::add_to_linker::<_, Own>(linker, own),
+        "wharf:net/sysctl@0.1.0" => wharf::net::sysctl::add_to_linker::<_, Own>(linker, own),
+        "wharf:firewall/nat@0.1.0" => wharf::firewall::nat::add_to_linker::<_, Own>(linker, own),
+        "wharf:firewall/filter@0.1.0" => wharf::firewall::filter::add_to_linker::<_, Own>(linker, own),
+        "wharf:firewall/conntrack@0.1.0" => wharf::firewall::conntrack::add_to_linker::<_, Own>(linker, own),
+        "wharf:tc/shaping@0.1.0" => wharf::tc::shaping::add_to_linker::<_, Own>(linker, own),
+        "wharf:store/leases@0.1.0" => wharf::store::leases::add_to_linker::<_, Own>(linker, own),
+        // Interfaces of types only need no implementation.
+        _ => Ok(()),
+    }
+}
+
+/// What an error of the runtime means; none if the broker is gone.
+fn failure(error: &wasmtime::Error, last_words: &str) -> Option<Failure> {
+    if error.is::<Gone>() {
+        return None;
+    }
+    if let Some(limit) = error.downcast_ref::<LimitReached>() {
+        return Some(Failure::Limit(limit.to_string()));
+    }
+    let cause = error.root_cause().to_string();
+    if matches!(error.downcast_ref(), Some(Trap::StackOverflow)) {
+        let message = "the guest's calls nest too deep: its stack is used up";
+        return Some(Failure::Limit(message.to_owned()));
+    }
+    // Wasmtime has no public type for it.
+    if cause.contains("fuel allocated for hostcalls") {
+        let limit = wire::MAX_FRAME;
+        return Some(Failure::Limit(format!("the guest handed over more than {limit} bytes in one call")));
+    }
+    if cause.contains("resource limit exceeded") {
+        return Some(Failure::Limit(bounded(&cause)));
+    }
+    if error.is::<Exited>() || last_words.is_empty() {
+        return Some(Failure::Trap(bounded(&cause)));
+    }
+    Some(Failure::Trap(bounded(&format!("{cause}; it said: {last_words}"))))
+}
+
+/// One line of bounded length.
+fn bounded(message: &str) -> String {
+    let line = message.replace(['\n', '\r'], " ");
+    let end = line.char_indices().map(|(at, _)| at).find(|at| *at >= MAX_MESSAGE);
+    end.and_then(|end| line.get(..end)).unwrap_or(&line).to_owned()
+}
+
+/// Tells the broker. That it is gone meanwhile is no news to anybody.
+fn finish(state: &mut State, outcome: Result<Answer, Failure>, timings: Timings) {
+    match state.send(&ToBroker::Finished { outcome, timings }) {
+        Err(WireError::TooLong(bytes)) => {
+            let limit = wire::MAX_FRAME;
+            let failure = Failure::Limit(format!("the guest's result takes {bytes} bytes, the limit is {limit}"));
+            let _ = state.send(&ToBroker::Finished { outcome: Err(failure), timings });
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+pub(crate) fn micros(since: Instant) -> u32 {
+    u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX)
+}

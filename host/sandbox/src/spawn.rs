@@ -1,0 +1,223 @@
+//! Starts a sandbox: fork, confine, load, filter, run. The caller must be single-threaded.
+
+#![allow(unsafe_code)] // fork(2), and leaving a fork by _exit(2).
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
+use wharf_ops::call::{Call, Failure};
+use wharf_ops::logging::Level;
+use wharf_ops::wire::{self, Timings, ToBroker};
+
+use crate::run::{self, micros};
+use crate::{Artefact, Error, Identity, Limits, confine, engine, seccomp};
+
+/// One call of one guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The compiled guest, whose digest the caller has checked.
+    pub artefact: &'a Artefact,
+    /// What it is asked to do.
+    pub call: &'a Call,
+    /// Whether the container's namespace exists: if not, `del` of a network guest gets none.
+    pub container_present: bool,
+    /// How much it may use.
+    pub limits: Limits,
+    /// As whom it runs.
+    pub identity: Identity,
+    /// Log lines below this are not sent.
+    pub log_level: Level,
+}
+
+/// A running sandbox. Dropping it kills and reaps it.
+#[derive(Debug)]
+pub struct Child {
+    /// The conversation.
+    pub socket: UnixStream,
+    pid: Pid,
+    pidfd: Option<OwnedFd>,
+    ended: Option<Ended>,
+}
+
+/// How a sandbox ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code; 0 is the rule, whatever came of the call.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "the sandbox exited with code {code}"),
+            Self::Killed(libc::SIGSYS) => f.write_str("the sandbox was killed for a forbidden system call"),
+            Self::Killed(number) => match Signal::try_from(*number) {
+                Ok(signal) => write!(f, "the sandbox was killed by {signal}"),
+                Err(_) => write!(f, "the sandbox was killed by signal {number}"),
+            },
+        }
+    }
+}
+
+/// The exit code of a sandbox that could not keep its socket.
+const UNREACHABLE: i32 = 71;
+/// The exit code of a sandbox in which our own code panicked.
+const PANICKED: i32 = 70;
+
+/// Starts a sandbox for the job. The caller must be single-threaded.
+pub fn spawn(job: &Job<'_>) -> Result<Child, Error> {
+    start(&job.limits, job.identity, |socket, confine| {
+        let started = Instant::now();
+        let loaded = engine::runner(job.limits.stack_bytes)
+            .and_then(|engine| engine::load(&engine, job.artefact).map(|component| (engine, component)));
+        let load = micros(started);
+        let (engine, component) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => return report(socket, &format!("the compiled guest does not load: {error:#}")),
+        };
+        let started = Instant::now();
+        if let Err(error) = seccomp::apply() {
+            return report(socket, &error.to_string());
+        }
+        let timings = Timings { load, confine: confine + micros(started), ..Timings::default() };
+        run::run(&engine, &component, job, socket, timings);
+        // The process ends here: nothing is gained by taking it apart first.
+        std::mem::forget((engine, component));
+    })
+}
+
+/// Starts a sandbox that runs native code: what an attacker could do who has taken over the process of a guest.
+/// For tests of the confinement, and of a broker against hostile messages. The caller must be single-threaded.
+pub fn spawn_native(limits: &Limits, identity: Identity, body: impl FnOnce(UnixStream)) -> Result<Child, Error> {
+    start(limits, identity, |socket, _| match seccomp::apply() {
+        Ok(()) => body(socket),
+        Err(error) => report(socket, &error.to_string()),
+    })
+}
+
+/// Forks. The body runs in the child, confined but for the filter; it also hears what that took, in microseconds.
+fn start(limits: &Limits, identity: Identity, body: impl FnOnce(UnixStream, u32)) -> Result<Child, Error> {
+    let (ours, theirs) = UnixStream::pair().map_err(Error::Socket)?;
+    let parent = std::process::id();
+    // SAFETY: the caller is single-threaded (as this function's documentation demands), so no lock is held by a thread
+    // that does not exist in the child.
+    match unsafe { fork() }.map_err(|errno| Error::Fork(errno.into()))? {
+        ForkResult::Child => {
+            // Nothing may unwind or return from here into what is the parent's program.
+            let code = catch_unwind(AssertUnwindSafe(|| {
+                let started = Instant::now();
+                // Without the socket there is nobody to tell: the broker sees the end of the stream and the code.
+                let Ok(socket) = confine::keep_only(theirs) else { return UNREACHABLE };
+                match confine::confine(limits, identity, parent) {
+                    Ok(()) => body(socket, micros(started)),
+                    Err(error) => report(socket, &error.to_string()),
+                }
+                0
+            }))
+            .unwrap_or(PANICKED);
+            // SAFETY: leaves without running the parent's destructors and exit handlers.
+            unsafe { libc::_exit(code) }
+        }
+        ForkResult::Parent { child: pid } => {
+            drop(theirs);
+            Ok(Child { socket: ours, pid, pidfd: pidfd(pid), ended: None })
+        }
+    }
+}
+
+/// Tells the broker that there is no sandbox.
+fn report(mut socket: UnixStream, message: &str) {
+    let outcome = Err(Failure::Sandbox(message.to_owned()));
+    // If the broker is gone, there is nobody to tell.
+    let _ = wire::send(&mut socket, &ToBroker::Finished { outcome, timings: Timings::default() });
+}
+
+fn pidfd(pid: Pid) -> Option<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes two numbers; what it answers is a new descriptor that nobody else owns.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    match libc::c_int::try_from(fd) {
+        // SAFETY: see above.
+        Ok(fd) if fd >= 0 => Some(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => None,
+    }
+}
+
+impl Child {
+    /// The process, for messages and tests.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
+    /// Becomes readable when the process ends; none on a kernel without it.
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Ends it, whatever it is doing. Not an error if it has ended.
+    pub fn kill(&mut self) -> io::Result<()> {
+        if self.ended.is_none() {
+            // Not reaped yet, so the number is still this process's.
+            kill(self.pid, Signal::SIGKILL)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> io::Result<Ended> {
+        loop {
+            if let Some(ended) = self.ended {
+                return Ok(ended);
+            }
+            match waitpid(self.pid, None) {
+                Ok(WaitStatus::Exited(_, code)) => self.ended = Some(Ended::Exited(code)),
+                Ok(WaitStatus::Signaled(_, signal, _)) => self.ended = Some(Ended::Killed(signal as i32)),
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            // Neither can fail for a child of ours that was not reaped.
+            let _ = self.kill();
+            let _ = self.wait();
+        }
+    }
+}
+
+/// The calling thread's place before it was pinned. Dropping it gives the thread all its processors back.
+#[derive(Debug)]
+pub struct Pinned {
+    before: CpuSet,
+}
+
+/// Keeps this thread, and the sandboxes that it starts from now on, on the processor that it is on: their conversation
+/// is then a switch between two processes and not an interrupt from one processor to another.
+pub fn pin_to_current_cpu() -> io::Result<Pinned> {
+    let this = Pid::from_raw(0);
+    let before = sched_getaffinity(this)?;
+    let mut here = CpuSet::new();
+    here.set(sched_getcpu()?)?;
+    sched_setaffinity(this, &here)?;
+    Ok(Pinned { before })
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // The mask was in force before; should it be refused now (a cpuset has shrunk), staying pinned is harmless.
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
+    }
+}

@@ -1,0 +1,70 @@
+//! The glue between the broker and the sandbox, which do not know each other.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use wharf_broker::launch::{Job, Launcher, Sandbox};
+use wharf_sandbox::{Artefact, Child, Identity, Limits, Pinned};
+
+const MIB: usize = 1024 * 1024;
+
+/// Forks a confined process per call.
+pub(crate) struct ForkLauncher {
+    identity: Identity,
+    _pinned: Option<Pinned>,
+}
+
+impl ForkLauncher {
+    /// Broker and sandboxes stay on the current processor: a wake-up across processors costs more than the work.
+    pub(crate) fn on_this_cpu() -> Self {
+        // Where the mask cannot be set (a cpuset that forbids it), it is slower and nothing else.
+        Self { identity: Identity::default(), _pinned: wharf_sandbox::pin_to_current_cpu().ok() }
+    }
+}
+
+impl Launcher for ForkLauncher {
+    type Artefact = Artefact;
+
+    fn map(&self, file: &File) -> io::Result<Artefact> {
+        Artefact::map(file).map_err(io::Error::other)
+    }
+
+    fn launch(&self, artefact: &Artefact, job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
+        let limits = Limits {
+            memory_bytes: usize::try_from(job.limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(MIB),
+            log_bytes: usize::try_from(job.limits.log_bytes).unwrap_or(usize::MAX),
+            cpu_seconds: u64::from(job.limits.deadline_ms).div_ceil(1000) + 1,
+            ..Limits::default()
+        };
+        let child = wharf_sandbox::spawn(&wharf_sandbox::Job {
+            artefact,
+            call: job.call,
+            container_present: job.container_present,
+            limits,
+            identity: self.identity,
+        })
+        .map_err(io::Error::other)?;
+        Ok(Box::new(Running(child)))
+    }
+}
+
+struct Running(Child);
+
+impl Sandbox for Running {
+    fn socket(&mut self) -> &mut UnixStream {
+        &mut self.0.socket
+    }
+
+    fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+    }
+
+    fn wait(&mut self) -> String {
+        match self.0.wait() {
+            Ok(ended) => ended.to_string(),
+            Err(error) => format!("its end is unknown: {error}"),
+        }
+    }
+}

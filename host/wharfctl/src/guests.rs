@@ -1,0 +1,63 @@
+//! `wharfctl guests`: what is installed.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use wharf_broker::{Paths, guests};
+
+pub(crate) fn run(paths: &Paths, json: bool) -> Result<()> {
+    let mut manifests = Vec::new();
+    for name in guests::names(paths)? {
+        manifests.push(guests::read(paths, &name)?);
+    }
+    let text = if json { serde_json::to_string_pretty(&manifests)? + "\n" } else { table(&manifests) };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+fn table(manifests: &[guests::Manifest]) -> String {
+    if manifests.is_empty() {
+        return "no guests are installed; `wharfctl install` installs them\n".to_string();
+    }
+    let mut text = String::new();
+    for manifest in manifests {
+        text.push_str(&format!(
+            "{}\n  world    {}\n  digest   {}\n  size     {} KiB\n",
+            manifest.name,
+            manifest.world,
+            manifest.digest,
+            manifest.size.div_ceil(1024)
+        ));
+        for (room, functions) in by_interface(&manifest.imports) {
+            text.push_str(&format!("  imports  {room}: {}\n", functions.join(", ")));
+        }
+    }
+    text
+}
+
+/// The imports by interface, in their order.
+fn by_interface(imports: &[String]) -> Vec<(&str, Vec<&str>)> {
+    let mut rooms: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (room, function) in imports.iter().filter_map(|name| name.split_once('/')) {
+        match rooms.iter_mut().find(|(name, _)| *name == room) {
+            Some((_, functions)) => functions.push(function),
+            None => rooms.push((room, vec![function])),
+        }
+    }
+    rooms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imports_are_shown_by_interface() {
+        let imports = ["links/get".to_string(), "routes/add".to_string(), "links/info".to_string()];
+        assert_eq!(by_interface(&imports), [("links", vec!["get", "info"]), ("routes", vec!["add"])]);
+    }
+
+    #[test]
+    fn an_empty_store_says_what_to_do() {
+        assert!(table(&[]).contains("wharfctl install"));
+    }
+}

@@ -1,0 +1,160 @@
+//! `wharfctl install`: guests first, the binary after them, the links last, each by a rename.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use wharf_broker::guests::{self, Manifest};
+use wharf_broker::{Paths, guests::sha256_hex};
+use wharf_sandbox::World;
+
+use crate::Install;
+use crate::grants::{self, Written};
+
+/// Where a package puts the guests.
+const PACKAGED_GUESTS: &str = "/usr/share/wharf/guests";
+/// What a plugin that a link replaces is called from then on.
+const REPLACED: &str = "replaced-by-wharf";
+
+pub(crate) fn run(paths: &Paths, options: &Install) -> Result<()> {
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let beside = own.parent().unwrap_or(Path::new("/"));
+    let binary = options.binary.clone().unwrap_or_else(|| beside.join("wharf"));
+    if !binary.is_file() {
+        bail!("{} is missing: build it, or name it by --binary", binary.display());
+    }
+    let folder = match &options.guests {
+        Some(folder) => folder.clone(),
+        None => Some(beside.join("../guests")).filter(|folder| folder.is_dir()).unwrap_or(PACKAGED_GUESTS.into()),
+    };
+    let mut names = Vec::new();
+    for file in components(&folder)? {
+        names.push(install_guest(paths, &file)?);
+    }
+    let bin_dir = paths.inside(&options.bin_dir.to_string_lossy());
+    fs::create_dir_all(&bin_dir).with_context(|| format!("cannot make {}", bin_dir.display()))?;
+    let target = bin_dir.join("wharf");
+    replace(&target, |temporary| {
+        fs::copy(&binary, temporary)?;
+        fs::set_permissions(temporary, fs::Permissions::from_mode(0o755))
+    })?;
+    println!("{}", target.display());
+    if options.drop_in {
+        for name in names {
+            drop_in(&bin_dir, &name)?;
+        }
+    }
+    Ok(())
+}
+
+/// The `*.wasm` files of a folder, by name.
+fn components(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)
+        .with_context(|| format!("cannot read the folder of guests {}; name one by --guests", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry?.path();
+        if file.extension() == Some(OsStr::new("wasm")) {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        bail!("there is no *.wasm in {}", folder.display());
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Compiles and stores one guest, and writes its grant. Answers its name.
+fn install_guest(paths: &Paths, file: &Path) -> Result<String> {
+    let name = file.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_string();
+    guests::check_name(&name).with_context(|| file.display().to_string())?;
+    let wasm = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let inspection = wharf_sandbox::inspect(&wasm).with_context(|| format!("{} is no guest", file.display()))?;
+    let world = match inspection.world {
+        Ok(World::Network) => "network",
+        Ok(World::Ipam) => "ipam",
+        Err(reason) => bail!("{} is no guest: {reason}", file.display()),
+    };
+    if !inspection.missing.is_empty() {
+        bail!("{} imports what this host does not offer: {}", file.display(), inspection.missing.join("; "));
+    }
+    let artefact = wharf_sandbox::compile(&wasm).with_context(|| format!("cannot compile {}", file.display()))?;
+    let manifest = Manifest {
+        name: name.clone(),
+        digest: format!("sha256:{}", sha256_hex(&wasm)),
+        artefact: sha256_hex(&artefact),
+        world: world.to_string(),
+        imports: inspection.operations,
+        size: wasm.len() as u64,
+    };
+    let before = guests::read(paths, &name).ok();
+    guests::install(paths, &manifest, &artefact)?;
+    let grant = grants::write(paths, &manifest, before.as_ref())?;
+    println!("{name}  {}", manifest.digest);
+    if let Written::Kept(missing) = grant
+        && !missing.is_empty()
+    {
+        let grant = paths.grants().join(format!("{name}.toml"));
+        println!("  {} was changed by hand and stays; the guest will not run before it grants {missing:?}", grant.display());
+    }
+    Ok(name)
+}
+
+/// Links a plugin's name to the binary. A plugin that has the name is kept under another.
+fn drop_in(bin_dir: &Path, name: &str) -> Result<()> {
+    let link = bin_dir.join(name);
+    match fs::symlink_metadata(&link) {
+        Ok(metadata) if !metadata.is_symlink() => {
+            let kept = bin_dir.join(format!("{name}.{REPLACED}"));
+            // A hard link first: at no moment is there no plugin of that name.
+            match fs::hard_link(&link, &kept) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(error).with_context(|| format!("cannot keep {} as {}", link.display(), kept.display()));
+                }
+                _ => println!("{} is kept as {}", link.display(), kept.display()),
+            }
+        }
+        _ => {}
+    }
+    replace(&link, |temporary| symlink("wharf", temporary))?;
+    println!("{} -> wharf", link.display());
+    Ok(())
+}
+
+/// Makes a file under a temporary name and renames it to `target`: whoever executes it gets the old or the new one.
+fn replace(target: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let name = target.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let temporary = target.with_file_name(format!(".{name}.{}", std::process::id()));
+    let result = make(&temporary).and_then(|()| fs::rename(&temporary, target));
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    result.with_context(|| format!("cannot write {}", target.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_that_is_replaced_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let bin = directory.path();
+        fs::write(bin.join("bridge"), "reference").unwrap();
+        drop_in(bin, "bridge").unwrap();
+        drop_in(bin, "bridge").unwrap();
+        assert_eq!(fs::read_link(bin.join("bridge")).unwrap(), Path::new("wharf"));
+        assert_eq!(fs::read_to_string(bin.join("bridge.replaced-by-wharf")).unwrap(), "reference");
+    }
+
+    #[test]
+    fn a_folder_without_guests_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(components(directory.path()).unwrap_err().to_string().contains("no *.wasm"));
+        assert!(components(&directory.path().join("none")).unwrap_err().to_string().contains("--guests"));
+    }
+}

@@ -1,0 +1,132 @@
+//! What running a guest costs besides its work, from the lines that wharf writes when `WHARF_TRACE_TIMINGS` names a file.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::contender::{Contender, Side};
+use super::field::Field;
+use super::scenario::Scenario;
+use super::stats::{median, round};
+use crate::say;
+
+/// The variable with the name of the file.
+const VARIABLE: &str = "WHARF_TRACE_TIMINGS";
+/// What each line tells, in microseconds but for `ops`.
+const FIELDS: [&str; 8] =
+    ["fork_us", "load_us", "confine_us", "instantiate_us", "run_us", "kernel_us", "ops", "total_us"];
+/// What comes before the guest's own code.
+const BEFORE: [&str; 4] = ["fork_us", "load_us", "confine_us", "instantiate_us"];
+
+/// The medians of one guest.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Guest {
+    pub(crate) name: String,
+    calls: usize,
+    fields: Vec<(&'static str, f64)>,
+}
+
+impl Guest {
+    /// A field's median, if the guest's lines have it.
+    pub(crate) fn get(&self, field: &str) -> Option<f64> {
+        self.fields.iter().find(|(name, _)| *name == field).map(|(_, median)| *median)
+    }
+
+    /// What Wasm and the second process cost, in microseconds: everything but the kernel's work if that is told apart,
+    /// else what comes before the guest's own code.
+    pub(crate) fn overhead(&self) -> Option<f64> {
+        match (self.get("total_us"), self.get("kernel_us")) {
+            (Some(total), Some(kernel)) => Some(total - kernel),
+            _ => BEFORE.into_iter().filter_map(|field| self.get(field)).reduce(|a, b| a + b),
+        }
+    }
+
+    /// As it goes into the JSON file.
+    pub(crate) fn json(&self) -> Value {
+        let mut value =
+            json!({"guest": self.name, "calls": self.calls, "overhead_us": self.overhead().map(round)});
+        if let Some(object) = value.as_object_mut() {
+            object
+                .extend(self.fields.iter().map(|(name, median)| ((*name).to_owned(), round(*median).into())));
+        }
+        value
+    }
+}
+
+/// Runs the list some more times with the timings on, apart from the measured runs.
+pub(crate) fn measure(
+    contenders: &[Contender],
+    scenario: &Scenario,
+    field: &Field,
+    rounds: usize,
+    file: &Path,
+) -> Result<Vec<Guest>> {
+    let Some(contender) = contenders.iter().find(|contender| contender.side == Side::OneProcess) else {
+        return Ok(Vec::new());
+    };
+    say::line(format_args!("the guests' own share, {rounds} rounds"));
+    let mut runtime = contender.runtime.clone();
+    runtime.variables.push((VARIABLE.to_owned(), file.into()));
+    let (bin, data_dir) = (contender.bin.clone(), contender.data_dir.clone());
+    let traced =
+        Contender { side: contender.side, bin, runtime, data_dir, knows_nftables: contender.knows_nftables };
+    field.namespace()?.enter()?;
+    let container = field.namespace()?;
+    for _ in 0..rounds {
+        let (attached, _) = traced.add(scenario, &container, 0)?;
+        traced.delete(scenario, &attached)?;
+    }
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(guests(&text))
+}
+
+/// The medians per guest, in the order of their first lines; a line that is no JSON object is passed over.
+fn guests(text: &str) -> Vec<Guest> {
+    let mut lines: Vec<(String, Vec<Value>)> = Vec::new();
+    for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let Some(name) = line.get("guest").and_then(Value::as_str).map(str::to_owned) else { continue };
+        match lines.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, lines)) => lines.push(line),
+            None => lines.push((name, vec![line])),
+        }
+    }
+    let median_of = |lines: &[Value], field: &str| {
+        median(&lines.iter().filter_map(|line| line.get(field)?.as_f64()).collect::<Vec<_>>())
+    };
+    lines
+        .into_iter()
+        .map(|(name, lines)| Guest {
+            fields: FIELDS.into_iter().filter_map(|field| Some((field, median_of(&lines, field)?))).collect(),
+            calls: lines.len(),
+            name,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "whole numbers, exactly represented")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_medians_per_guest() {
+        let text = r#"
+{"guest":"bridge","fork_us":100,"load_us":400,"instantiate_us":300,"run_us":900,"ops":20,"total_us":1700}
+{"guest":"portmap","fork_us":90,"load_us":10,"instantiate_us":20,"run_us":1,"ops":1,"total_us":200,"kernel_us":50}
+{"guest":"bridge","fork_us":200,"load_us":500,"instantiate_us":300,"run_us":1000,"ops":22,"total_us":2000}
+cut sh"#;
+        let guests = guests(text);
+        assert_eq!(guests.len(), 2);
+        assert_eq!(
+            (guests[0].name.as_str(), guests[0].calls, guests[0].get("ops")),
+            ("bridge", 2, Some(21.0))
+        );
+        assert_eq!(guests[0].overhead(), Some(150.0 + 450.0 + 300.0));
+        assert_eq!(guests[1].overhead(), Some(150.0), "the kernel's work is no overhead");
+        assert_eq!(guests[1].json()["overhead_us"], 150.0);
+    }
+}

@@ -1,0 +1,348 @@
+//! From a JSON value to a typed configuration, with errors that know their path.
+//!
+//! A path costs nothing until something is wrong: each level adds its segment to the error that passes it. Compared
+//! with wrapping serde_json's own deserializer, this keeps a guest small.
+
+use std::fmt;
+
+use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
+use serde_json::{Map, Number, Value};
+
+/// What is wrong, and where.
+#[derive(Debug)]
+pub(crate) struct PathError {
+    /// From the inside out, as the levels added them.
+    segments: Vec<String>,
+    pub(crate) reason: String,
+}
+
+impl PathError {
+    /// `ipam.ranges[0].subnet`; empty at the top.
+    pub(crate) fn path(&self) -> String {
+        let joined: String = self.segments.iter().rev().map(String::as_str).collect();
+        joined.strip_prefix('.').map_or(joined.clone(), str::to_owned)
+    }
+
+    fn inside(mut self, segment: String) -> Self {
+        self.segments.push(segment);
+        self
+    }
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for PathError {}
+
+impl de::Error for PathError {
+    fn custom<T: fmt::Display>(reason: T) -> Self {
+        Self { segments: Vec::new(), reason: reason.to_string() }
+    }
+}
+
+/// A value that deserializes.
+#[derive(Clone, Copy)]
+pub(crate) struct Json<'a>(pub(crate) &'a Value);
+
+impl Json<'_> {
+    #[inline(never)]
+    fn mismatch(self, expected: &dyn Expected) -> PathError {
+        let unexpected = match self.0 {
+            Value::Null => Unexpected::Unit,
+            Value::Bool(truth) => Unexpected::Bool(*truth),
+            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(natural), _) => Unexpected::Unsigned(natural),
+                (_, Some(integer)) => Unexpected::Signed(integer),
+                _ => {
+                    return PathError::custom(format_args!(
+                        "invalid type: number `{number}`, expected {expected}"
+                    ));
+                }
+            },
+            Value::String(text) => Unexpected::Str(text),
+            Value::Array(_) => Unexpected::Seq,
+            Value::Object(_) => Unexpected::Map,
+        };
+        PathError::invalid_type(unexpected, expected)
+    }
+}
+
+fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, PathError> {
+    match (number.as_u64(), number.as_i64()) {
+        (Some(natural), _) => visitor.visit_u64(natural),
+        (_, Some(integer)) => visitor.visit_i64(integer),
+        _ => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
+    }
+}
+
+/// One method per JSON type instead of `deserialize_any` for all: a visitor brings in the code of its own type only.
+macro_rules! expect {
+    ($($method:ident)+, $pattern:pat $(if $guard:expr)? => $visit:expr) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, PathError> {
+            match self.0 {
+                $pattern $(if $guard)? => $visit(visitor),
+                _ => Err(self.mismatch(&visitor)),
+            }
+        })+
+    };
+}
+
+impl<'de> Deserializer<'de> for Json<'de> {
+    type Error = PathError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, PathError> {
+        match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(truth) => visitor.visit_bool(*truth),
+            Value::Number(number) => visit_number(number, visitor),
+            Value::String(text) => visitor.visit_borrowed_str(text),
+            Value::Array(items) => visitor.visit_seq(Items::new(items)),
+            Value::Object(object) => visitor.visit_map(Entries::new(object, &[])),
+        }
+    }
+
+    expect! { deserialize_bool, Value::Bool(truth) => |visitor: V| visitor.visit_bool(*truth) }
+    expect! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128,
+        Value::Number(number) if !number.is_f64() => |visitor| visit_number(number, visitor)
+    }
+    expect! {
+        deserialize_f32 deserialize_f64, Value::Number(number) => |visitor| visit_number(number, visitor)
+    }
+    expect! {
+        deserialize_char deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf
+        deserialize_identifier,
+        Value::String(text) => |visitor: V| visitor.visit_borrowed_str(text)
+    }
+    expect! { deserialize_unit, Value::Null => V::visit_unit }
+    expect! { deserialize_seq, Value::Array(items) => |visitor: V| visitor.visit_seq(Items::new(items)) }
+    expect! {
+        deserialize_map, Value::Object(object) => |visitor: V| visitor.visit_map(Entries::new(object, &[]))
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, PathError> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, PathError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, PathError> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        // A derived type would take an array for its fields in order, too, which no CNI plugin does.
+        match self.0 {
+            Value::Object(object) => visitor.visit_map(Entries::new(object, fields)),
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        match self.0 {
+            Value::String(variant) => visitor.visit_enum(variant.as_str().into_deserializer()),
+            Value::Object(object) if object.len() == 1 => {
+                visitor.visit_enum(MapAccessDeserializer::new(Entries::new(object, &[])))
+            }
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+}
+
+struct Items<'a> {
+    items: std::slice::Iter<'a, Value>,
+    index: usize,
+}
+
+impl<'a> Items<'a> {
+    fn new(items: &'a [Value]) -> Self {
+        Self { items: items.iter(), index: 0 }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = PathError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, PathError> {
+        let Some(item) = self.items.next() else { return Ok(None) };
+        let index = self.index;
+        self.index += 1;
+        seed.deserialize(Json(item)).map(Some).map_err(|error| error.inside(format!("[{index}]")))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+struct Entries<'a> {
+    object: &'a Map<String, Value>,
+    entries: serde_json::map::Iter<'a>,
+    fields: &'static [&'static str],
+    value: Option<(&'a str, &'a Value)>,
+}
+
+impl<'a> Entries<'a> {
+    fn new(object: &'a Map<String, Value>, fields: &'static [&'static str]) -> Self {
+        Self { object, entries: object.iter(), fields, value: None }
+    }
+
+    /// The field that a key stands for: itself, or one that differs in case only, unless that is there too. So do the
+    /// reference plugins, and runtimes rely on it (containerd writes `HostPort`).
+    fn field(&self, key: &'a str) -> &'a str {
+        if self.fields.contains(&key) {
+            return key;
+        }
+        let alike = self.fields.iter().find(|field| field.eq_ignore_ascii_case(key));
+        alike.copied().filter(|field| !self.object.contains_key(*field)).unwrap_or(key)
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = PathError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, PathError> {
+        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        let at = |error: PathError| error.inside(format!(".{key}"));
+        self.value = Some((key, value));
+        seed.deserialize(BorrowedStrDeserializer::new(self.field(key))).map(Some).map_err(at)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, PathError> {
+        let (key, value) = self.value.take().ok_or_else(|| PathError::custom("a value without its key"))?;
+        seed.deserialize(Json(value)).map_err(|error| error.inside(format!(".{key}")))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.entries.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Sample {
+        host_port: Option<u16>,
+        inner: Option<Box<Sample>>,
+        list: Vec<Vec<Sample>>,
+        map: BTreeMap<String, i8>,
+        mode: Option<Mode>,
+        pair: Option<(bool, f64)>,
+        wrapped: Option<Wrapped>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Wrapped(char);
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Mode {
+        Off,
+        Level(u8),
+        Custom { rate: u64 },
+    }
+
+    fn read(json: &str) -> Result<Sample, String> {
+        let value: Value = serde_json::from_str(json).unwrap();
+        Sample::deserialize(Json(&value)).map_err(|error| format!("{}: {error}", error.path()))
+    }
+
+    #[test]
+    fn every_shape_is_read() {
+        let sample = read(
+            r#"{"hostPort":80,"inner":{"hostPort":null,"mode":"off"},"list":[[],[{},{"mode":{"level":3}}]],
+                "map":{"a":-1},"mode":{"custom":{"rate":9}},"pair":[true,1.5],"wrapped":"x","unknown":[{}]}"#,
+        )
+        .unwrap();
+        assert_eq!(sample.host_port, Some(80));
+        assert_eq!(sample.inner.unwrap().mode, Some(Mode::Off));
+        assert_eq!(sample.list[1][1].mode, Some(Mode::Level(3)));
+        assert_eq!(sample.map["a"], -1);
+        assert_eq!(sample.mode, Some(Mode::Custom { rate: 9 }));
+        assert_eq!((sample.pair, sample.wrapped), (Some((true, 1.5)), Some(Wrapped('x'))));
+    }
+
+    #[test]
+    fn a_key_may_differ_in_case_unless_the_exact_one_is_there() {
+        assert_eq!(read(r#"{"HostPort":80}"#).unwrap().host_port, Some(80));
+        assert_eq!(read(r#"{"hostPort":80,"HOSTPORT":81}"#).unwrap().host_port, Some(80));
+        assert_eq!(read(r#"{"HOSTPORT":81,"hostPort":80}"#).unwrap().host_port, Some(80));
+    }
+
+    #[test]
+    fn an_error_knows_its_path_and_names_the_value() {
+        for (json, wanted) in [
+            ("[]", ": invalid type: sequence, expected struct Sample"),
+            ("7", ": invalid type: integer `7`, expected struct Sample"),
+            (r#"{"hostPort":70000}"#, "hostPort: invalid value: integer `70000`, expected u16"),
+            (r#"{"hostPort":-1}"#, "hostPort: invalid value: integer `-1`, expected u16"),
+            (r#"{"HostPort":"x"}"#, "HostPort: invalid type: string \"x\", expected u16"),
+            (
+                r#"{"inner":{"inner":{"list":7}}}"#,
+                "inner.inner.list: invalid type: integer `7`, expected a sequence",
+            ),
+            (
+                r#"{"list":[[],[{},{"hostPort":1.5}]]}"#,
+                "list[1][1].hostPort: invalid type: number `1.5`, expected u16",
+            ),
+            (r#"{"list":[[[]]]}"#, "list[0][0]: invalid type: sequence, expected struct Sample"),
+            (r#"{"map":{"k":200}}"#, "map.k: invalid value: integer `200`, expected i8"),
+            (r#"{"mode":"on"}"#, "mode: unknown variant `on`, expected one of `off`, `level`, `custom`"),
+            (r#"{"mode":{"custom":{}}}"#, "mode.custom: missing field `rate`"),
+        ] {
+            assert_eq!(read(json).unwrap_err(), wanted, "{json}");
+        }
+    }
+}

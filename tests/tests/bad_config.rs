@@ -1,0 +1,209 @@
+//! Bad configurations of each plugin: one error 7 that names the key and the value, before anything is done.
+
+use wharf_tests::{Network, Node, Target, Value, json};
+
+use crate::common::{bandwidth, bridge, layer2, portmap, with_ipam};
+
+/// The plugins, what the runtime tells them, and the words of the error.
+type Bad = (Vec<Value>, fn(Target) -> Target, &'static [&'static str]);
+
+fn as_it_is(target: Target) -> Target {
+    target
+}
+
+/// Each fails for ADD, in both ways of running it, and nothing is left. As drop-ins, plugins before the last succeed:
+/// what they made is the runtime's to remove.
+fn refuse(table: Vec<Bad>) {
+    let node = Node::new();
+    let container = node.container("c");
+    let before = (node.dump(), container.dump());
+    for (plugins, prepare, words) in table {
+        let target = prepare(container.eth0());
+        let alone = plugins.len() == 1;
+        let network = Network::new(&node, plugins);
+        network.clone().chain().add(&target).error_naming(7, words);
+        if alone {
+            network.add(&target).error_naming(7, words);
+        }
+    }
+    node.dump().assert_same(&before.0);
+    container.dump().assert_same(&before.1);
+}
+
+fn option(options: Value, words: &'static [&'static str]) -> Bad {
+    (vec![layer2(options)], as_it_is, words)
+}
+
+fn ipam(section: Value, words: &'static [&'static str]) -> Bad {
+    (vec![with_ipam(section)], as_it_is, words)
+}
+
+#[test]
+fn options_of_bridge() {
+    let ipam = json!({"type": "host-local", "subnet": "10.1.0.0/24"});
+    refuse(vec![
+        option(json!({"bridge": "a-name-of-16-byt"}), &["bridge", "a-name-of-16-byt"]),
+        option(json!({"bridge": "a/b"}), &["bridge", "a/b"]),
+        option(json!({"bridge": 5}), &["bridge", "5"]),
+        option(json!({"isGateway": "yes"}), &["isGateway", "yes"]),
+        option(json!({"mtu": -1}), &["mtu", "-1"]),
+        option(json!({"mtu": 70000}), &["mtu", "70000"]),
+        option(json!({"mtu": "big"}), &["mtu", "big"]),
+        option(json!({"vlan": 5000}), &["vlan", "5000"]),
+        option(json!({"vlan": -1}), &["vlan", "-1"]),
+        option(json!({"vlanTrunk": [{"id": 4095}]}), &["vlanTrunk", "4095"]),
+        option(json!({"vlanTrunk": [{"minID": 20, "maxID": 10}]}), &["vlanTrunk", "20", "10"]),
+        option(json!({"vlanTrunk": [{"minID": 20}]}), &["vlanTrunk", "maxID"]),
+        option(json!({"hairpinMode": true, "promiscMode": true}), &["hairpinMode", "promiscMode"]),
+        option(json!({"disableContainerInterface": true, "ipam": ipam}), &["disableContainerInterface", "ipam"]),
+        option(json!({"ipMasq": true, "ipMasqBackend": "foo", "ipam": ipam}), &["ipMasqBackend", "foo"]),
+        option(json!({"args": {"cni": {"mac": "zz"}}}), &["args.cni.mac", "zz"]),
+        option(json!({"args": {"cni": {"mac": "01:00:5e:00:00:01"}}}), &["args.cni.mac", "01:00:5e:00:00:01"]),
+        option(json!({"runtimeConfig": {"mac": "02:00"}}), &["runtimeConfig.mac", "02:00"]),
+        option(json!({"ipam": "host-local"}), &["ipam", "host-local"]),
+    ]);
+}
+
+#[test]
+fn a_bad_mac_among_the_arguments() {
+    let node = Node::new();
+    let container = node.container("c");
+    let before = node.dump();
+    Network::new(&node, [layer2(json!({}))])
+        .add(&container.eth0().args("MAC=nonsense"))
+        .error_naming(4, &["MAC", "nonsense"]);
+    node.dump().assert_same(&before);
+}
+
+#[test]
+fn ranges_of_host_local() {
+    refuse(vec![
+        ipam(json!({}), &["ranges"]),
+        ipam(json!({"ranges": []}), &["ranges"]),
+        ipam(json!({"ranges": [[]]}), &["ranges[0]"]),
+        ipam(json!({"ranges": [[{}]]}), &["subnet"]),
+        ipam(json!({"ranges": [[{"subnet": "10.1.0.0"}]]}), &["subnet", "10.1.0.0"]),
+        ipam(json!({"ranges": [[{"subnet": "10.1.0.5/24"}]]}), &["10.1.0.5/24", "10.1.0.0/24"]),
+        ipam(json!({"ranges": [[{"subnet": "10.1.0.0/31"}]]}), &["10.1.0.0/31"]),
+        ipam(json!({"ranges": [[{"subnet": "fd01::/128"}]]}), &["fd01::/128"]),
+        ipam(
+            json!({"ranges": [[{"subnet": "10.1.0.0/24"}, {"subnet": "fd01::/64"}]]}),
+            &["10.1.0.0/24", "fd01::/64"],
+        ),
+        ipam(json!({"ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.2.0.1"}]]}), &["rangeStart", "10.2.0.1"]),
+        ipam(json!({"ranges": [[{"subnet": "10.1.0.0/24", "rangeEnd": "10.2.0.1"}]]}), &["rangeEnd", "10.2.0.1"]),
+        ipam(
+            json!({"ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.3"}]]}),
+            &["10.1.0.9", "10.1.0.3"],
+        ),
+        ipam(json!({"ranges": [[{"subnet": "10.1.0.0/24", "gateway": "10.9.0.1"}]]}), &["gateway", "10.9.0.1"]),
+        ipam(
+            json!({"ranges": [[{"subnet": "10.1.0.0/16"}, {"subnet": "10.1.2.0/24"}]]}),
+            &["10.1.0.0/16", "10.1.2.0/24"],
+        ),
+        ipam(
+            json!({"ranges": [[{"subnet": "10.1.0.0/16"}], [{"subnet": "10.1.2.0/24"}]]}),
+            &["10.1.0.0/16", "10.1.2.0/24"],
+        ),
+        ipam(json!({"subnet": "10.1.0.0/24", "dataDir": "../x"}), &["dataDir", "../x"]),
+        ipam(json!({"subnet": "10.1.0.0/24", "routes": [{"dst": "nowhere"}]}), &["routes[0].dst", "nowhere"]),
+        ipam(json!({"subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0", "gw": "x"}]}), &["routes[0].gw", "x"]),
+    ]);
+}
+
+fn mapping(entry: Value) -> Target {
+    Target::new("c", "", "").with("portMappings", json!([entry]))
+}
+
+#[test]
+fn mappings_and_options_of_portmap() {
+    let node = Node::new();
+    let container = node.container("c");
+    let before = (node.dump(), container.dump());
+    for (entry, words) in [
+        (json!({"hostPort": 0, "containerPort": 80, "protocol": "tcp"}), &["hostPort", "0"]),
+        (json!({"hostPort": 70000, "containerPort": 80, "protocol": "tcp"}), &["hostPort", "70000"]),
+        (json!({"hostPort": -1, "containerPort": 80, "protocol": "tcp"}), &["hostPort", "-1"]),
+        (json!({"hostPort": 80, "containerPort": 0, "protocol": "tcp"}), &["containerPort", "0"]),
+        (json!({"hostPort": 80, "containerPort": 70000, "protocol": "tcp"}), &["containerPort", "70000"]),
+        (json!({"hostPort": "80", "containerPort": 80, "protocol": "tcp"}), &["portMappings[0]", "80"]),
+        (json!({"hostPort": 80, "containerPort": 80, "protocol": "icmp"}), &["protocol", "icmp"]),
+        (json!({"hostPort": 80, "containerPort": 80, "protocol": "tcp", "hostIP": "1.2.3"}), &["hostIP", "1.2.3"]),
+    ] {
+        let mut target = container.eth0();
+        target.capabilities = mapping(entry).capabilities;
+        let network = Network::new(&node, [bridge(json!({})), portmap(json!({}))]).chain();
+        network.add(&target).error_naming(7, words);
+    }
+    for (options, words) in [
+        (json!({"backend": "foo"}), &["backend", "foo"][..]),
+        (json!({"markMasqBit": 32}), &["markMasqBit", "32"]),
+        (json!({"markMasqBit": -1}), &["markMasqBit", "-1"]),
+        (json!({"markMasqBit": 5, "externalSetMarkChain": "X"}), &["markMasqBit", "externalSetMarkChain"]),
+        (json!({"backend": "nftables", "externalSetMarkChain": "X"}), &["externalSetMarkChain", "nftables"]),
+        (json!({"backend": "iptables", "conditionsV4": ["ip", "saddr", "10.0.0.0/8"]}), &["conditionsV4", "iptables"]),
+        (json!({"backend": "nftables", "conditionsV6": ["-s", "fd00::/8"]}), &["conditionsV6", "nftables"]),
+        (json!({"conditionsV4": "-s 10.0.0.0/8"}), &["conditionsV4"]),
+        (json!({"snat": "no"}), &["snat", "no"]),
+    ] {
+        let network = Network::new(&node, [bridge(json!({})), portmap(options)]).chain();
+        network.add(&container.eth0().port(80, 80)).error_naming(7, words);
+    }
+    node.dump().assert_same(&before.0);
+    container.dump().assert_same(&before.1);
+}
+
+#[test]
+fn chained_plugins_need_a_previous_result() {
+    let node = Node::new();
+    let container = node.container("c");
+    for plugin in [portmap(json!({})), bandwidth()] {
+        let target = container.eth0().port(80, 80).with("bandwidth", crate::common::limits());
+        Network::new(&node, [plugin]).add(&target).error_naming(7, &["prevResult"]);
+    }
+}
+
+#[test]
+fn limits_of_bandwidth() {
+    let node = Node::new();
+    let container = node.container("c");
+    let before = (node.dump(), container.dump());
+    for (limits, words) in [
+        (json!({"ingressRate": 1000}), &["ingressBurst"][..]),
+        (json!({"egressRate": 1000}), &["egressBurst"]),
+        (json!({"ingressBurst": 1000}), &["ingressRate"]),
+        (json!({"egressBurst": 1000}), &["egressRate"]),
+        (json!({"ingressRate": 1000, "ingressBurst": 34_359_738_368_u64}), &["ingressBurst", "34359738368"]),
+        (json!({"ingressRate": 7, "ingressBurst": 1000}), &["ingressRate", "7"]),
+        (json!({"ingressRate": -5, "ingressBurst": 1000}), &["ingressRate", "-5"]),
+        (json!({"ingressRate": "1M", "ingressBurst": 1000}), &["ingressRate", "1M"]),
+    ] {
+        let network = Network::new(&node, [bridge(json!({})), bandwidth()]).chain();
+        network.add(&container.eth0().with("bandwidth", limits)).error_naming(7, words);
+    }
+    node.dump().assert_same(&before.0);
+    container.dump().assert_same(&before.1);
+}
+
+#[test]
+fn chains() {
+    let node = Node::new();
+    let container = node.container("c");
+    let before = node.dump();
+    let inner = layer2(json!({}));
+    for (chain, words) in [
+        (json!("bridge"), &["chain", "bridge"][..]),
+        (json!([{"bridge": "br0"}]), &["chain[0].type"]),
+        (json!([inner, {"type": "wharf", "chain": [inner]}]), &["chain[1]"]),
+        (json!([inner, {"type": "../portmap"}]), &["chain[1].type", "../portmap"]),
+        (json!([{"type": "bridge", "prevResult": {}}]), &["chain[0].prevResult"]),
+        (json!(vec![inner.clone(); 65]), &["chain", "65", "64"]),
+    ] {
+        let config = json!({"cniVersion": "1.1.0", "name": "net", "type": "wharf", "chain": chain});
+        let outcome = node.call("wharf", "ADD", &container.eth0(), &config);
+        let code = if chain.is_string() { 6 } else { 7 };
+        outcome.error_naming(code, words);
+    }
+    node.dump().assert_same(&before);
+    assert_eq!(container.links(), ["lo"]);
+}

@@ -1,0 +1,42 @@
+//! The suites, by subject. Each test has a node of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this is test code: a panic is how it says that something is wrong"
+)]
+
+mod common;
+
+mod bad_config;
+mod bad_input;
+mod bandwidth;
+mod binary;
+mod bridge;
+mod bridge_check;
+mod bridge_gateway;
+mod bridge_link;
+mod concurrency;
+mod del;
+mod delegation;
+mod gc_status;
+mod guard;
+mod host_local;
+mod host_local_requests;
+mod host_local_scale;
+mod install;
+mod loopback;
+mod masquerade;
+mod modes;
+mod no_exec;
+mod portmap;
+mod portmap_iptables;
+mod portmap_rules;
+mod protocol;
+mod results;
+mod rollback;
+mod routes;
+mod sandbox;
+mod second_interface;

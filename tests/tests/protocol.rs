@@ -1,0 +1,174 @@
+//! The protocol itself: VERSION, the environment, version gates, CNI_ARGS, error objects.
+
+use wharf_tests::{Network, Node, Target, Value, json};
+
+use crate::common::{bridge, layer2};
+
+const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+
+#[test]
+fn without_a_command_it_says_what_it_is() {
+    let node = Node::new();
+    for name in ["bridge", "host-local", "wharf"] {
+        let outcome = node.exec(name, &[], b"");
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{outcome}");
+        assert!(outcome.stderr.contains(&format!("CNI {name} plugin")), "{outcome}");
+        assert!(outcome.stderr.contains(&VERSIONS.join(", ")), "{outcome}");
+    }
+}
+
+#[test]
+fn version_lists_every_version_and_echoes_the_one_asked_with() {
+    let node = Node::new();
+    for (stdin, expected) in [
+        (r#"{"cniVersion":"0.4.0"}"#, "0.4.0"),
+        (r#"{"cniVersion":"9.9.9"}"#, "1.1.0"),
+        ("", "1.1.0"),
+        ("this is not JSON", "1.1.0"),
+    ] {
+        // podman gives `dummy` for everything else.
+        let env = [
+            ("CNI_COMMAND", "VERSION"),
+            ("CNI_NETNS", "dummy"),
+            ("CNI_IFNAME", "dummy"),
+            ("CNI_PATH", "dummy"),
+        ];
+        let reply = node.exec("bridge", &env, stdin.as_bytes()).ok();
+        assert_eq!(reply, json!({"cniVersion": expected, "supportedVersions": VERSIONS}), "{stdin}");
+    }
+}
+
+#[test]
+fn missing_variables_are_reported_at_once() {
+    let node = Node::new();
+    let config = bridge(json!({"name": "net", "cniVersion": "1.1.0"})).to_string();
+    for (command, missing) in [
+        ("ADD", "[CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME]"),
+        ("CHECK", "[CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME]"),
+        ("DEL", "[CNI_CONTAINERID,CNI_IFNAME]"),
+    ] {
+        let env = [("CNI_COMMAND", command), ("CNI_CONTAINERID", ""), ("CNI_IFNAME", "")];
+        node.exec("bridge", &env, config.as_bytes()).error_naming(4, &[missing]);
+    }
+    node.exec("bridge", &[("CNI_COMMAND", "FROB")], config.as_bytes()).error_naming(4, &["CNI_COMMAND", "FROB"]);
+}
+
+#[test]
+fn cni_path_is_not_required() {
+    let node = Node::new();
+    let container = node.container("c");
+    let target = container.eth0();
+    let config = bridge(json!({"name": "net", "cniVersion": "1.1.0"})).to_string();
+    for command in ["ADD", "DEL"] {
+        let mut env = target.env(command);
+        env.push(("CNI_PATH", ""));
+        node.exec("bridge", &env, config.as_bytes()).ok();
+    }
+}
+
+#[test]
+fn commands_need_their_version() {
+    let node = Node::new();
+    let container = node.container("c");
+    for (command, too_old, first) in
+        [("CHECK", "0.3.1", "0.4.0"), ("GC", "1.0.0", "1.1.0"), ("STATUS", "1.0.0", "1.1.0")]
+    {
+        let config = layer2(json!({"name": "net", "cniVersion": too_old}));
+        let outcome = node.call("bridge", command, &container.eth0(), &config);
+        assert_eq!(outcome.json["cniVersion"], too_old, "the error speaks the configuration's version");
+        outcome.error_naming(1, &[&format!("config version does not allow {command}"), too_old, first]);
+    }
+}
+
+#[test]
+fn unknown_versions_are_refused_with_those_that_are_known() {
+    let node = Node::new();
+    let container = node.container("c");
+    let before = node.dump();
+    for version in ["9.9.9", "1.0", "1.1", "abc", " 1.0.0"] {
+        let config = layer2(json!({"name": "net", "cniVersion": version}));
+        node.call("bridge", "ADD", &container.eth0(), &config)
+            .error_naming(1, &["incompatible CNI versions", version, "\"0.1.0\"", "\"1.1.0\""]);
+    }
+    node.dump().assert_same(&before);
+}
+
+#[test]
+fn a_missing_version_is_0_1_0() {
+    let node = Node::new();
+    let container = node.container("c");
+    let result = node.call("bridge", "ADD", &container.eth0(), &bridge(json!({"name": "net"}))).ok();
+    assert_eq!(result["cniVersion"], "0.1.0");
+    assert_eq!(result["ip4"]["ip"], "10.1.0.2/24");
+}
+
+#[test]
+fn results_are_indented_as_the_references_are() {
+    let node = Node::new();
+    let container = node.container("c");
+    let outcome = Network::new(&node, [bridge(json!({}))]).add(&container.eth0());
+    assert!(outcome.stdout.starts_with("{\n    \"cniVersion\": \"1.1.0\","), "{outcome}");
+    assert!(outcome.stdout.ends_with("\n}"), "{outcome}");
+}
+
+#[test]
+fn arguments_of_kubernetes_are_accepted() {
+    let node = Node::new();
+    let container = node.container("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    let target = container.eth0().args(
+        "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0;K8S_POD_INFRA_CONTAINER_ID=0123;K8S_POD_UID=9",
+    );
+    let attachment = Network::new(&node, [bridge(json!({}))]).attach(&target);
+    attachment.check().silent();
+    attachment.del().silent();
+}
+
+#[test]
+fn unknown_arguments_are_refused_unless_they_are_to_be_ignored() {
+    let node = Node::new();
+    let container = node.container("c");
+    let network = Network::new(&node, [bridge(json!({}))]);
+    let before = node.dump();
+    for (args, words) in [
+        ("FOO=BAR", &["FOO=BAR"][..]),
+        ("MAC=02:00:00:00:00:01;FOO=BAR", &["FOO=BAR"]),
+        ("IgnoreUnknown=0;FOO=BAR", &["FOO=BAR"]),
+        ("IgnoreUnknown=perhaps", &["IgnoreUnknown", "perhaps"]),
+        ("FOO", &["FOO"]),
+        ("A=B=C", &["A=B=C"]),
+    ] {
+        network.add(&container.eth0().args(args)).error_naming(4, words);
+    }
+    node.dump().assert_same(&before);
+}
+
+#[test]
+fn a_network_without_a_name_or_type_is_refused() {
+    let node = Node::new();
+    let container = node.container("c");
+    let call = |program: &str, config: Value| node.call(program, "ADD", &container.eth0(), &config);
+    call("bridge", json!({"cniVersion": "1.0.0"})).error_naming(7, &["missing network name"]);
+    call("wharf", json!({"cniVersion": "1.0.0", "name": "net"})).error_naming(7, &["type"]);
+    call("wharf", json!({"cniVersion": "1.0.0", "name": "net", "type": "wharf"})).error_naming(7, &["chain"]);
+    call("wharf", json!({"cniVersion": "1.0.0", "name": "net", "type": "wharf", "chain": []}))
+        .error_naming(7, &["chain", "no plugins"]);
+    call("wharf", json!({"cniVersion": "1.0.0", "name": "net", "type": "nothing-of-that-name"}))
+        .error_naming(50, &["nothing-of-that-name"]);
+}
+
+#[test]
+fn the_type_chooses_the_guest_of_the_binary_under_its_own_name() {
+    let node = Node::new();
+    let container = node.container("c");
+    let config = bridge(json!({"cniVersion": "1.0.0", "name": "net"}));
+    let result = node.call("wharf", "ADD", &container.eth0(), &config).ok();
+    assert_eq!(result["interfaces"][2]["name"], "eth0");
+}
+
+#[test]
+fn gc_wants_the_list_of_valid_attachments() {
+    let node = Node::new();
+    let config = bridge(json!({"cniVersion": "1.1.0", "name": "net"}));
+    let nobody = Target::new("", "", "");
+    node.call("bridge", "GC", &nobody, &config).error_naming(7, &["cni.dev/valid-attachments"]);
+}
