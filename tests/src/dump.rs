@@ -30,7 +30,10 @@ impl Dump {
             put("nft", nft());
             for program in savers() {
                 let text = sh::run(&mut sh::words(program));
-                put("iptables", text.lines().filter(|line| !line.starts_with(['#', ':'])).map(owned).collect());
+                put(
+                    "iptables",
+                    text.lines().filter(|line| !line.starts_with(['#', ':'])).map(owned).collect(),
+                );
                 put("iptables chains", text.lines().filter_map(chain).collect());
             }
         });
@@ -121,17 +124,21 @@ fn link(link: &Value) -> String {
 fn addresses(link: &Value) -> String {
     let infos = link["addr_info"].as_array().map_or(&[][..], Vec::as_slice).iter();
     let shown = infos.filter(|info| !text(info, "local").starts_with("fe80:"));
-    let line = |info: &Value| {
+    let show = |info: &Value| {
         let [link, address, scope] = [text(link, "ifname"), text(info, "local"), text(info, "scope")];
         format!("{link} {address}/{} {scope}\n", info["prefixlen"])
     };
-    shown.map(line).collect()
+    shown.map(show).collect()
 }
 
 /// All but what the kernel gives by itself, and without flags: they change with the carrier.
 fn route(route: &Value) -> String {
     let dst = text(route, "dst");
-    if text(route, "table") == "local" || dst.starts_with("fe80:") || dst.starts_with("ff00:") || dst == "multicast" {
+    if text(route, "table") == "local"
+        || dst.starts_with("fe80:")
+        || dst.starts_with("ff00:")
+        || dst == "multicast"
+    {
         return String::new();
     }
     let mut route = route.clone();
@@ -151,12 +158,23 @@ fn nft() -> Vec<String> {
     let all: Value = serde_json::from_str(&text).unwrap_or_default();
     let objects = all["nftables"].as_array().map_or(&[][..], Vec::as_slice).iter();
     let shown = objects.filter(|object| object.get("metainfo").is_none());
-    let line = |object: &Value| {
-        let mut object = object.clone();
-        forget(&mut object);
-        object.to_string()
-    };
-    shown.map(line).collect()
+    shown.flat_map(nft_lines).collect()
+}
+
+/// An object; the elements of a map or a set as lines of their own.
+fn nft_lines(object: &Value) -> Vec<String> {
+    let mut object = object.clone();
+    forget(&mut object);
+    let mut lines = Vec::new();
+    for kind in ["map", "set"] {
+        let Some(collection) = object.get_mut(kind).and_then(Value::as_object_mut) else { continue };
+        let elements = collection.remove("elem").unwrap_or_default();
+        let name = collection.get("name").cloned().unwrap_or_default();
+        let elements = elements.as_array().map_or(&[][..], Vec::as_slice).iter();
+        lines.extend(elements.map(|element| format!("{kind} {name}: {element}")));
+    }
+    lines.push(object.to_string());
+    lines
 }
 
 fn forget(value: &mut Value) {
@@ -194,7 +212,8 @@ fn chain(line: &str) -> Option<String> {
 /// The links that take packets for 127.0.0.0/8 from the wire.
 fn route_localnet(netns: &Netns) -> Vec<String> {
     let links = netns.links();
-    let on = |link: &String| netns.sysctl(&format!("ipv4/conf/{}/route_localnet", link.replace('.', "/"))) == "1";
+    let on =
+        |link: &String| netns.sysctl(&format!("ipv4/conf/{}/route_localnet", link.replace('.', "/"))) == "1";
     links.into_iter().filter(on).map(|link| format!("{link}: route_localnet")).collect()
 }
 
@@ -205,7 +224,8 @@ fn state_files(root: &Path) -> Vec<String> {
         let folder = root.join(folder);
         for file in node::files(&folder) {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let stays = name == "lock" || name.starts_with("last_reserved_ip") || file.starts_with("wharf/leases");
+            let stays =
+                name == "lock" || name.starts_with("last_reserved_ip") || file.starts_with("wharf/leases");
             if !stays {
                 let content = fs::read(folder.join(&file)).unwrap_or_default();
                 lines.push(format!("{}: {:?}", file.display(), String::from_utf8_lossy(&content)));

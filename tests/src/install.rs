@@ -40,12 +40,19 @@ impl Binaries {
     }
 }
 
-/// Runs `wharfctl install` into a root and a folder of executables.
-pub(crate) fn install(root: &Path, bin: &Path) {
+/// `wharfctl` for a root, to be completed.
+pub fn wharfctl(root: &Path) -> Command {
+    let mut command = Command::new(&Binaries::get().wharfctl);
+    command.env("WHARF_ROOT", root);
+    command
+}
+
+/// `wharfctl install` of what was built into a root, to be completed.
+pub fn installation(root: &Path) -> Command {
     let binaries = Binaries::get();
-    let mut command = Command::new(&binaries.wharfctl);
-    command.arg("install").arg("--guests").arg(&binaries.guests).arg("--bin-dir").arg(bin).arg("--drop-in");
-    sh::run(command.env("WHARF_ROOT", root));
+    let mut command = wharfctl(root);
+    command.arg("install").arg("--guests").arg(&binaries.guests).arg("--binary").arg(&binaries.wharf);
+    command
 }
 
 /// The folder of this process: below the build folder, for the compiled guests are linked from it.
@@ -61,17 +68,15 @@ pub(crate) fn workplace() -> &'static Path {
     })
 }
 
-/// The root and the folder of executables of the one installation. Read-only for tests.
-pub(crate) fn template() -> (&'static Path, &'static Path) {
-    static TEMPLATE: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
-    let (root, bin) = TEMPLATE.get_or_init(|| {
-        let place = workplace().join("template");
-        let (root, bin) = (place.join("root"), place.join("bin"));
+/// The root of the one installation. Read-only for tests.
+pub(crate) fn template() -> &'static Path {
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let root = workplace().join("template");
         fs::create_dir_all(&root).expect("create the template");
-        install(&root, &bin);
-        (root, bin)
-    });
-    (root, bin)
+        sh::run(installation(&root).arg("--drop-in"));
+        root
+    })
 }
 
 /// A root with the same content. Its files are links: replace one, never write into it.

@@ -13,7 +13,7 @@
 )]
 
 pub mod dump;
-mod install;
+pub mod install;
 pub mod native;
 pub mod netns;
 pub mod node;
@@ -24,7 +24,6 @@ pub mod trace;
 pub mod traffic;
 
 pub use dump::Dump;
-pub use install::Binaries;
 pub use netns::Netns;
 pub use node::{Container, Node};
 pub use outcome::Outcome;

@@ -82,7 +82,8 @@ impl Netns {
     pub fn addresses(&self, link: &str) -> Vec<String> {
         let all = self.json(&format!("ip -j addr show dev {link}"));
         let infos = all[0]["addr_info"].as_array().expect("ip prints the addresses").iter();
-        let text = |info: &Value| format!("{}/{}", info["local"].as_str().unwrap_or_default(), info["prefixlen"]);
+        let text =
+            |info: &Value| format!("{}/{}", info["local"].as_str().unwrap_or_default(), info["prefixlen"]);
         infos.map(text).filter(|address| !address.starts_with("fe80:")).collect()
     }
 

@@ -32,13 +32,14 @@ impl Node {
     /// A node as it is after `wharfctl install --drop-in`, with only a loopback.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let (root, bin) = install::template();
+        let template = install::template();
         let dir = install::workplace().join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
-        install::copy(root, &dir.join("root")).expect("copy the installation");
+        install::copy(template, &dir.join("root")).expect("copy the installation");
         let netns = Netns::create(&dir.join("node"));
         netns.sh("ip link set lo up");
+        let bin = dir.join("root/opt/cni/bin");
         let cni_path = bin.display().to_string();
-        Self { netns, dir, bin: bin.to_owned(), cni_path }
+        Self { netns, dir, bin, cni_path }
     }
 
     /// `WHARF_ROOT`.
@@ -77,6 +78,8 @@ impl Node {
         let outside = Netns::create(&self.dir.join("outside"));
         self.sh(&format!("ip link add wan0 type veth peer name eth0 netns {}", outside.path().display()));
         for (netns, link, [v4, v6]) in [(&self.netns, "wan0", NODE), (&outside, "eth0", OUTSIDE)] {
+            // A link-local address that is still being tried could not ask for neighbours.
+            netns.set_sysctl(&format!("ipv6/conf/{link}/accept_dad"), "0");
             netns.sh(&format!("ip addr add {v4}/24 dev {link}"));
             netns.sh(&format!("ip addr add {v6}/64 dev {link} nodad"));
             netns.sh(&format!("ip link set {link} up"));

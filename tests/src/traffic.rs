@@ -124,7 +124,15 @@ pub fn rate(from: &Netns, to: &Netns, server: SocketAddr, time: Duration) -> f64
         while Instant::now() < end {
             match (&client).write(&block) {
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                // The receiver has seen enough.
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    break;
+                }
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 Err(error) => panic!("send: {error}"),
             }
         }
@@ -146,7 +154,11 @@ pub fn rate(from: &Netns, to: &Netns, server: SocketAddr, time: Duration) -> f64
                 }
             }
             Ok(_) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
             Err(error) => panic!("receive: {error}"),
         }
     }

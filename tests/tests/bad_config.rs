@@ -2,7 +2,7 @@
 
 use wharf_tests::{Network, Node, Target, Value, json};
 
-use crate::common::{bandwidth, bridge, layer2, portmap, with_ipam};
+use crate::common::{assert_undone, bandwidth, bridge, layer2, portmap, with_ipam};
 
 /// The plugins, what the runtime tells them, and the words of the error.
 type Bad = (Vec<Value>, fn(Target) -> Target, &'static [&'static str]);
@@ -26,7 +26,7 @@ fn refuse(table: Vec<Bad>) {
             network.add(&target).error_naming(7, words);
         }
     }
-    node.dump().assert_same(&before.0);
+    assert_undone(&node.dump(), &before.0);
     container.dump().assert_same(&before.1);
 }
 
@@ -55,10 +55,16 @@ fn options_of_bridge() {
         option(json!({"vlanTrunk": [{"minID": 20, "maxID": 10}]}), &["vlanTrunk", "20", "10"]),
         option(json!({"vlanTrunk": [{"minID": 20}]}), &["vlanTrunk", "maxID"]),
         option(json!({"hairpinMode": true, "promiscMode": true}), &["hairpinMode", "promiscMode"]),
-        option(json!({"disableContainerInterface": true, "ipam": ipam}), &["disableContainerInterface", "ipam"]),
+        option(
+            json!({"disableContainerInterface": true, "ipam": ipam}),
+            &["disableContainerInterface", "ipam"],
+        ),
         option(json!({"ipMasq": true, "ipMasqBackend": "foo", "ipam": ipam}), &["ipMasqBackend", "foo"]),
         option(json!({"args": {"cni": {"mac": "zz"}}}), &["args.cni.mac", "zz"]),
-        option(json!({"args": {"cni": {"mac": "01:00:5e:00:00:01"}}}), &["args.cni.mac", "01:00:5e:00:00:01"]),
+        option(
+            json!({"args": {"cni": {"mac": "01:00:5e:00:00:01"}}}),
+            &["args.cni.mac", "01:00:5e:00:00:01"],
+        ),
         option(json!({"runtimeConfig": {"mac": "02:00"}}), &["runtimeConfig.mac", "02:00"]),
         option(json!({"ipam": "host-local"}), &["ipam", "host-local"]),
     ]);
@@ -83,20 +89,32 @@ fn ranges_of_host_local() {
         ipam(json!({"ranges": [[]]}), &["ranges[0]"]),
         ipam(json!({"ranges": [[{}]]}), &["subnet"]),
         ipam(json!({"ranges": [[{"subnet": "10.1.0.0"}]]}), &["subnet", "10.1.0.0"]),
-        ipam(json!({"ranges": [[{"subnet": "10.1.0.5/24"}]]}), &["10.1.0.5/24", "10.1.0.0/24"]),
+        ipam(
+            json!({"ranges": [[{"subnet": "10.1.0.5/24"}]]}),
+            &["10.1.0.5/24", "network address is 10.1.0.0"],
+        ),
         ipam(json!({"ranges": [[{"subnet": "10.1.0.0/31"}]]}), &["10.1.0.0/31"]),
         ipam(json!({"ranges": [[{"subnet": "fd01::/128"}]]}), &["fd01::/128"]),
         ipam(
             json!({"ranges": [[{"subnet": "10.1.0.0/24"}, {"subnet": "fd01::/64"}]]}),
             &["10.1.0.0/24", "fd01::/64"],
         ),
-        ipam(json!({"ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.2.0.1"}]]}), &["rangeStart", "10.2.0.1"]),
-        ipam(json!({"ranges": [[{"subnet": "10.1.0.0/24", "rangeEnd": "10.2.0.1"}]]}), &["rangeEnd", "10.2.0.1"]),
+        ipam(
+            json!({"ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.2.0.1"}]]}),
+            &["rangeStart", "10.2.0.1"],
+        ),
+        ipam(
+            json!({"ranges": [[{"subnet": "10.1.0.0/24", "rangeEnd": "10.2.0.1"}]]}),
+            &["rangeEnd", "10.2.0.1"],
+        ),
         ipam(
             json!({"ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.3"}]]}),
             &["10.1.0.9", "10.1.0.3"],
         ),
-        ipam(json!({"ranges": [[{"subnet": "10.1.0.0/24", "gateway": "10.9.0.1"}]]}), &["gateway", "10.9.0.1"]),
+        ipam(
+            json!({"ranges": [[{"subnet": "10.1.0.0/24", "gateway": "10.9.0.1"}]]}),
+            &["gateway", "10.9.0.1"],
+        ),
         ipam(
             json!({"ranges": [[{"subnet": "10.1.0.0/16"}, {"subnet": "10.1.2.0/24"}]]}),
             &["10.1.0.0/16", "10.1.2.0/24"],
@@ -107,12 +125,11 @@ fn ranges_of_host_local() {
         ),
         ipam(json!({"subnet": "10.1.0.0/24", "dataDir": "../x"}), &["dataDir", "../x"]),
         ipam(json!({"subnet": "10.1.0.0/24", "routes": [{"dst": "nowhere"}]}), &["routes[0].dst", "nowhere"]),
-        ipam(json!({"subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0", "gw": "x"}]}), &["routes[0].gw", "x"]),
+        ipam(
+            json!({"subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0", "gw": "x"}]}),
+            &["routes[0].gw", "x"],
+        ),
     ]);
-}
-
-fn mapping(entry: Value) -> Target {
-    Target::new("c", "", "").with("portMappings", json!([entry]))
 }
 
 #[test]
@@ -128,10 +145,12 @@ fn mappings_and_options_of_portmap() {
         (json!({"hostPort": 80, "containerPort": 70000, "protocol": "tcp"}), &["containerPort", "70000"]),
         (json!({"hostPort": "80", "containerPort": 80, "protocol": "tcp"}), &["portMappings[0]", "80"]),
         (json!({"hostPort": 80, "containerPort": 80, "protocol": "icmp"}), &["protocol", "icmp"]),
-        (json!({"hostPort": 80, "containerPort": 80, "protocol": "tcp", "hostIP": "1.2.3"}), &["hostIP", "1.2.3"]),
+        (
+            json!({"hostPort": 80, "containerPort": 80, "protocol": "tcp", "hostIP": "1.2.3"}),
+            &["hostIP", "1.2.3"],
+        ),
     ] {
-        let mut target = container.eth0();
-        target.capabilities = mapping(entry).capabilities;
+        let target = container.eth0().with("portMappings", json!([entry]));
         let network = Network::new(&node, [bridge(json!({})), portmap(json!({}))]).chain();
         network.add(&target).error_naming(7, words);
     }
@@ -141,7 +160,10 @@ fn mappings_and_options_of_portmap() {
         (json!({"markMasqBit": -1}), &["markMasqBit", "-1"]),
         (json!({"markMasqBit": 5, "externalSetMarkChain": "X"}), &["markMasqBit", "externalSetMarkChain"]),
         (json!({"backend": "nftables", "externalSetMarkChain": "X"}), &["externalSetMarkChain", "nftables"]),
-        (json!({"backend": "iptables", "conditionsV4": ["ip", "saddr", "10.0.0.0/8"]}), &["conditionsV4", "iptables"]),
+        (
+            json!({"backend": "iptables", "conditionsV4": ["ip", "saddr", "10.0.0.0/8"]}),
+            &["conditionsV4", "iptables"],
+        ),
         (json!({"backend": "nftables", "conditionsV6": ["-s", "fd00::/8"]}), &["conditionsV6", "nftables"]),
         (json!({"conditionsV4": "-s 10.0.0.0/8"}), &["conditionsV4"]),
         (json!({"snat": "no"}), &["snat", "no"]),
@@ -149,7 +171,7 @@ fn mappings_and_options_of_portmap() {
         let network = Network::new(&node, [bridge(json!({})), portmap(options)]).chain();
         network.add(&container.eth0().port(80, 80)).error_naming(7, words);
     }
-    node.dump().assert_same(&before.0);
+    assert_undone(&node.dump(), &before.0);
     container.dump().assert_same(&before.1);
 }
 
@@ -181,7 +203,7 @@ fn limits_of_bandwidth() {
         let network = Network::new(&node, [bridge(json!({})), bandwidth()]).chain();
         network.add(&container.eth0().with("bandwidth", limits)).error_naming(7, words);
     }
-    node.dump().assert_same(&before.0);
+    assert_undone(&node.dump(), &before.0);
     container.dump().assert_same(&before.1);
 }
 

@@ -123,7 +123,11 @@ fn malformed_input() {
             input(r#"{"cniVersion": "1.0.0"}"#, 7, &["name"]),
             input(r#"{"cniVersion": "1.0.0", "name": "../x"}"#, 7, &["name", "../x"]),
             input(r#"{"cniVersion": "1.0.0", "name": "a b"}"#, 7, &["name", "a b"]),
-            input(r#"{"cniVersion": "1.0.0", "name": "n", "type": "../../bin/sh"}"#, 7, &["type", "../../bin/sh"]),
+            input(
+                r#"{"cniVersion": "1.0.0", "name": "n", "type": "../../bin/sh"}"#,
+                7,
+                &["type", "../../bin/sh"],
+            ),
             input(r#"{"cniVersion": "2.0.0", "name": "net"}"#, 1, &["2.0.0"]),
             input(r#"{"cniVersion": "1.0.0", "name": "net", "prevResult": 5}"#, 6, &["prevResult", "5"]),
             input(

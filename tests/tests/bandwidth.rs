@@ -12,7 +12,7 @@ fn network(node: &Node) -> Network<'_> {
 }
 
 fn qdiscs(node: &Node, link: &str) -> Vec<Value> {
-    node.json(&format!("tc -j -d qdisc show dev {link}")).as_array().expect("a list").clone()
+    node.json(&format!("tc -j qdisc show dev {link}")).as_array().expect("a list").clone()
 }
 
 /// The ifb of an attachment, from its result.
@@ -33,7 +33,10 @@ fn rates_are_within_twenty_percent() {
     let into = rate(&node, &container, at(&attachment.ip(false), 5001), time);
     let out_of = rate(&container, &node, at("10.1.0.1", 5002), time);
     for (measured, limit) in [(into, 40e6), (out_of, 20e6)] {
-        assert!((limit * 0.8..limit * 1.2).contains(&measured), "{measured:.0} bit/s, the limit is {limit:.0}");
+        assert!(
+            (limit * 0.8..limit * 1.2).contains(&measured),
+            "{measured:.0} bit/s, the limit is {limit:.0}"
+        );
     }
 }
 
@@ -51,7 +54,11 @@ fn token_buckets_are_as_configured() {
         let all = qdiscs(&node, link);
         let root = all.iter().find(|qdisc| qdisc["root"] == true).expect("a root qdisc");
         assert_eq!(root["kind"], "tbf", "{root}");
-        assert_eq!((&root["options"]["rate"], &root["options"]["burst"]), (&json!(rate), &json!(burst)), "{root}");
+        assert_eq!(
+            (&root["options"]["rate"], &root["options"]["burst"]),
+            (&json!(rate), &json!(burst)),
+            "{root}"
+        );
         assert_eq!(root["options"]["lat"], 25_000, "25 ms: {root}");
     }
     assert!(qdiscs(&node, &port).iter().any(|qdisc| qdisc["kind"] == "ingress"));

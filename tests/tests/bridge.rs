@@ -19,7 +19,8 @@ fn a_container_gets_addresses_routes_and_a_gateway_of_both_families() {
     assert_eq!(container.addresses("eth0"), ["10.1.0.2/24", "fd01::2/64"]);
     for (v6, gateway) in [(false, "10.1.0.1"), (true, "fd01::1")] {
         let default = container.route("default").filter(|_| !v6);
-        let default = default.or_else(|| container.routes(true, "main").into_iter().find(|r| r["dst"] == "default"));
+        let default =
+            default.or_else(|| container.routes(true, "main").into_iter().find(|r| r["dst"] == "default"));
         assert_eq!(default.expect("a default route")["gateway"], gateway);
     }
     assert_eq!(node.addresses("br0"), ["10.1.0.1/24", "fd01::1/64"]);
@@ -28,7 +29,10 @@ fn a_container_gets_addresses_routes_and_a_gateway_of_both_families() {
 
     let eth0 = container.link("eth0").expect("the link");
     let port = node.link(&attachment.host_end()).expect("the host's end");
-    assert_eq!((&eth0["linkinfo"]["info_kind"], &port["linkinfo"]["info_kind"]), (&json!("veth"), &json!("veth")));
+    assert_eq!(
+        (&eth0["linkinfo"]["info_kind"], &port["linkinfo"]["info_kind"]),
+        (&json!("veth"), &json!("veth"))
+    );
     assert_eq!(port["master"], "br0");
     for link in [&eth0, &port] {
         assert_eq!(link["operstate"], "UP", "{link}");
@@ -175,7 +179,8 @@ fn a_default_route_of_the_ipam_and_is_default_gateway_agree() {
 #[test]
 fn names_are_resolved_as_the_configuration_or_else_the_ipam_says() {
     let node = Node::new();
-    std::fs::write(node.root().join("etc/resolv.conf"), "nameserver 10.1.0.53\nsearch of.the.ipam\n").unwrap();
+    std::fs::write(node.root().join("etc/resolv.conf"), "nameserver 10.1.0.53\nsearch of.the.ipam\n")
+        .unwrap();
     let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]], "resolvConf": "/etc/resolv.conf"});
     let plugin = bridge(json!({"ipam": ipam}));
     let (one, two) = (node.container("one"), node.container("two"));

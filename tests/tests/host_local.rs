@@ -69,8 +69,10 @@ fn the_layout_on_disk_is_the_references() {
     let section = json!({"ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]]});
     ipam(&node, "ADD", "c", &section).ok();
     let folder = node.leases("net");
-    let mut names: Vec<String> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names, ["10.1.0.2", "fd01::2", "last_reserved_ip.0", "last_reserved_ip.1", "lock"]);
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
@@ -79,7 +81,10 @@ fn the_layout_on_disk_is_the_references() {
         assert_eq!(read(lease), "c\r\neth0");
         assert_eq!(mode(lease), 0o600);
     }
-    assert_eq!((read("last_reserved_ip.0"), read("last_reserved_ip.1")), ("10.1.0.2".into(), "fd01::2".into()));
+    assert_eq!(
+        (read("last_reserved_ip.0"), read("last_reserved_ip.1")),
+        ("10.1.0.2".into(), "fd01::2".into())
+    );
 
     ipam(&node, "DEL", "c", &section).silent();
     assert!(node.leased("net").is_empty());
@@ -158,7 +163,8 @@ fn leases_of_the_reference_are_taken_over() {
     ipam(&node, "DEL", "two", &section).silent();
     ipam(&node, "DEL", "three", &section).silent();
     assert_eq!(node.leased("net"), ["10.1.0.2", "10.1.0.5", "fd01::2"]);
-    let mut target = node.container("x").eth0();
+    let container = node.container("x");
+    let mut target = container.eth0();
     "one".clone_into(&mut target.id);
     let narrow = json!({"ranges": [[{"subnet": "10.1.0.0/24"}]]});
     node.call("host-local", "CHECK", &target, &config(&narrow)).silent();
@@ -182,7 +188,8 @@ fn check_wants_the_lease() {
     ipam(&node, "ADD", "c", &section).ok();
     ipam(&node, "CHECK", "c", &section).silent();
     ipam(&node, "DEL", "c", &section).silent();
-    ipam(&node, "CHECK", "c", &section).error_naming(101, &["host-local: Failed to find address added by container c"]);
+    ipam(&node, "CHECK", "c", &section)
+        .error_naming(101, &["host-local: Failed to find address added by container c"]);
 }
 
 #[test]

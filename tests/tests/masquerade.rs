@@ -75,8 +75,7 @@ fn nothing_is_left_with_either_backend() {
     for backend in BACKENDS {
         let node = Node::new();
         let (first, container) = (node.container("first"), node.container("c"));
-        let network =
-            Network::new(&node, [dual_stack(json!({"ipMasq": true, "ipMasqBackend": backend}))]);
+        let network = Network::new(&node, [dual_stack(json!({"ipMasq": true, "ipMasqBackend": backend}))]);
         // What is shared comes into being here.
         network.attach(&first.eth0());
         let before = node.dump();

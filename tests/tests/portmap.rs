@@ -55,7 +55,8 @@ fn only_the_nodes_own_addresses_are_translated() {
             outside.sh(&format!("ip route add {subnet} via {node_address}"));
         }
         for address in OUTSIDE {
-            let seen = tcp(&neighbour, at(address, 8080)).unwrap_or_else(|| panic!("{backend}: {address} answers"));
+            let seen =
+                tcp(&neighbour, at(address, 8080)).unwrap_or_else(|| panic!("{backend}: {address} answers"));
             assert_eq!(seen.0, "outside", "{backend}");
             assert_eq!(tcp(&node, at(address, 8080)).map(|(name, _)| name).as_deref(), Some("outside"));
         }

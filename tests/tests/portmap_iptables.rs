@@ -4,7 +4,7 @@ use wharf_tests::node::NODE;
 use wharf_tests::traffic::{Server, at, tcp};
 use wharf_tests::{Network, Node, Value, json, skip};
 
-use crate::common::{GATEWAYS, bridge, dual_stack, portmap};
+use crate::common::{GATEWAYS, assert_undone, bridge, dual_stack, portmap};
 
 fn network(node: &Node, options: Value) -> Network<'_> {
     let options = crate::common::with(json!({"backend": "iptables"}), options);
@@ -62,7 +62,7 @@ fn a_missing_chain_is_an_error_that_names_it() {
         .add(&web.eth0().port(8080, 80))
         .error(100);
     assert!(text.contains("KUBE-MARK-MASQ"), "{text}");
-    node.dump().assert_same(&before);
+    assert_undone(&node.dump(), &before);
 }
 
 #[test]
@@ -98,7 +98,8 @@ fn iptables_can_read_the_rules() {
         [("iptables-nft", "--to-destination 10.1.0.2:80"), ("ip6tables-nft", "--to-destination [fd01::2]:80")]
     {
         let output = node.try_sh(&format!("{program} -t nat -S"));
-        let (rules, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (rules, errors) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && !errors.contains("incompatible"), "{errors}");
         assert!(rules.contains(target) && rules.contains("--dport 8080"), "{rules}");
         // Each rule reads back as the kernel has it.

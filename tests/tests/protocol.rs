@@ -50,7 +50,8 @@ fn missing_variables_are_reported_at_once() {
         let env = [("CNI_COMMAND", command), ("CNI_CONTAINERID", ""), ("CNI_IFNAME", "")];
         node.exec("bridge", &env, config.as_bytes()).error_naming(4, &[missing]);
     }
-    node.exec("bridge", &[("CNI_COMMAND", "FROB")], config.as_bytes()).error_naming(4, &["CNI_COMMAND", "FROB"]);
+    node.exec("bridge", &[("CNI_COMMAND", "FROB")], config.as_bytes())
+        .error_naming(4, &["CNI_COMMAND", "FROB"]);
 }
 
 #[test]

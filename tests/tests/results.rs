@@ -11,7 +11,8 @@ fn assert_shape(version: &str, result: &Value, mac: &Value, sandbox: &str) {
     assert_eq!(result["cniVersion"], version);
     if version < "0.3.0" {
         let v4 = json!({"ip": "10.1.0.2/24", "gateway": "10.1.0.1", "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.0.1"}]});
-        let v6 = json!({"ip": "fd01::2/64", "gateway": "fd01::1", "routes": [{"dst": "::/0", "gw": "fd01::1"}]});
+        let v6 =
+            json!({"ip": "fd01::2/64", "gateway": "fd01::1", "routes": [{"dst": "::/0", "gw": "fd01::1"}]});
         let expected = json!({"cniVersion": version, "ip4": v4, "ip6": v6, "dns": {}});
         assert_eq!(*result, expected);
         return;
@@ -94,7 +95,8 @@ fn previous_results_are_converted_between_all_versions() {
     for from in VERSIONS {
         for to in VERSIONS {
             // portmap without mappings hands the result on.
-            let config = json!({"cniVersion": to, "name": "net", "type": "portmap", "prevResult": previous(from)});
+            let config =
+                json!({"cniVersion": to, "name": "net", "type": "portmap", "prevResult": previous(from)});
             let result = node.call("portmap", "ADD", &container.eth0(), &config).ok();
             assert_eq!(result["cniVersion"], to, "{from} to {to}");
             let ip = if to < "0.3.0" { &result["ip4"]["ip"] } else { &result["ips"][0]["address"] };
@@ -132,8 +134,7 @@ fn results_of_foreign_plugins_are_accepted_and_kept() {
         "routes": [{"dst": "10.0.0.0/8", "gw": "10.9.0.9", "mtu": 1400, "advmss": 1300, "priority": 7, "table": 0, "scope": 0}],
         "somethingNew": {"nobody": "knows"},
     });
-    let config =
-        json!({"cniVersion": "1.1.0", "name": "net", "type": "portmap", "somethingElse": 1, "prevResult": foreign});
+    let config = json!({"cniVersion": "1.1.0", "name": "net", "type": "portmap", "somethingElse": 1, "prevResult": foreign});
     let result = node.call("portmap", "ADD", &container.eth0(), &config).ok();
     assert_eq!(result["interfaces"][1]["mtu"], 9000);
     assert_eq!(result["interfaces"][1]["pciID"], "0000:00:1f.6");

@@ -16,8 +16,8 @@ fn every_field_reaches_the_kernel() {
         {"dst": "2001:db8:5::/48", "gw": "fd01::9", "mtu": 1400, "advmss": 1300, "priority": 7},
     ]);
     let ranges = json!([[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]]);
-    let attachment =
-        Network::new(&node, [with_ipam(json!({"ranges": ranges, "routes": routes}))]).attach(&container.eth0());
+    let attachment = Network::new(&node, [with_ipam(json!({"ranges": ranges, "routes": routes}))])
+        .attach(&container.eth0());
 
     let route = container.route("198.51.100.0/24").expect("the first route");
     assert_eq!((&route["gateway"], &route["metric"]), (&json!("10.1.0.9"), &json!(77)), "{route}");
@@ -48,15 +48,19 @@ fn every_field_reaches_the_kernel() {
 
 #[test]
 fn check_finds_each_of_them() {
-    for removed in ["198.51.100.0/24", "table 1000 198.51.101.0/24"] {
+    for (tampering, dst) in [
+        ("del 198.51.100.0/24", "198.51.100.0/24"),
+        ("replace 198.51.100.0/24 via 10.1.0.8", "198.51.100.0/24"),
+        ("del table 1000 198.51.101.0/24", "198.51.101.0/24"),
+    ] {
         let node = Node::new();
         let container = node.container("c");
-        let routes = json!([{"dst": "198.51.100.0/24"}, {"dst": "198.51.101.0/24", "table": 1000}]);
+        let routes =
+            json!([{"dst": "198.51.100.0/24", "gw": "10.1.0.9"}, {"dst": "198.51.101.0/24", "table": 1000}]);
         let plugin = with_ipam(json!({"subnet": "10.1.0.0/24", "routes": routes}));
         let attachment = Network::new(&node, [plugin]).attach(&container.eth0());
         attachment.check().silent();
-        container.sh(&format!("ip route del {removed}"));
-        let dst = removed.rsplit(' ').next().unwrap();
+        container.sh(&format!("ip route {tampering}"));
         attachment.check().error_naming(101, &[dst]);
     }
 }
@@ -66,7 +70,9 @@ fn a_route_that_the_kernel_refuses_fails_the_add_and_nothing_is_left() {
     let node = Node::new();
     let container = node.container("c");
     let before = (node.dump(), container.dump());
-    let plugin = with_ipam(json!({"subnet": "10.1.0.0/24", "routes": [{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}]}));
+    let plugin = with_ipam(
+        json!({"subnet": "10.1.0.0/24", "routes": [{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}]}),
+    );
     let text = Network::new(&node, [plugin]).add(&container.eth0()).error(100);
     assert!(text.contains("198.51.100.0/24") && text.contains("192.0.2.1"), "{text}");
     node.dump().assert_same(&before.0);

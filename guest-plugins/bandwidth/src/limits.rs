@@ -172,7 +172,7 @@ mod tests {
             (r#"{"runtimeConfig":7}"#, "runtimeConfig", "7"),
             (r#"{"ingressRate":"fast"}"#, "ingressRate", "\"fast\""),
             (r#"{"egressBurst":1.5}"#, "egressBurst", "1.5"),
-            (r#"{"ingressRate":18446744073709551616}"#, "ingressRate", "18446744073709552000"),
+            (r#"{"ingressRate":18446744073709551616}"#, "ingressRate", "1.8446744073709552e+19"),
         ] {
             let error = limits(json).unwrap_err();
             assert_eq!(error.code, code::INVALID_CONFIG, "{json}: {error}");

@@ -39,7 +39,8 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
     };
     let bridge_info = bridge.link.info()?;
     let inside = pair.inner.info()?;
-    list_interfaces(&mut result, [&bridge_info, &pair.host.info()?, &inside], request.netns_path());
+    let netns = request.netns_path().unwrap_or_default();
+    list_interfaces(&mut result, [&bridge_info, &pair.host.info()?, &inside], netns);
     if config.anti_spoof {
         hold_to_mac(&pair, inside.mac)?;
     }
@@ -58,9 +59,8 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
     Ok(result)
 }
 
-fn list_interfaces(result: &mut NetworkResult, [bridge, port, inside]: [&LinkInfo; 3], netns: Option<&str>) {
-    let container = Interface { sandbox: netns.map(str::to_owned), ..listed(inside) };
-    result.interfaces = vec![listed(bridge), listed(port), container];
+fn list_interfaces(result: &mut NetworkResult, [bridge, port, inside]: [&LinkInfo; 3], netns: &str) {
+    result.interfaces = vec![listed(bridge), listed(port), listed(inside).in_sandbox(netns)];
     for ip in &mut result.ips {
         ip.interface = Some(CONTAINER_INDEX);
     }

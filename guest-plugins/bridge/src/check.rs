@@ -152,11 +152,11 @@ fn check_gateways(
         return Ok(());
     }
     let gateways = gateway::carried(previous, ifname)?;
-    match config.vlan_gateway() {
-        Some(name) => {
-            compare_gateways(&name, &found(host, &name, "veth", "host")?.0.addresses()?, &gateways)?
-        }
-        None => compare_gateways(&config.bridge, &bridge.addresses()?, &gateways)?,
+    if let Some(name) = config.vlan_gateway() {
+        let (carrier, _) = found(host, &name, "veth", "host")?;
+        compare_gateways(&name, &carrier.addresses()?, &gateways)?;
+    } else {
+        compare_gateways(&config.bridge, &bridge.addresses()?, &gateways)?;
     }
     for sysctl in host::forwarding(&gateways) {
         let value = host.sysctl(sysctl)?;

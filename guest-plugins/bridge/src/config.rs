@@ -208,9 +208,9 @@ fn link_name(path: &str, name: String) -> Result<String> {
 fn requested_mac(raw: &Raw, arg: Option<&str>) -> Result<Option<Mac>> {
     let runtime = raw.runtime_config.as_ref().and_then(|runtime| runtime.mac.as_deref());
     let args = raw.args.as_ref().and_then(|args| args.cni.as_ref()).and_then(|cni| cni.mac.as_deref());
-    let given = |text: &Option<&str>| text.is_some_and(|text| !text.is_empty());
     let sources = [("runtimeConfig.mac", runtime), ("args.cni.mac", args), (ARGUMENT, arg)];
-    let Some((source, Some(text))) = sources.into_iter().find(|(_, text)| given(text)) else {
+    let given = |(source, text): (_, Option<_>)| Some((source, text.filter(|text: &&str| !text.is_empty())?));
+    let Some((source, text)) = sources.into_iter().find_map(given) else {
         return Ok(None);
     };
     let reason = match text.parse::<Mac>() {

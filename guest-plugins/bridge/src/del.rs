@@ -6,31 +6,24 @@ use wharf_sdk::{
     Context, Error, HostErrorKind, HostResult, Mac, Netns, NetworkResult, Request, Result, debug,
 };
 
-use crate::config::Config;
 use crate::port::is_host_end;
 
 /// Rules go before links (their removal is then cheaper for the kernel), leases go last, so that nobody gets an
 /// address that still has a user.
 pub(crate) fn del(request: &Request, host: &Netns, container: Option<&Netns>) -> Result<()> {
-    // A configuration that is wrong by now must not keep anything from going.
-    let config = Config::of(request).ok();
-    let masquerade = config.as_ref().is_none_or(|config| config.masquerade.is_some());
-    let anti_spoof = config.as_ref().is_none_or(|config| config.anti_spoof);
     let mut failures = Failures::default();
-    failures.note(remove_rules(nat::remove_masquerades(), masquerade).context("ipMasq"));
-    failures.note(remove_rules(filter::remove_anti_spoof(), anti_spoof).context("macspoofchk"));
+    failures.note(removed(nat::remove_masquerades()).context("ipMasq"));
+    failures.note(removed(filter::remove_anti_spoof()).context("macspoofchk"));
     failures.note(remove_links(request, host, container));
     failures.note(Ipam::of_request(request).and_then(|ipam| ipam.map_or(Ok(()), |ipam| ipam.del())));
     failures.finish()
 }
 
-/// Rules are removed without being configured, too: the configuration may have had the option at the time of ADD.
-/// A host that cannot have them, or does not let this guest touch them, has none then.
-fn remove_rules(outcome: HostResult<()>, configured: bool) -> HostResult<()> {
+/// Rules are removed whether they are configured or not: the configuration may have been another one at the time of
+/// ADD. Where the host cannot have them, or does not let this guest make them, there are none.
+fn removed(outcome: HostResult<()>) -> HostResult<()> {
     match outcome {
-        Err(error)
-            if !configured && matches!(error.kind, HostErrorKind::Denied | HostErrorKind::Unsupported) =>
-        {
+        Err(error) if matches!(error.kind, HostErrorKind::Denied | HostErrorKind::Unsupported) => {
             debug!("there are no rules to remove: {error}");
             Ok(())
         }

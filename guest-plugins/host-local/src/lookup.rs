@@ -75,10 +75,10 @@ pub(crate) fn collect(pool: &impl Leases, valid: &[Owner]) -> Result<()> {
     for (container, ifname) in stale {
         match pool.release(&Owner { container: container.to_owned(), ifname: ifname.to_owned() }) {
             Ok(count) => {
-                info!("released stale leases"; container = container, ifname = ifname, count = count)
+                info!("released stale leases"; container = container, ifname = ifname, count = count);
             }
             Err(error) => {
-                failures.push(Error::from(error).context(format_args!("release {container} ({ifname})")))
+                failures.push(Error::from(error).context(format_args!("release {container} ({ifname})")));
             }
         }
     }

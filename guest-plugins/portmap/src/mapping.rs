@@ -156,33 +156,39 @@ fn unspecified(v4: bool) -> IpAddr {
 /// The UDP flows that forwards concern: whether IPv4, and the port of the host.
 pub(crate) fn forwarded_flows(forwards: &[PortForward]) -> BTreeSet<(bool, u16)> {
     let udp = forwards.iter().filter(|forward| forward.protocol == Protocol::Udp);
-    udp.map(|forward| (forward.container_address.is_ipv4(), forward.host_port)).collect()
+    inserted(udp.map(|forward| (forward.container_address.is_ipv4(), forward.host_port)))
 }
 
 /// The UDP flows that mappings concern, whichever addresses the container had.
 pub(crate) fn flows(mappings: &[Mapping]) -> BTreeSet<(bool, u16)> {
-    let udp = || mappings.iter().filter(|mapping| mapping.protocol == Protocol::Udp);
-    let of = |v4: bool| {
-        udp().filter(move |mapping| mapping.serves(v4)).map(move |mapping| (v4, mapping.host_port))
-    };
-    of(true).chain(of(false)).collect()
+    let udp = mappings.iter().filter(|mapping| mapping.protocol == Protocol::Udp);
+    let both = udp.flat_map(|mapping| [true, false].map(|v4| (mapping, v4)));
+    inserted(both.filter(|(mapping, v4)| mapping.serves(*v4)).map(|(mapping, v4)| (v4, mapping.host_port)))
 }
 
 /// CHECK: the kernel forwards what is configured, nothing less and nothing else. Order means nothing.
 pub(crate) fn compare(present: &[PortForward], wanted: &[PortForward]) -> Result<()> {
-    let (have, want): (BTreeSet<_>, BTreeSet<_>) =
-        (present.iter().map(key).collect(), wanted.iter().map(key).collect());
+    let (have, want) = (inserted(present.iter().map(key)), inserted(wanted.iter().map(key)));
     let describe = |(protocol, host, port, container): &Key| {
         let host = host.map_or_else(|| "any".to_owned(), |host| host.to_string());
         format!("{} port {port} of address {host} to {container}", name(*protocol))
     };
-    if let Some(missing) = want.difference(&have).next() {
+    if let Some(missing) = want.iter().find(|key| !have.contains(key)) {
         return Err(Error::check(format!("the forward of {} is missing", describe(missing))));
     }
-    if let Some(surplus) = have.difference(&want).next() {
+    if let Some(surplus) = have.iter().find(|key| !want.contains(key)) {
         return Err(Error::check(format!("the forward of {} is not configured", describe(surplus))));
     }
     Ok(())
+}
+
+/// As `collect` does, without the code that it needs for sorting first: a guest is to be small.
+fn inserted<T: Ord>(items: impl Iterator<Item = T>) -> BTreeSet<T> {
+    let mut set = BTreeSet::new();
+    for item in items {
+        set.insert(item);
+    }
+    set
 }
 
 /// A forward in an order of its own; an unspecified address of the host is none.

@@ -24,6 +24,11 @@ impl Log {
         Self { level }
     }
 
+    /// The level from which on lines are written.
+    pub fn level(self) -> Level {
+        self.level
+    }
+
     /// Whether a line of that level would be written.
     pub fn enabled(self, level: Level) -> bool {
         level >= self.level

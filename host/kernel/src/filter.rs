@@ -16,3 +16,6 @@ pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &FilterOp) 
         FilterOp::RemoveAntiSpoof => nftables::remove_guards(socket, owner).map(|()| Reply::Done),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,11 +100,9 @@ pub(crate) fn get_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Resul
     each(kernel, &chain, |tables| {
         for found in mine(tables, &chain, owner)? {
             let Some(rule) = found.rule else { continue };
-            let (Target::Dnat(address, port), Some(protocol), Some(host_port)) = (
-                &rule.target,
-                rule.protocol().and_then(nftables::protocol_of),
-                rule.port(Side::Destination),
-            ) else {
+            let (Target::Dnat(address, port), Some(protocol), Some(host_port)) =
+                (&rule.target, rule.protocol().and_then(nftables::protocol_of), rule.port(Side::Destination))
+            else {
                 continue;
             };
             let host: Option<IpAddr> = rule.network(Side::Destination).map(|network| network.ip());
@@ -125,8 +123,7 @@ pub(crate) fn get_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Resul
 pub(crate) fn remove_masquerades(kernel: &mut RealKernel, owner: &Attachment) -> Result<(), Error> {
     let chain = names::masquerade(owner);
     each(kernel, &chain, |tables| {
-        tables
-            .change(owner, MASQUERADING, |tables| plan::removal(tables, owner, &chain, POSTROUTING))
+        tables.change(owner, MASQUERADING, |tables| plan::removal(tables, owner, &chain, POSTROUTING))
     })
 }
 

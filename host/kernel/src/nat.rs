@@ -99,6 +99,9 @@ fn forward(
     for rule in rules {
         validate(rule)?;
     }
+    if let Some(chain) = &options.external_mark_chain {
+        validate_chain(chain)?;
+    }
     let conditions = [("conditions-v4", &options.conditions_v4), ("conditions-v6", &options.conditions_v6)];
     let external = options.external_mark_chain.as_ref().map(|_| "external-mark-chain");
     let of_iptables: Vec<&str> = conditions
@@ -123,7 +126,10 @@ fn forward(
     if !foreign.is_empty() {
         return Err(Error::new(
             ErrorKind::Invalid,
-            format!("the {name} backend cannot render {}, which is for the other backend", foreign.join(", ")),
+            format!(
+                "the {name} backend cannot render {}, which is for the other backend",
+                foreign.join(", ")
+            ),
         ));
     }
     match backend {
@@ -132,6 +138,20 @@ fn forward(
             nftables::forward(kernel.netfilter()?, owner, rules, options)
         }
     }
+}
+
+/// A name that iptables takes for a chain, and nothing that its restore format could take for more.
+fn validate_chain(chain: &str) -> Result<(), Error> {
+    /// One less than XT_EXTENSION_MAXNAMELEN.
+    const LONGEST: usize = 28;
+    let plain = chain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+    let target = ["ACCEPT", "DROP", "RETURN", "QUEUE"].contains(&chain);
+    if chain.is_empty() || chain.len() > LONGEST || !plain || chain.starts_with('-') || target {
+        return Err(Error::invalid(format!(
+            "external-mark-chain {chain:?} is no name of a chain: 1 to {LONGEST} letters, digits and -_.: are"
+        )));
+    }
+    Ok(())
 }
 
 fn validate(rule: &PortForward) -> Result<(), Error> {
@@ -155,3 +175,6 @@ pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod backend_tests;

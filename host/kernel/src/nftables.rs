@@ -16,8 +16,9 @@ pub(crate) mod query;
 mod spoof;
 pub(crate) mod transaction;
 
-use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnetwork::IpNetwork;
 
 pub(crate) use forwards::{
     forward, get_forwards, number as protocol_number, protocol as protocol_of, remove_forwards,
@@ -28,17 +29,11 @@ pub(crate) use spoof::{get_guard, guard, remove_guards};
 
 /// What is never masqueraded.
 pub(crate) fn multicast(v4: bool) -> IpNetwork {
-    if v4 {
-        Ipv4Network::new_checked(Ipv4Addr::new(224, 0, 0, 0), 4).map_or_else(any_v4, IpNetwork::V4)
+    let (address, prefix): (IpAddr, u8) = if v4 {
+        (Ipv4Addr::new(224, 0, 0, 0).into(), 4)
     } else {
-        Ipv6Network::new_checked(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8).map_or_else(any_v6, IpNetwork::V6)
-    }
-}
-
-fn any_v4() -> IpNetwork {
-    IpNetwork::from(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-}
-
-fn any_v6() -> IpNetwork {
-    IpNetwork::from(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED))
+        (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0).into(), 8)
+    };
+    // Both prefixes fit their family.
+    IpNetwork::new(address, prefix).unwrap_or_else(|_| address.into())
 }

@@ -34,11 +34,6 @@ impl RealKernel {
         Self { host, container, host_route: None, container_route: None, netfilter: None, deadline: None }
     }
 
-    /// The end of every wait, if one was set.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
-    }
-
     /// Where a wait ends: at the deadline, or soon where none was set.
     pub(crate) fn end_of_wait(&self) -> Instant {
         self.deadline.unwrap_or_else(|| Instant::now() + WAIT)

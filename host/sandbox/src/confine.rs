@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // close_range, prctl, capset and the identity calls have no safe form that is right after fork.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use libc::{c_int, c_ulong};
@@ -33,7 +33,7 @@ impl Default for Identity {
 
 /// Beyond twice the guest's memory (a memory that moves exists twice for a moment): the broker's own pages, which a
 /// fork shares, the host functions' heap, a component's text.
-const ADDRESS_SPACE: u64 = 1 << 30;
+const ADDRESS_SPACE: u64 = 64 << 30;
 /// As [`ADDRESS_SPACE`], of what is written to.
 const DATA: u64 = 256 << 20;
 
@@ -98,19 +98,17 @@ fn reset_signals() -> Result<(), Error> {
     })
 }
 
-/// Moves the socket to descriptor 0 and closes all others.
+/// The number of the only descriptor that a sandbox has.
+pub(crate) const KEPT: RawFd = 0;
+
+/// Moves the socket to [`KEPT`] and closes all others.
 pub(crate) fn keep_only(socket: UnixStream) -> Result<UnixStream, Error> {
-    const KEPT: RawFd = 0;
-    if socket.as_raw_fd() != KEPT {
-        // SAFETY: dup2(2) takes over a number that nothing in this process will use as standard input any more.
-        if unsafe { libc::dup2(socket.as_raw_fd(), KEPT) } != KEPT {
-            return Err(failed("move the socket"));
-        }
-        drop(socket);
-    } else {
-        std::mem::forget(socket);
+    let number = socket.into_raw_fd();
+    // SAFETY: dup2(2) takes over a number that nothing in this process will use as standard input any more.
+    if unsafe { libc::dup2(number, KEPT) } != KEPT {
+        return Err(failed("move the socket"));
     }
-    // SAFETY: the owners of the descriptors behind this one are the parent's objects, which this process never uses or
+    // SAFETY: the owners of the descriptors behind this one, the socket's first number among them, are the parent's objects, which this process never uses or
     // drops: it leaves through _exit(2).
     if unsafe { libc::syscall(libc::SYS_close_range, KEPT + 1, u32::MAX, 0) } != 0 {
         return Err(failed("close_range (Linux 5.9 or newer is needed)"));
@@ -146,16 +144,13 @@ fn limit(limits: &Limits) -> Result<(), Error> {
 }
 
 fn become_user(uid: u32, gid: u32) -> Result<(), Error> {
-    for capability in 0..64 {
-        // SAFETY: PR_CAPBSET_DROP takes a number and no pointer.
-        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as c_ulong, 0, 0, 0) } != 0 {
-            let error = io::Error::last_os_error();
-            match error.raw_os_error() {
-                // Past the last capability of this kernel.
-                Some(libc::EINVAL) => break,
-                // In a process without CAP_SETPCAP the sets below are still emptied.
-                Some(libc::EPERM) => break,
-                _ => return Err(Error::Confine("PR_CAPBSET_DROP", error.to_string())),
+    let all: std::ops::Range<c_ulong> = 0..64;
+    for capability in all {
+        if let Err(error) = prctl("PR_CAPBSET_DROP", libc::PR_CAPBSET_DROP, capability, 0) {
+            match io::Error::last_os_error().raw_os_error() {
+                // Past the last capability of this kernel; or without CAP_SETPCAP, and the other sets are still emptied.
+                Some(libc::EINVAL | libc::EPERM) => break,
+                _ => return Err(error),
             }
         }
     }

@@ -1,5 +1,10 @@
 //! WIT data to the types of `wharf-ops` and back. What a guest says is checked here, once.
 
+#![allow(
+    clippy::many_single_char_names,
+    reason = "addresses are tuples in WIT, and their parts have no names"
+)]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wharf_ops::{Error, ErrorKind, IpNetwork, Mac, links};
@@ -32,9 +37,8 @@ pub(crate) fn to_address(from: IpAddr) -> wit::Address {
 pub(crate) fn cidr(from: wit::Cidr) -> Result<IpNetwork, Error> {
     let host = address(from.address);
     let longest = if host.is_ipv4() { 32 } else { 128 };
-    IpNetwork::new(host, from.prefix).map_err(|_| {
-        Error::invalid(format!("{host}/{}: the prefix must be 0 to {longest}", from.prefix))
-    })
+    IpNetwork::new(host, from.prefix)
+        .map_err(|_| Error::invalid(format!("{host}/{}: the prefix must be 0 to {longest}", from.prefix)))
 }
 
 pub(crate) fn cidrs(from: Vec<wit::Cidr>) -> Result<Vec<IpNetwork>, Error> {

@@ -15,7 +15,12 @@ fn cni_error(error: Error) -> CniError {
 }
 
 impl State {
-    fn delegate(&mut self, verb: Verb, plugin: String, config: String) -> wasmtime::Result<Result<Reply, wit::CniError>> {
+    fn delegate(
+        &mut self,
+        verb: Verb,
+        plugin: String,
+        config: String,
+    ) -> wasmtime::Result<Result<Reply, wit::CniError>> {
         let reply = self.perform(Op::Delegate(DelegateOp { verb, plugin, config }))?;
         Ok(match reply {
             Ok(Reply::Refused(error)) => Err(to_cni_error(error)),
@@ -24,14 +29,23 @@ impl State {
         })
     }
 
-    fn delegate_done(&mut self, verb: Verb, plugin: String, config: String) -> wasmtime::Result<Result<(), wit::CniError>> {
+    fn delegate_done(
+        &mut self,
+        verb: Verb,
+        plugin: String,
+        config: String,
+    ) -> wasmtime::Result<Result<(), wit::CniError>> {
         let reply = self.delegate(verb, plugin, config)?;
         Ok(reply.and_then(|reply| reply.done().map_err(|error| to_cni_error(cni_error(error)))))
     }
 }
 
 impl wit::Host for State {
-    fn add(&mut self, plugin: String, config: String) -> wasmtime::Result<Result<wit::NetworkResult, wit::CniError>> {
+    fn add(
+        &mut self,
+        plugin: String,
+        config: String,
+    ) -> wasmtime::Result<Result<wit::NetworkResult, wit::CniError>> {
         Ok(match self.delegate(Verb::Add, plugin, config)? {
             Ok(Reply::Result(result)) => Ok(to_result(result)),
             Ok(other) => {

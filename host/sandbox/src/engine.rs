@@ -17,7 +17,8 @@ use crate::artefact::Artefact;
 /// Artefacts are made for the baseline of the architecture, so that one that was compiled in a build farm runs on every
 /// node, and loading it needs no look at the processor.
 #[cfg(feature = "compiler")]
-const TARGET: &str = if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
+const TARGET: &str =
+    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
 
 fn config() -> Config {
     let mut config = Config::new();
@@ -35,8 +36,12 @@ fn config() -> Config {
         .table_lazy_init(true)
         .memory_init_cow(false)
         .memory_may_move(true)
-        .memory_reservation(64 << 20)
-        .memory_guard_size(64 << 10)
+        .memory_reservation(4 << 30)
+        .memory_guard_size(32 << 20)
+        .debug_symbols(false);
+    #[cfg(feature="compiler")]
+    config.cranelift_opt_level(wasmtime::OptLevel::SpeedAndSize);
+    config
         .memory_reservation_for_growth(0)
         .guard_before_linear_memory(false);
     config
@@ -46,6 +51,9 @@ fn config() -> Config {
 pub(crate) fn runner(stack_bytes: usize) -> wasmtime::Result<Engine> {
     let mut config = config();
     config.max_wasm_stack(stack_bytes.clamp(64 << 10, 1 << 20));
+    // Setting up Cranelift takes longer than all the rest; the CNI binary has none.
+    #[cfg(feature = "compiler")]
+    config.enable_compiler(false);
     config.with_custom_code_memory(Some(Arc::new(Publisher)));
     Engine::new(&config)
 }

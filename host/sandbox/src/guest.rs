@@ -44,7 +44,9 @@ impl Guest {
         container: bool,
     ) -> Outcome {
         match self {
-            Self::Network(indices) => call_network(&indices.load(&mut *store, instance)?, store, call, container),
+            Self::Network(indices) => {
+                call_network(&indices.load(&mut *store, instance)?, store, call, container)
+            }
             Self::Ipam(indices) => call_ipam(&indices.load(&mut *store, instance)?, store, call),
         }
     }
@@ -55,12 +57,12 @@ fn call_network(guest: &network::Guest, store: &mut Store<State>, call: &Call, c
     match call {
         Call::Describe => Ok(Ok(Answer::Metadata(metadata(guest.call_describe(store)?)))),
         Call::Add(request) => result(guest.call_add(store, &to_request(request), host, inside)?),
-        Call::Check(request) => done(guest.call_check(store, &to_request(request), host, inside)?),
+        Call::Check(request) => Ok(done(guest.call_check(store, &to_request(request), host, inside)?)),
         Call::Del(request) => {
-            done(guest.call_del(store, &to_request(request), host, container.then_some(inside))?)
+            Ok(done(guest.call_del(store, &to_request(request), host, container.then_some(inside))?))
         }
-        Call::Status { config } => done(guest.call_status(store, config)?),
-        Call::Gc { config, valid } => done(guest.call_gc(store, config, valid, host)?),
+        Call::Status { config } => Ok(done(guest.call_status(store, config)?)),
+        Call::Gc { config, valid } => Ok(done(guest.call_gc(store, config, valid, host)?)),
     }
 }
 
@@ -68,10 +70,10 @@ fn call_ipam(guest: &ipam::Guest, store: &mut Store<State>, call: &Call) -> Outc
     match call {
         Call::Describe => Ok(Ok(Answer::Metadata(metadata(guest.call_describe(store)?)))),
         Call::Add(request) => result(guest.call_add(store, &to_request(request))?),
-        Call::Check(request) => done(guest.call_check(store, &to_request(request))?),
-        Call::Del(request) => done(guest.call_del(store, &to_request(request))?),
-        Call::Status { config } => done(guest.call_status(store, config)?),
-        Call::Gc { config, valid } => done(guest.call_gc(store, config, valid)?),
+        Call::Check(request) => Ok(done(guest.call_check(store, &to_request(request))?)),
+        Call::Del(request) => Ok(done(guest.call_del(store, &to_request(request))?)),
+        Call::Status { config } => Ok(done(guest.call_status(store, config)?)),
+        Call::Gc { config, valid } => Ok(done(guest.call_gc(store, config, valid)?)),
     }
 }
 
@@ -82,8 +84,8 @@ fn result(from: Result<wit::NetworkResult, wit::CniError>) -> Outcome {
     }
 }
 
-fn done(from: Result<(), wit::CniError>) -> Outcome {
-    Ok(from.map(|()| Answer::Done).map_err(cni_error))
+fn done(from: Result<(), wit::CniError>) -> Result<Answer, CniError> {
+    from.map(|()| Answer::Done).map_err(cni_error)
 }
 
 fn cni_error(from: wit::CniError) -> CniError {
@@ -132,8 +134,8 @@ fn network_result(from: wit::NetworkResult) -> Result<NetworkResult, Error> {
 pub(crate) fn to_result(from: NetworkResult) -> wit::NetworkResult {
     wit::NetworkResult {
         interfaces: from.interfaces.into_iter().map(to_interface).collect(),
-        ips: from.ips.into_iter().map(to_ip).collect(),
-        routes: from.routes.into_iter().map(to_route).collect(),
+        ips: from.ips.iter().map(to_ip).collect(),
+        routes: from.routes.iter().map(to_route).collect(),
         dns: wit::Dns {
             nameservers: from.dns.nameservers,
             domain: from.dns.domain,
@@ -173,7 +175,7 @@ fn ip(from: wit::IpConfig) -> Result<IpConfig, Error> {
     })
 }
 
-fn to_ip(from: IpConfig) -> wit::IpConfig {
+fn to_ip(from: &IpConfig) -> wit::IpConfig {
     wit::IpConfig {
         address: to_cidr(from.address),
         gateway: from.gateway.map(to_address),
@@ -193,7 +195,7 @@ fn route(from: wit::ResultRoute) -> Result<ResultRoute, Error> {
     })
 }
 
-fn to_route(from: ResultRoute) -> wit::ResultRoute {
+fn to_route(from: &ResultRoute) -> wit::ResultRoute {
     wit::ResultRoute {
         dst: to_cidr(from.dst),
         gw: from.gw.map(to_address),

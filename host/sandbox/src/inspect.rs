@@ -62,6 +62,15 @@ pub fn inspect(wasm: &[u8]) -> Result<Inspection, Error> {
     Ok(reader.finish(wasm))
 }
 
+fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 /// What bytes are that are no component.
 fn kind_of(wasm: &[u8]) -> String {
     if Parser::is_core_wasm(wasm) {
@@ -125,7 +134,9 @@ impl<'a> Reader<'a> {
             Payload::ComponentInstanceSection(instances) => self.instances += instances.count(),
             Payload::ComponentAliasSection(aliases) => {
                 for alias in aliases {
-                    if let ComponentAlias::InstanceExport { kind: ComponentExternalKind::Instance, .. } = alias? {
+                    if let ComponentAlias::InstanceExport { kind: ComponentExternalKind::Instance, .. } =
+                        alias?
+                    {
                         self.instances += 1;
                     }
                 }
@@ -151,7 +162,10 @@ impl<'a> Reader<'a> {
         self.instances += 1;
         let functions: Vec<&str> = instance.map_or_else(Vec::new, |instance| {
             let exports = instance.exports.iter();
-            exports.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_))).map(|(name, _)| name.as_str()).collect()
+            exports
+                .filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)))
+                .map(|(name, _)| name.as_str())
+                .collect()
         });
         self.missing.interface(name, functions.iter().copied());
         if offer::is_wasi(name) {
@@ -183,7 +197,7 @@ impl<'a> Reader<'a> {
         self.producers.sort();
         self.producers.dedup();
         Inspection {
-            digest: Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect(),
+            digest: digest(wasm),
             world: offer::world(self.exports.iter().map(String::as_str)),
             operations: self.operations,
             wasi: self.wasi,

@@ -55,7 +55,9 @@ impl wit::HostPool for State {
     fn release(&mut self, this: Resource<Pool>, by: wit::Owner) -> Answer<u32> {
         let pool = self.pool(&this)?;
         self.ask(Op::Lease(LeaseOp::Release { pool, owner: owner(by) }), |reply| {
-            reply.count()?.ok_or_else(|| Error::internal("the broker did not say how many leases it released"))
+            reply
+                .count()?
+                .ok_or_else(|| Error::internal("the broker did not say how many leases it released"))
         })
     }
 

@@ -7,7 +7,7 @@ use wharf_ops::{KernelOp, Link, Ns, Op, Reply};
 use crate::bindings::wharf::net::links as wit;
 use crate::bindings::wharf::net::netns;
 use crate::convert::mac;
-use crate::state::{Answer, State};
+use crate::state::{self, Answer, State};
 
 fn op(op: LinkOp) -> Op {
     Op::Kernel(KernelOp::Link(op))
@@ -17,7 +17,7 @@ impl netns::Host for State {}
 
 impl netns::HostNetns for State {
     fn role(&mut self, this: Resource<Ns>) -> wasmtime::Result<String> {
-        Ok(match self.ns(&this) {
+        Ok(match state::ns(&this) {
             Ns::Host => "host",
             Ns::Container => "container",
         }
@@ -85,20 +85,18 @@ impl wit::HostLink for State {
 
 impl wit::Host for State {
     fn get(&mut self, ns: Resource<Ns>, name: String) -> Answer<Option<Resource<Link>>> {
-        let ns = self.ns(&ns);
+        let ns = state::ns(&ns);
         let answer = self.ask(op(LinkOp::Get { ns, name }), Reply::maybe_link)?;
         self.hand_out_option(answer)
     }
 
     fn get_all(&mut self, ns: Resource<Ns>) -> Answer<Vec<wit::Info>> {
-        let ns = self.ns(&ns);
-        self.ask(op(LinkOp::GetAll { ns }), |reply| {
-            Ok(reply.infos()?.into_iter().map(Into::into).collect())
-        })
+        let ns = state::ns(&ns);
+        self.ask(op(LinkOp::GetAll { ns }), |reply| Ok(reply.infos()?.into_iter().map(Into::into).collect()))
     }
 
     fn peer(&mut self, of: Resource<Link>, ns: Resource<Ns>) -> Answer<Option<Resource<Link>>> {
-        let (of, ns) = (self.link(&of)?, self.ns(&ns));
+        let (of, ns) = (self.link(&of)?, state::ns(&ns));
         let answer = self.ask(op(LinkOp::Peer { of, ns }), Reply::maybe_link)?;
         self.hand_out_option(answer)
     }
@@ -110,7 +108,7 @@ impl wit::Host for State {
         in_b: Resource<Ns>,
         b: wit::End,
     ) -> Answer<(Resource<Link>, Resource<Link>)> {
-        let (a, b) = (end(self.ns(&in_a), a), end(self.ns(&in_b), b));
+        let (a, b) = (end(state::ns(&in_a), a), end(state::ns(&in_b), b));
         Ok(match self.ask(op(LinkOp::CreateVeth { a, b }), Reply::pair)? {
             Ok((a, b)) => Ok((self.hand_out(a)?, self.hand_out(b)?)),
             Err(error) => Err(error),
@@ -118,7 +116,7 @@ impl wit::Host for State {
     }
 
     fn ensure_bridge(&mut self, ns: Resource<Ns>, spec: wit::Bridge) -> Answer<(Resource<Link>, bool)> {
-        let ns = self.ns(&ns);
+        let ns = state::ns(&ns);
         let wit::Bridge { common, vlan_filtering } = spec;
         let operation = LinkOp::EnsureBridge { ns, common: common.into(), vlan_filtering };
         Ok(match self.ask(op(operation), Reply::bridge)? {
@@ -128,7 +126,7 @@ impl wit::Host for State {
     }
 
     fn create_ifb(&mut self, ns: Resource<Ns>, common: wit::Common) -> Answer<Resource<Link>> {
-        let ns = self.ns(&ns);
+        let ns = state::ns(&ns);
         let answer = self.ask(op(LinkOp::CreateIfb { ns, common: common.into() }), Reply::link)?;
         self.hand_out_answer(answer)
     }

@@ -6,7 +6,12 @@ use crate::bindings::wharf::host::logging as wit;
 use crate::state::State;
 
 impl wit::Host for State {
-    fn log(&mut self, at: wit::Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+    fn log(
+        &mut self,
+        at: wit::Level,
+        message: String,
+        fields: Vec<(String, String)>,
+    ) -> wasmtime::Result<()> {
         self.log(LogLine { level: level(at), message, fields })
     }
 

@@ -52,9 +52,7 @@ impl wit::Host for State {
     }
 
     fn get_forwards(&mut self) -> Answer<Vec<wit::PortForward>> {
-        self.ask(op(NatOp::GetForwards), |reply| {
-            Ok(reply.forwards()?.into_iter().map(to_forward).collect())
-        })
+        self.ask(op(NatOp::GetForwards), |reply| Ok(reply.forwards()?.iter().map(to_forward).collect()))
     }
 
     fn remove_forwards(&mut self) -> Answer<()> {
@@ -88,7 +86,7 @@ fn forward(from: wit::PortForward) -> PortForward {
     }
 }
 
-fn to_forward(from: PortForward) -> wit::PortForward {
+fn to_forward(from: &PortForward) -> wit::PortForward {
     wit::PortForward {
         protocol: match from.protocol {
             Protocol::Tcp => wit::Protocol::Tcp,

@@ -45,7 +45,9 @@ pub(crate) fn is_wasi(import: &str) -> bool {
 pub(crate) fn compatible(theirs: &str, ours: &str) -> bool {
     theirs == ours
         || match (theirs.split_once('@'), ours.split_once('@')) {
-            (Some((a, theirs)), Some((b, ours))) => a == b && line(theirs) == line(ours) && !theirs.contains('-'),
+            (Some((a, theirs)), Some((b, ours))) => {
+                a == b && line(theirs) == line(ours) && !theirs.contains('-')
+            }
             _ => false,
         }
 }
@@ -121,14 +123,19 @@ impl Missing {
 /// Why an interface is not offered.
 fn stranger(import: &str) -> String {
     let name = import.split_once('@').map_or(import, |(name, _)| name);
-    if let Some(ours) = INTERFACES.iter().find(|ours| ours.split_once('@').is_some_and(|(ours, _)| ours == name)) {
-        return format!("{import}: this host offers {ours}; rebuild the guest with a matching SDK, or update wharf");
+    if let Some(ours) =
+        INTERFACES.iter().find(|ours| ours.split_once('@').is_some_and(|(ours, _)| ours == name))
+    {
+        return format!(
+            "{import}: this host offers {ours}; rebuild the guest with a matching SDK, or update wharf"
+        );
     }
     if import.starts_with("wasi:") {
         return format!("{import}: this host offers wasi:* in versions 0.2.x only");
     }
     if import.starts_with("wharf:") {
-        let all: Vec<_> = INTERFACES.iter().filter_map(|name| name.split_once('@')).map(|(name, _)| name).collect();
+        let all: Vec<_> =
+            INTERFACES.iter().filter_map(|name| name.split_once('@')).map(|(name, _)| name).collect();
         return format!("{import}: unknown; this host offers {} (all 0.1.x)", all.join(", "));
     }
     format!("{import}: this host offers interfaces of wharf:* (0.1.x) and wasi:* (0.2.x) only")
@@ -147,7 +154,9 @@ pub(crate) fn world<'a>(exports: impl Iterator<Item = &'a str>) -> Result<World,
     match (network, ipam) {
         (true, false) => Ok(World::Network),
         (false, true) => Ok(World::Ipam),
-        (true, true) => Err(format!("the component exports both {NETWORK} and {IPAM}; a guest is one or the other")),
+        (true, true) => {
+            Err(format!("the component exports both {NETWORK} and {IPAM}; a guest is one or the other"))
+        }
         (false, false) => {
             let others = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") };
             Err(format!("the component exports {others}; a guest exports {NETWORK} or {IPAM}"))

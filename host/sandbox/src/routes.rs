@@ -6,7 +6,7 @@ use wharf_ops::{Error, KernelOp, Ns, Op, Reply};
 
 use crate::bindings::wharf::net::routes as wit;
 use crate::convert::{address, cidr, to_address, to_cidr};
-use crate::state::{Answer, State, valid};
+use crate::state::{self, Answer, State, valid};
 
 fn op(op: RouteOp) -> Op {
     Op::Kernel(KernelOp::Route(op))
@@ -15,23 +15,23 @@ fn op(op: RouteOp) -> Op {
 impl wit::Host for State {
     fn add(&mut self, ns: Resource<Ns>, from: wit::Route) -> Answer<()> {
         let route = valid!("routes/add", route(from));
-        self.ask(op(RouteOp::Add { ns: self.ns(&ns), route }), Reply::done)
+        self.ask(op(RouteOp::Add { ns: state::ns(&ns), route }), Reply::done)
     }
 
     fn remove(&mut self, ns: Resource<Ns>, from: wit::Route) -> Answer<()> {
         let route = valid!("routes/remove", route(from));
-        self.ask(op(RouteOp::Remove { ns: self.ns(&ns), route }), Reply::done)
+        self.ask(op(RouteOp::Remove { ns: state::ns(&ns), route }), Reply::done)
     }
 
     fn get_all(&mut self, ns: Resource<Ns>, table: Option<u32>) -> Answer<Vec<wit::Route>> {
-        self.ask(op(RouteOp::GetAll { ns: self.ns(&ns), table }), |reply| {
-            Ok(reply.routes()?.into_iter().map(to_route).collect())
+        self.ask(op(RouteOp::GetAll { ns: state::ns(&ns), table }), |reply| {
+            Ok(reply.routes()?.iter().map(to_route).collect())
         })
     }
 
     fn lookup(&mut self, ns: Resource<Ns>, to: wit::Address) -> Answer<Option<wit::Route>> {
-        self.ask(op(RouteOp::Lookup { ns: self.ns(&ns), to: address(to) }), |reply| {
-            Ok(reply.maybe_route()?.map(to_route))
+        self.ask(op(RouteOp::Lookup { ns: state::ns(&ns), to: address(to) }), |reply| {
+            Ok(reply.maybe_route()?.as_ref().map(to_route))
         })
     }
 }
@@ -50,7 +50,7 @@ fn route(from: wit::Route) -> Result<Route, Error> {
     })
 }
 
-fn to_route(from: Route) -> wit::Route {
+fn to_route(from: &Route) -> wit::Route {
     wit::Route {
         dst: to_cidr(from.dst),
         gateway: from.gateway.map(to_address),

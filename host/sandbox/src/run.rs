@@ -24,7 +24,13 @@ const MAX_MESSAGE: usize = 1024;
 type Outcome = Option<Result<Answer, Failure>>;
 
 /// Runs the job and tells the broker.
-pub(crate) fn run(engine: &Engine, component: &Component, job: &Job<'_>, socket: UnixStream, timings: Timings) {
+pub(crate) fn run(
+    engine: &Engine,
+    component: &Component,
+    job: &Job<'_>,
+    socket: UnixStream,
+    timings: Timings,
+) {
     let limits = job.limits;
     let state = State::new(socket, job.log_level, limits.log_bytes, Limiter::new(limits));
     let mut store = Store::new(engine, state);
@@ -53,16 +59,13 @@ fn conduct(
         Err(failure) => return Some(Err(failure)),
     };
     let instance = pre.instantiate(&mut *store);
-    timings.instantiate = micros(started);
+    
     let started = Instant::now();
     let outcome = instance
         .and_then(|instance| guest.call(store, &instance, job.call, job.container_present))
         .map(|answer| answer.map_err(Failure::Guest));
-    timings.run = micros(started);
-    let last_words = match store.data_mut().close_streams() {
-        Ok(words) => words,
-        Err(_) => return None,
-    };
+    
+    let Ok(last_words) = store.data_mut().close_streams() else { return None };
     match outcome {
         Ok(answer) => Some(answer),
         Err(error) => failure(&error, &last_words).map(Err),
@@ -99,7 +102,8 @@ fn check(engine: &Engine, ty: &types::Component) -> Result<World, Failure> {
         match &import.ty {
             ComponentItem::ComponentInstance(instance) => {
                 let functions = instance.exports(engine);
-                let functions = functions.filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+                let functions =
+                    functions.filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
                 missing.interface(name, functions.map(|(name, _)| name));
             }
             _ => missing.item(name),
@@ -176,13 +180,10 @@ fn bounded(message: &str) -> String {
 
 /// Tells the broker. That it is gone meanwhile is no news to anybody.
 fn finish(state: &mut State, outcome: Result<Answer, Failure>, timings: Timings) {
-    match state.send(&ToBroker::Finished { outcome, timings }) {
-        Err(WireError::TooLong(bytes)) => {
-            let limit = wire::MAX_FRAME;
-            let failure = Failure::Limit(format!("the guest's result takes {bytes} bytes, the limit is {limit}"));
-            let _ = state.send(&ToBroker::Finished { outcome: Err(failure), timings });
-        }
-        Ok(()) | Err(_) => {}
+    if let Err(WireError::TooLong(bytes)) = state.send(&ToBroker::Finished { outcome, timings }) {
+        let limit = wire::MAX_FRAME;
+        let failure = Failure::Limit(format!("the guest's result takes {bytes} bytes, the limit is {limit}"));
+        let _ = state.send(&ToBroker::Finished { outcome: Err(failure), timings });
     }
 }
 

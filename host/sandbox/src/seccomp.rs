@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use seccompiler::{
-    BackendError, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch,
+    BackendError, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
 };
 
 use crate::Error;
@@ -69,6 +69,14 @@ fn filter() -> Result<seccompiler::BpfProgram, BackendError> {
         u64::from(std::process::id()),
     )?])?;
     rules.insert(libc::SYS_tgkill, vec![own]);
+    // A debug build of the standard library asks whether a descriptor is open before it closes it.
+    let is_open = SeccompRule::new(vec![SeccompCondition::new(
+        1,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        u64::try_from(libc::F_GETFD).unwrap_or_default(),
+    )?])?;
+    rules.insert(libc::SYS_fcntl, vec![is_open]);
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, architecture)?.try_into()
 }

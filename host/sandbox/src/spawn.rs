@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,7 +79,7 @@ const PANICKED: i32 = 70;
 pub fn spawn(job: &Job<'_>) -> Result<Child, Error> {
     start(&job.limits, job.identity, |socket, confine| {
         let started = Instant::now();
-        let loaded = engine::runner(job.limits.stack_bytes)
+        let mut eng = 0; let loaded = engine::runner(job.limits.stack_bytes).inspect(|_| eng = micros(started))
             .and_then(|engine| engine::load(&engine, job.artefact).map(|component| (engine, component)));
         let load = micros(started);
         let (engine, component) = match loaded {
@@ -89,8 +90,7 @@ pub fn spawn(job: &Job<'_>) -> Result<Child, Error> {
         if let Err(error) = seccomp::apply() {
             return report(socket, &error.to_string());
         }
-        let timings = Timings { load, confine: confine + micros(started), ..Timings::default() };
-        run::run(&engine, &component, job, socket, timings);
+let timings = Timings { load: eng, confine, instantiate: micros(started), run: load - eng};        run::run(&engine, &component, job, socket, timings);
         // The process ends here: nothing is gained by taking it apart first.
         std::mem::forget((engine, component));
     })
@@ -98,7 +98,11 @@ pub fn spawn(job: &Job<'_>) -> Result<Child, Error> {
 
 /// Starts a sandbox that runs native code: what an attacker could do who has taken over the process of a guest.
 /// For tests of the confinement, and of a broker against hostile messages. The caller must be single-threaded.
-pub fn spawn_native(limits: &Limits, identity: Identity, body: impl FnOnce(UnixStream)) -> Result<Child, Error> {
+pub fn spawn_native(
+    limits: &Limits,
+    identity: Identity,
+    body: impl FnOnce(UnixStream),
+) -> Result<Child, Error> {
     start(limits, identity, |socket, _| match seccomp::apply() {
         Ok(()) => body(socket),
         Err(error) => report(socket, &error.to_string()),
@@ -118,6 +122,7 @@ fn start(limits: &Limits, identity: Identity, body: impl FnOnce(UnixStream, u32)
                 let started = Instant::now();
                 // Without the socket there is nobody to tell: the broker sees the end of the stream and the code.
                 let Ok(socket) = confine::keep_only(theirs) else { return UNREACHABLE };
+                tell_of_panics();
                 match confine::confine(limits, identity, parent) {
                     Ok(()) => body(socket, micros(started)),
                     Err(error) => report(socket, &error.to_string()),
@@ -136,10 +141,22 @@ fn start(limits: &Limits, identity: Identity, body: impl FnOnce(UnixStream, u32)
 }
 
 /// Tells the broker that there is no sandbox.
-fn report(mut socket: UnixStream, message: &str) {
+fn report(socket: UnixStream, message: &str) {
     let outcome = Err(Failure::Sandbox(message.to_owned()));
-    // If the broker is gone, there is nobody to tell.
-    let _ = wire::send(&mut socket, &ToBroker::Finished { outcome, timings: Timings::default() });
+    // If the broker is gone, there is nobody to tell. The process ends now, and the socket with it.
+    let _ = wire::send(
+        &mut &*ManuallyDrop::new(socket),
+        &ToBroker::Finished { outcome, timings: Timings::default() },
+    );
+}
+
+/// A panic here is a fault of ours, whoever provoked it. The usual hook would open files to explain itself.
+fn tell_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        // SAFETY: the descriptor is the socket, which nobody closes before the process ends.
+        let socket = unsafe { UnixStream::from_raw_fd(confine::KEPT) };
+        report(socket, &format!("a fault of the host: {panic}"));
+    }));
 }
 
 fn pidfd(pid: Pid) -> Option<OwnedFd> {

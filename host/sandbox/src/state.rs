@@ -96,11 +96,6 @@ impl State {
         Ok(())
     }
 
-    /// The namespace behind a handle.
-    pub(crate) fn ns(&self, handle: &Resource<Ns>) -> Ns {
-        if handle.rep() == HOST { Ns::Host } else { Ns::Container }
-    }
-
     /// The link behind a handle.
     pub(crate) fn link(&self, handle: &Resource<Link>) -> wasmtime::Result<Link> {
         Ok(self.table.get(handle)?.clone())
@@ -143,9 +138,14 @@ pub(crate) fn lend(ns: Ns) -> Resource<Ns> {
     })
 }
 
+/// The namespace behind a handle.
+pub(crate) fn ns(handle: &Resource<Ns>) -> Ns {
+    if handle.rep() == HOST { Ns::Host } else { Ns::Container }
+}
+
 /// An argument that was found wrong before anything was sent.
-pub(crate) fn refuse<T>(operation: &str, error: Error) -> Answer<T> {
-    Ok(Err(Error { operation: operation.to_owned(), ..error }.into()))
+pub(crate) fn refuse(operation: &str, error: Error) -> WitError {
+    Error { operation: operation.to_owned(), ..error }.into()
 }
 
 /// The value of a checked argument, or the end of the host function.
@@ -153,7 +153,7 @@ macro_rules! valid {
     ($operation:literal, $argument:expr) => {
         match $argument {
             Ok(value) => value,
-            Err(error) => return crate::state::refuse($operation, error),
+            Err(error) => return Ok(Err(crate::state::refuse($operation, error))),
         }
     };
 }

@@ -5,7 +5,7 @@ use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{KernelOp, Ns, Op, Reply};
 
 use crate::bindings::wharf::net::sysctl as wit;
-use crate::state::{Answer, State};
+use crate::state::{self, Answer, State};
 
 fn op(op: SysctlOp) -> Op {
     Op::Kernel(KernelOp::Sysctl(op))
@@ -13,10 +13,10 @@ fn op(op: SysctlOp) -> Op {
 
 impl wit::Host for State {
     fn read(&mut self, ns: Resource<Ns>, key: String) -> Answer<String> {
-        self.ask(op(SysctlOp::Read { ns: self.ns(&ns), key }), Reply::text)
+        self.ask(op(SysctlOp::Read { ns: state::ns(&ns), key }), Reply::text)
     }
 
     fn write(&mut self, ns: Resource<Ns>, key: String, value: String) -> Answer<()> {
-        self.ask(op(SysctlOp::Write { ns: self.ns(&ns), key, value }), Reply::done)
+        self.ask(op(SysctlOp::Write { ns: state::ns(&ns), key, value }), Reply::done)
     }
 }

@@ -3,10 +3,9 @@
 //! Standard output and error become log lines and random numbers are real. There is no clock (it stands at 0), no
 //! environment, argument, file or socket: such calls are denied where their type can say so, and trap otherwise.
 
-use wasmtime::StoreContextMut;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Linker, Resource, ResourceAny, ResourceType, Type, Val};
-use wasmtime::{Engine, Result, bail};
+use wasmtime::{AsContextMut, Engine, Result, StoreContextMut, bail};
 use wharf_ops::logging::{Level, LogLine};
 
 use crate::state::State;
@@ -57,7 +56,11 @@ impl State {
                 self.line(level, &mut buffer)?;
             }
         }
-        if stream == STDERR { self.streams.err = buffer } else { self.streams.out = buffer }
+        if stream == STDERR {
+            self.streams.err = buffer;
+        } else {
+            self.streams.out = buffer;
+        }
         Ok(())
     }
 
@@ -100,9 +103,12 @@ pub(crate) fn link(
     for (item, import) in instance.exports(engine) {
         match import.ty {
             ComponentItem::ComponentFunc(_) => {
-                if let Some(function) = implementation(interface, item) {
-                    room.func_new(item, move |store, _, params, results| {
-                        let value = function(store, params)?;
+                if is_write(item) {
+                    room.func_new(item, |store, _, params, results| write(store, params, results))?;
+                } else if let Some(function) = implementation(interface, item) {
+                    room.func_new(item, move |mut store, _, params, results| {
+                        let value = function(store.as_context_mut(), params)?;
+                        give_back(&mut store, params)?;
                         if let (Some(slot), Some(value)) = (results.first_mut(), value) {
                             *slot = value;
                         }
@@ -110,10 +116,25 @@ pub(crate) fn link(
                     })?;
                 } else {
                     let called = format!("{name}#{item}");
-                    room.func_new(item, move |_, ty, _, results| deny(&called, &ty, results))?;
+                    room.func_new(item, move |mut store, ty, params, results| {
+                        deny(&called, &ty, results)?;
+                        give_back(&mut store, params)
+                    })?;
                 }
             }
             ComponentItem::Resource(_) => room.resource(item, resource(interface, item), |_, _| Ok(()))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Ends the loan of every handle among the parameters: the guest may not return before.
+fn give_back(store: &mut Store<'_>, params: &[Val]) -> Result<()> {
+    for param in params {
+        match param {
+            Val::Resource(handle) => handle.resource_drop(&mut *store)?,
+            Val::List(items) => give_back(store, items)?,
             _ => {}
         }
     }
@@ -134,12 +155,15 @@ fn resource(interface: &str, item: &str) -> ResourceType {
 fn deny(called: &str, ty: &ComponentFunc, results: &mut [Val]) -> Result<()> {
     if let (Some(Type::Result(result)), Some(slot)) = (ty.results().next(), results.first_mut())
         && let Some(Type::Enum(codes)) = result.err()
-        && let Some(code) = ["access-denied", "access"].iter().find(|code| codes.names().any(|name| name == **code))
+        && let Some(code) =
+            ["access-denied", "access"].iter().find(|code| codes.names().any(|name| name == **code))
     {
         *slot = Val::Result(Err(Some(Box::new(Val::Enum((*code).to_owned())))));
         return Ok(());
     }
-    bail!("the guest called {called}, and there is nothing behind it: guests have no files, sockets or clocks")
+    bail!(
+        "the guest called {called}, and there is nothing behind it: guests have no files, sockets or clocks"
+    )
 }
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -147,9 +171,8 @@ type Function = fn(Store<'_>, &[Val]) -> Result<Option<Val>>;
 
 fn implementation(interface: &str, function: &str) -> Option<Function> {
     Some(match (interface, function) {
-        ("cli/environment", "get-environment" | "get-arguments") | ("filesystem/preopens", "get-directories") => {
-            |_, _| Ok(Some(Val::List(Vec::new())))
-        }
+        ("cli/environment", "get-environment" | "get-arguments")
+        | ("filesystem/preopens", "get-directories") => |_, _| Ok(Some(Val::List(Vec::new()))),
         ("cli/environment", "initial-cwd" | "get-initial-cwd")
         | ("cli/terminal-stdin" | "cli/terminal-stdout" | "cli/terminal-stderr", _) => {
             |_, _| Ok(Some(Val::Option(None)))
@@ -166,7 +189,9 @@ fn implementation(interface: &str, function: &str) -> Option<Function> {
             let zero = [("seconds".to_owned(), Val::U64(0)), ("nanoseconds".to_owned(), Val::U32(0))];
             Ok(Some(Val::Record(zero.into())))
         },
-        ("random/random", "get-random-bytes") | ("random/insecure", "get-insecure-random-bytes") => random_bytes,
+        ("random/random", "get-random-bytes") | ("random/insecure", "get-insecure-random-bytes") => {
+            random_bytes
+        }
         ("random/random", "get-random-u64") | ("random/insecure", "get-insecure-random-u64") => {
             |_, _| Ok(Some(Val::U64(random_u64()?)))
         }
@@ -187,7 +212,6 @@ fn implementation(interface: &str, function: &str) -> Option<Function> {
 fn stream(function: &str) -> Option<Function> {
     Some(match function {
         "[method]output-stream.check-write" => |_, _| Ok(ok(Some(Val::U64(MAX_LINE as u64)))),
-        "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => write,
         "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => |_, _| Ok(ok(None)),
         "[method]output-stream.subscribe" | "[method]input-stream.subscribe" => {
             |store, _| handle(store, Resource::<Pollable>::new_own(0))
@@ -221,14 +245,23 @@ fn exit(_: Store<'_>, params: &[Val]) -> Result<Option<Val>> {
     .into())
 }
 
-fn write(mut store: Store<'_>, params: &[Val]) -> Result<Option<Val>> {
-    let (Some(Val::Resource(stream)), Some(Val::List(bytes))) = (params.first(), params.get(1)) else {
+fn is_write(function: &str) -> bool {
+    matches!(function, "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush")
+}
+
+/// Unlike the other functions it looks behind the handle, which ends the loan.
+fn write(mut store: Store<'_>, params: &[Val], results: &mut [Val]) -> Result<()> {
+    let [Val::Resource(stream), Val::List(bytes)] = params else {
         bail!("wasi:io/streams: write has other parameters than in 0.2")
     };
     let stream = stream.try_into_resource::<OutputStream>(&mut store)?.rep();
-    let bytes: Vec<u8> = bytes.iter().filter_map(|byte| if let Val::U8(byte) = byte { Some(*byte) } else { None }).collect();
+    let bytes = bytes.iter().filter_map(|byte| if let Val::U8(byte) = byte { Some(*byte) } else { None });
+    let bytes: Vec<u8> = bytes.collect();
     store.data_mut().print(stream, &bytes)?;
-    Ok(ok(None))
+    if let Some(slot) = results.first_mut() {
+        *slot = Val::Result(Ok(None));
+    }
+    Ok(())
 }
 
 /// Everything is always ready.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
 
+use wharf_broker::log::Log;
 use wharf_broker::launch::{Job, Launcher, Sandbox};
 use wharf_sandbox::{Artefact, Child, Identity, Limits, Pinned};
 
@@ -12,25 +13,35 @@ const MIB: usize = 1024 * 1024;
 /// Forks a confined process per call.
 pub(crate) struct ForkLauncher {
     identity: Identity,
+    log: Log,
     _pinned: Option<Pinned>,
 }
 
 impl ForkLauncher {
     /// Broker and sandboxes stay on the current processor: a wake-up across processors costs more than the work.
-    pub(crate) fn on_this_cpu() -> Self {
+    pub(crate) fn on_this_cpu(log: Log) -> Self {
         // Where the mask cannot be set (a cpuset that forbids it), it is slower and nothing else.
-        Self { identity: Identity::default(), _pinned: wharf_sandbox::pin_to_current_cpu().ok() }
+        Self { identity: Identity::default(), log, _pinned: wharf_sandbox::pin_to_current_cpu().ok() }
+    }
+}
+
+/// A compiled guest in memory.
+pub(crate) struct Mapped(Artefact);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
     }
 }
 
 impl Launcher for ForkLauncher {
-    type Artefact = Artefact;
+    type Artefact = Mapped;
 
-    fn map(&self, file: &File) -> io::Result<Artefact> {
-        Artefact::map(file).map_err(io::Error::other)
+    fn map(&self, file: &File) -> io::Result<Mapped> {
+        Artefact::map(file).map(Mapped).map_err(io::Error::other)
     }
 
-    fn launch(&self, artefact: &Artefact, job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
+    fn launch(&self, Mapped(artefact): &Mapped, job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
         let limits = Limits {
             memory_bytes: usize::try_from(job.limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(MIB),
             log_bytes: usize::try_from(job.limits.log_bytes).unwrap_or(usize::MAX),
@@ -43,6 +54,7 @@ impl Launcher for ForkLauncher {
             container_present: job.container_present,
             limits,
             identity: self.identity,
+            log_level: self.log.level(),
         })
         .map_err(io::Error::other)?;
         Ok(Box::new(Running(child)))

@@ -20,12 +20,13 @@ fn main() -> ExitCode {
     if get("CNI_COMMAND").is_none_or(|command| command.is_empty()) {
         return about(&name);
     }
+    let log = Log::from_env();
     let broker = Broker {
         paths: Paths::from_env(),
-        launcher: ForkLauncher::on_this_cpu(),
+        launcher: ForkLauncher::on_this_cpu(log),
         kernels: real_kernel,
         policy: RefCell::new(Box::new(NoPolicy)),
-        log: Log::from_env(),
+        log,
     };
     let output = if io::stdin().is_terminal() {
         broker.run(&name, get, io::empty())

@@ -19,7 +19,10 @@ pub(crate) fn display(command: &Command) -> String {
             word.into_owned()
         }
     };
-    let mut line = quote(command.get_program());
+    let program = command.get_program();
+    // The one program that is called by a long path which says nothing.
+    let is_cargo = std::env::var_os("CARGO").is_some_and(|cargo| cargo == program);
+    let mut line = if is_cargo { "cargo".to_owned() } else { quote(program) };
     for arg in command.get_args() {
         line.push(' ');
         line.push_str(&quote(arg));

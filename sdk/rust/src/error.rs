@@ -184,3 +184,29 @@ impl From<Error> for wit::CniError {
         Self { code, msg, details }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_error_keeps_its_cause_in_the_details() {
+        for (kind, errno, code, details) in [
+            (HostErrorKind::Denied, None, code::DENIED, "operation routes/add, kind denied"),
+            (HostErrorKind::Busy, None, code::TRY_AGAIN_LATER, "operation routes/add, kind busy"),
+            (HostErrorKind::Exhausted, None, code::EXHAUSTED, "operation routes/add, kind exhausted"),
+            (HostErrorKind::Internal, None, code::INTERNAL, "operation routes/add, kind internal"),
+            (
+                HostErrorKind::AlreadyExists,
+                Some(17),
+                code::PLUGIN,
+                "operation routes/add, kind already-exists, errno 17",
+            ),
+        ] {
+            let host = HostError { kind, errno, operation: "routes/add".into(), message: "no".into() };
+            let error = Err::<(), _>(host).context("add a route").unwrap_err();
+            assert_eq!((error.code, error.msg.as_str()), (code, "add a route: no"));
+            assert_eq!(error.details.as_deref(), Some(details));
+        }
+    }
+}

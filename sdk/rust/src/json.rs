@@ -7,8 +7,8 @@ use std::fmt;
 
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
 use serde::de::{
-    self, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    Visitor,
+    self, DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, Visitor,
 };
 use serde_json::{Map, Number, Value};
 
@@ -27,9 +27,37 @@ impl PathError {
         joined.strip_prefix('.').map_or(joined.clone(), str::to_owned)
     }
 
+    #[inline(never)]
     fn inside(mut self, segment: String) -> Self {
         self.segments.push(segment);
         self
+    }
+
+    /// In serde's words. A fraction is printed by serde_json, which has that code anyway: `f64`'s own would be a tenth
+    /// of a guest.
+    #[inline(never)]
+    fn not_expected(what: &str, unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = match unexpected {
+            Unexpected::Bool(truth) => format!("boolean `{truth}`"),
+            Unexpected::Unsigned(natural) => format!("integer `{natural}`"),
+            Unexpected::Signed(integer) => format!("integer `{integer}`"),
+            Unexpected::Float(float) => match Number::from_f64(float) {
+                Some(number) => format!("floating point `{number}`"),
+                None => "floating point".to_owned(),
+            },
+            Unexpected::Char(character) => format!("character `{character}`"),
+            Unexpected::Str(text) => format!("string {text:?}"),
+            Unexpected::Unit => "null".to_owned(),
+            Unexpected::Option => "optional value".to_owned(),
+            Unexpected::Seq => "sequence".to_owned(),
+            Unexpected::Map => "map".to_owned(),
+            Unexpected::Other(other) => other.to_owned(),
+            Unexpected::Bytes(_) => "bytes".to_owned(),
+            Unexpected::NewtypeStruct | Unexpected::NewtypeVariant => "newtype".to_owned(),
+            Unexpected::Enum | Unexpected::UnitVariant => "enum".to_owned(),
+            Unexpected::TupleVariant | Unexpected::StructVariant => "variant with content".to_owned(),
+        };
+        Self::custom(format_args!("invalid {what}: {found}, expected {expected}"))
     }
 }
 
@@ -44,6 +72,14 @@ impl std::error::Error for PathError {}
 impl de::Error for PathError {
     fn custom<T: fmt::Display>(reason: T) -> Self {
         Self { segments: Vec::new(), reason: reason.to_string() }
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::not_expected("type", unexpected, expected)
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::not_expected("value", unexpected, expected)
     }
 }
 
@@ -60,11 +96,7 @@ impl Json<'_> {
             Value::Number(number) => match (number.as_u64(), number.as_i64()) {
                 (Some(natural), _) => Unexpected::Unsigned(natural),
                 (_, Some(integer)) => Unexpected::Signed(integer),
-                _ => {
-                    return PathError::custom(format_args!(
-                        "invalid type: number `{number}`, expected {expected}"
-                    ));
-                }
+                _ => Unexpected::Float(number.as_f64().unwrap_or(f64::NAN)),
             },
             Value::String(text) => Unexpected::Str(text),
             Value::Array(_) => Unexpected::Seq,
@@ -84,10 +116,10 @@ fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::
 
 /// One method per JSON type instead of `deserialize_any` for all: a visitor brings in the code of its own type only.
 macro_rules! expect {
-    ($($method:ident)+, $pattern:pat $(if $guard:expr)? => $visit:expr) => {
+    ($($method:ident)+, $pattern:pat => $visit:expr) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, PathError> {
             match self.0 {
-                $pattern $(if $guard)? => $visit(visitor),
+                $pattern => $visit(visitor),
                 _ => Err(self.mismatch(&visitor)),
             }
         })+
@@ -112,7 +144,7 @@ impl<'de> Deserializer<'de> for Json<'de> {
     expect! {
         deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
         deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128,
-        Value::Number(number) if !number.is_f64() => |visitor| visit_number(number, visitor)
+        Value::Number(number) => |visitor| visit_number(number, visitor)
     }
     expect! {
         deserialize_f32 deserialize_f64, Value::Number(number) => |visitor| visit_number(number, visitor)
@@ -222,14 +254,14 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 
 struct Entries<'a> {
     object: &'a Map<String, Value>,
-    entries: serde_json::map::Iter<'a>,
+    rest: serde_json::map::Iter<'a>,
     fields: &'static [&'static str],
     value: Option<(&'a str, &'a Value)>,
 }
 
 impl<'a> Entries<'a> {
     fn new(object: &'a Map<String, Value>, fields: &'static [&'static str]) -> Self {
-        Self { object, entries: object.iter(), fields, value: None }
+        Self { object, rest: object.iter(), fields, value: None }
     }
 
     /// The field that a key stands for: itself, or one that differs in case only, unless that is there too. So do the
@@ -247,7 +279,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = PathError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, PathError> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        let Some((key, value)) = self.rest.next() else { return Ok(None) };
         let at = |error: PathError| error.inside(format!(".{key}"));
         self.value = Some((key, value));
         seed.deserialize(BorrowedStrDeserializer::new(self.field(key))).map(Some).map_err(at)
@@ -259,7 +291,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.entries.len())
+        Some(self.rest.len())
     }
 }
 
@@ -335,7 +367,7 @@ mod tests {
             ),
             (
                 r#"{"list":[[],[{},{"hostPort":1.5}]]}"#,
-                "list[1][1].hostPort: invalid type: number `1.5`, expected u16",
+                "list[1][1].hostPort: invalid type: floating point `1.5`, expected u16",
             ),
             (r#"{"list":[[[]]]}"#, "list[0][0]: invalid type: sequence, expected struct Sample"),
             (r#"{"map":{"k":200}}"#, "map.k: invalid value: integer `200`, expected i8"),

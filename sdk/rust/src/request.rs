@@ -207,3 +207,47 @@ impl From<wit::Request> for Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(pairs: &[(&str, &str)]) -> Args {
+        pairs.iter().copied().collect()
+    }
+
+    #[test]
+    fn unknown_args_are_refused_unless_they_are_to_be_ignored() {
+        for pairs in [
+            &[][..],
+            &[("IP", "10.0.0.2")],
+            &[("K8S_POD_NAME", "web"), ("IgnoreUnknown", "1")],
+            &[("IgnoreUnknown", "True"), ("ip", "10.0.0.2")],
+            &[("IgnoreUnknown", "0"), ("IP", "10.0.0.2")],
+        ] {
+            args(pairs).expect(&["IP"]).unwrap();
+        }
+        for (pairs, named) in [
+            (&[("FOO", "BAR"), ("IP", "10.0.0.2")][..], "[\"FOO=BAR\"]"),
+            (&[("ip", "10.0.0.2")], "[\"ip=10.0.0.2\"]"),
+            (&[("IgnoreUnknown", "false"), ("FOO", "")], "[\"FOO=\"]"),
+            (&[("IgnoreUnknown", "yes")], "IgnoreUnknown is \"yes\""),
+        ] {
+            let error = args(pairs).expect(&["IP"]).unwrap_err();
+            assert_eq!(error.code, code::INVALID_ENVIRONMENT);
+            assert!(error.msg.contains(named), "{error}");
+        }
+        assert_eq!(args(&[("IP", "a"), ("IP", "b")]).get("IP"), Some("b"));
+    }
+
+    #[test]
+    fn a_chained_plugin_without_prev_result_says_so() {
+        let attachment = Attachment { network: "n".into(), container: "c".into(), ifname: "eth0".into() };
+        assert_eq!(attachment.to_string(), "n/c/eth0");
+        let request = Request::new(attachment, "{}");
+        let error = request.require_previous().unwrap_err();
+        assert_eq!(error.code, code::INVALID_CONFIG);
+        assert!(error.msg.contains("prevResult"), "{error}");
+        request.with_previous(NetworkResult::default()).require_previous().unwrap();
+    }
+}

@@ -327,3 +327,83 @@ impl From<NetworkResult> for wit::NetworkResult {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_result_crosses_the_border_unchanged() {
+        let mut result = NetworkResult {
+            dns: Dns { nameservers: vec!["192.0.2.1".into()], domain: Some("d".into()), ..Dns::default() },
+            ..NetworkResult::default()
+        };
+        let mac: Mac = "0a:58:0a:16:00:02".parse().unwrap();
+        let interface = Interface::new("eth0").with_mac(mac).with_mtu(1400).in_sandbox("/run/netns/a");
+        let index = result.add_interface(interface);
+        let gateway: IpAddr = "fd00::1".parse().unwrap();
+        result.ips.push(IpConfig::new("fd00::2/64".parse().unwrap()).with_gateway(gateway).on(index));
+        result.routes.push(ResultRoute {
+            mtu: Some(1),
+            advmss: Some(2),
+            priority: Some(3),
+            table: Some(0),
+            scope: Some(5),
+            ..ResultRoute::new("::/0".parse().unwrap()).via(gateway)
+        });
+        assert_eq!(NetworkResult::from(wit::NetworkResult::from(result.clone())), result);
+    }
+
+    #[test]
+    fn addresses_belong_to_the_interface_they_name_or_to_any() {
+        let mut result = NetworkResult::default();
+        let bridge = result.add_interface(Interface::new("cni0"));
+        let eth0 = result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/a"));
+        let eth1 = result.add_interface(Interface::new("eth1").in_sandbox("/run/netns/a"));
+        for (address, index) in [
+            ("10.0.0.1/24", Some(bridge)),
+            ("10.0.0.2/24", Some(eth0)),
+            ("10.0.0.3/24", Some(eth1)),
+            ("10.0.0.4/24", None),
+            ("10.0.0.5/24", Some(9)),
+        ] {
+            result.ips.push(IpConfig { interface: index, ..IpConfig::new(address.parse().unwrap()) });
+        }
+        let of = |name| result.ips_of(name).map(|ip| ip.address.to_string()).collect::<Vec<_>>();
+        assert_eq!(of("eth0"), ["10.0.0.2/24", "10.0.0.4/24", "10.0.0.5/24"]);
+        assert_eq!(of("cni0"), ["10.0.0.4/24", "10.0.0.5/24"]);
+        assert!(result.container_interface("cni0").is_none() && result.container_interface("eth1").is_some());
+    }
+
+    #[test]
+    fn a_configured_dns_wins_if_it_has_any_key_even_an_empty_one() {
+        let from_ipam = Dns { nameservers: vec!["192.0.2.1".into()], ..Dns::default() };
+        for (json, wanted) in [
+            ("{}", from_ipam.clone()),
+            (r#"{"search":null,"other":1}"#, from_ipam.clone()),
+            (r#"{"search":[]}"#, Dns::default()),
+            (r#"{"domain":"d"}"#, Dns { domain: Some("d".into()), ..Dns::default() }),
+        ] {
+            let mut result = NetworkResult { dns: from_ipam.clone(), ..NetworkResult::default() };
+            result.override_dns(Some(&Config::new(json).parse().unwrap()));
+            assert_eq!(result.dns, wanted, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_configured_route_has_every_field() {
+        let json =
+            r#"{"dst":"10.0.0.0/8","gw":"10.1.0.1","mtu":1,"advmss":2,"priority":3,"table":4,"scope":5}"#;
+        let route: ResultRoute = Config::new(json).parse().unwrap();
+        let wanted = ResultRoute {
+            mtu: Some(1),
+            advmss: Some(2),
+            priority: Some(3),
+            table: Some(4),
+            scope: Some(5),
+            ..ResultRoute::new("10.0.0.0/8".parse().unwrap()).via("10.1.0.1".parse::<IpAddr>().unwrap())
+        };
+        assert_eq!(route, wanted);
+    }
+}

@@ -6,11 +6,14 @@ use super::net;
 use crate::gateway::{AddressChange, carried, change, complete, subnet};
 use crate::{ADDRESS_CONFLICT, UNUSABLE_ADDRESSES};
 
-fn result(ips: &[(&str, Option<&str>)], routes: &[(&str, Option<&str>, Option<u32>)]) -> NetworkResult {
+/// Destination, next hop and table.
+type Row = (&'static str, Option<&'static str>, Option<u32>);
+
+fn result(ips: &[(&str, Option<&str>)], routes: &[Row]) -> NetworkResult {
     let ip = |(address, gateway): &(&str, Option<&str>)| {
         IpConfig::new(net(address)).with_gateway(gateway.map(|text| text.parse().unwrap()))
     };
-    let route = |(dst, gw, table): &(&str, Option<&str>, Option<u32>)| ResultRoute {
+    let route = |(dst, gw, table): &Row| ResultRoute {
         table: *table,
         ..ResultRoute::new(net(dst)).via(gw.map(|text| text.parse().unwrap()))
     };
@@ -41,7 +44,7 @@ fn the_host_carries_each_gateway_with_its_prefix() {
 #[test]
 fn a_default_route_is_completed_and_never_doubled() {
     let ips = [("10.22.3.4/16", None), ("fd00::7/64", None)];
-    let table: [(&[(&str, Option<&str>, Option<u32>)], &[&str]); 6] = [
+    let table: [(&[Row], &[&str]); 6] = [
         (&[], &["0.0.0.0/0 via 10.22.0.1", "::/0 via fd00::1"]),
         (&[("0.0.0.0/0", None, None)], &["0.0.0.0/0 via 10.22.0.1", "::/0 via fd00::1"]),
         (&[("0.0.0.0/0", Some("10.22.0.9"), None)], &["0.0.0.0/0 via 10.22.0.9", "::/0 via fd00::1"]),

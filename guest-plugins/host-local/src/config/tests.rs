@@ -56,7 +56,7 @@ fn requested_addresses_come_from_three_places_each_once() {
     let config = r#"{"cniVersion":"1.0.0","ipam":{"subnet":"10.1.0.0/24"},
         "args":{"cni":{"ips":["10.1.0.6","fd00::6/64"]}},"runtimeConfig":{"ips":["10.1.0.7/24","10.1.0.6","10.1.0.5"]}}"#;
     let request = |args: &[(&str, &str)]| {
-        Request::new(attachment.clone(), config).with_args(Args::from_iter(args.iter().copied()))
+        Request::new(attachment.clone(), config).with_args(args.iter().copied().collect::<Args>())
     };
     let plan =
         Plan::of_request(&request(&[("IP", "10.1.0.5/24"), ("IgnoreUnknown", "1"), ("K8S", "x")])).unwrap();
@@ -94,6 +94,7 @@ fn two_addresses_of_a_family_need_a_version_that_can_say_so() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn a_bad_configuration_is_named_by_key_and_value() {
     let ranges = |inner: &str| format!(r#"{{"ranges":[[{inner}]]}}"#);
     let rows: Vec<(String, &str, &str, &str)> = vec![

@@ -118,6 +118,9 @@ fn options_carry_the_subnets_of_the_container() {
     assert_eq!(options.conditions_v4, ["-s", "192.0.2.0/24"]);
 }
 
+/// What to do to a forward, and what CHECK says then.
+type Change = (fn(&mut PortForward), &'static str);
+
 #[test]
 fn check_compares_content_and_not_order() {
     let entries = r#"[{"hostPort": 80, "containerPort": 8080}, {"hostPort": 81, "containerPort": 8081}]"#;
@@ -126,7 +129,7 @@ fn check_compares_content_and_not_order() {
     present[0].host_address = Some("0.0.0.0".parse().unwrap());
     compare(&present, &wanted).unwrap();
 
-    let changes: [(fn(&mut PortForward), &str); 5] = [
+    let changes: [Change; 5] = [
         (
             |forward| forward.protocol = Protocol::Udp,
             "tcp port 81 of address any to 10.2.0.9:8081 is missing",

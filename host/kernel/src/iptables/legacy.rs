@@ -48,18 +48,18 @@ impl<'a> Legacy<'a> {
         self.v4
     }
 
-    pub(super) fn chain_use(&mut self, chain: &str) -> Result<Option<u32>, Error> {
+    pub(super) fn chain_use(&self, chain: &str) -> Option<u32> {
         let Some(content) = &self.content else {
             let own = chain.starts_with("CNI-")
                 && ![HOSTPORT_DNAT, HOSTPORT_MASQ, HOSTPORT_SETMARK].contains(&chain);
-            return Ok(if own { None } else { Some(1) });
+            return if own { None } else { Some(1) };
         };
         if !content.chains.iter().any(|name| name == chain) {
-            return Ok(None);
+            return None;
         }
         let uses = content.rules.iter();
         let uses = uses.filter(|rule| rule.chain == chain || rule.target.as_deref() == Some(chain)).count();
-        Ok(Some(u32::try_from(uses).unwrap_or(u32::MAX)))
+        Some(u32::try_from(uses).unwrap_or(u32::MAX))
     }
 
     pub(super) fn found(&mut self, chain: Option<&str>) -> Result<Vec<Found>, Error> {

@@ -67,7 +67,7 @@ fn quote(text: &str) -> String {
 
 fn cut(mut text: String) -> String {
     if text.len() > COMMENT_LEN {
-        let end = (0..=CUT - 1).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let end = (0..CUT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);
         text.push_str("...");
     }

@@ -82,8 +82,7 @@ impl<'a> Nft<'a> {
                 if transaction.changes.is_empty() {
                     transaction.push(Change::Table);
                 }
-                transaction
-                    .push(Change::BaseChain { name, hook: Hook { kind: "nat", number, priority } });
+                transaction.push(Change::BaseChain { name, hook: Hook { kind: "nat", number, priority } });
             }
         }
         Ok(())

@@ -14,8 +14,8 @@ use crate::nftables::expr::Side;
 use crate::nftables::{multicast, owner};
 
 use super::names::{
-    HOSTPORT_DNAT, HOSTPORT_MASQ, HOSTPORT_SETMARK, OUTPUT, POSTROUTING, PREROUTING, forward, forward_comment,
-    masquerade, masquerade_comment, tag,
+    HOSTPORT_DNAT, HOSTPORT_MASQ, HOSTPORT_SETMARK, OUTPUT, POSTROUTING, PREROUTING, forward,
+    forward_comment, masquerade, masquerade_comment, tag,
 };
 use super::rule::{Match, Rule, Target};
 use super::tables::{Found, Step, Tables};
@@ -192,9 +192,9 @@ fn shared(tables: &mut Tables<'_>, options: &ForwardOptions) -> Result<Vec<Step>
         }
         return Ok(steps);
     }
-    let bit = 1_u32.checked_shl(options.mark_bit.into()).ok_or_else(|| {
-        Error::invalid(format!("the mark bit {} is not one of 0 to 31", options.mark_bit))
-    })?;
+    let bit = 1_u32
+        .checked_shl(options.mark_bit.into())
+        .ok_or_else(|| Error::invalid(format!("the mark bit {} is not one of 0 to 31", options.mark_bit)))?;
     if missing(tables, HOSTPORT_SETMARK, &mut steps)? {
         let comment = Match::Comment("CNI portfwd masquerade mark".into());
         steps.push(Step::Append(HOSTPORT_SETMARK.into(), Rule::new(vec![comment], Target::Mark(bit))));

@@ -11,16 +11,39 @@ use crate::nftables::expr::Side;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Match {
     /// `+` at the end of the name is any ending.
-    Interface { input: bool, name: String, negated: bool },
-    Protocol { number: u8, negated: bool },
-    Address { side: Side, network: IpNetwork, negated: bool },
+    Interface {
+        input: bool,
+        name: String,
+        negated: bool,
+    },
+    Protocol {
+        number: u8,
+        negated: bool,
+    },
+    Address {
+        side: Side,
+        network: IpNetwork,
+        negated: bool,
+    },
     /// Of the rule's protocol.
-    Ports { side: Side, from: u16, to: u16, negated: bool },
+    Ports {
+        side: Side,
+        from: u16,
+        to: u16,
+        negated: bool,
+    },
     /// Destination ports, fifteen at most.
     Multiport(Vec<u16>),
-    Mark { value: u32, mask: u32, negated: bool },
+    Mark {
+        value: u32,
+        mask: u32,
+        negated: bool,
+    },
     /// An address that is LOCAL.
-    Local { side: Side, negated: bool },
+    Local {
+        side: Side,
+        negated: bool,
+    },
     Comment(String),
 }
 
@@ -75,7 +98,10 @@ impl Rule {
     pub(crate) fn words(&self) -> String {
         let mut text = String::new();
         let protocol = self.protocol().map_or("tcp", protocol_name);
-        for one in &self.matches {
+        // Extensions ask for the protocol when they are read, so it comes first.
+        let (first, rest): (Vec<&Match>, Vec<&Match>) =
+            self.matches.iter().partition(|one| matches!(one, Match::Protocol { .. }));
+        for one in first.into_iter().chain(rest) {
             write_match(&mut text, one, protocol);
         }
         let _ = match &self.target {

@@ -59,7 +59,7 @@ impl Tables<'_> {
     pub(crate) fn chain_use(&mut self, chain: &str) -> Result<Option<u32>, Error> {
         match self {
             Self::Nft(nft) => nft.chain_use(chain),
-            Self::Legacy(legacy) => legacy.chain_use(chain),
+            Self::Legacy(legacy) => Ok(legacy.chain_use(chain)),
         }
     }
 

@@ -249,8 +249,8 @@ mod tests {
     fn rules_are_read_back_from_their_words() {
         let rule = Rule::new(
             vec![
-                Match::Address { side: Side::Source, network: "10.0.0.0/8".parse().unwrap(), negated: true },
                 Match::Protocol { number: 17, negated: false },
+                Match::Address { side: Side::Source, network: "10.0.0.0/8".parse().unwrap(), negated: true },
                 Match::Comment("dnat name: \"n\\\" id: \"c\"".into()),
                 Match::Multiport(vec![80, 81]),
                 Match::Ports { side: Side::Source, from: 1, to: 9, negated: true },

@@ -19,6 +19,8 @@ const TYPE_LOCAL: u16 = 1 << 2;
 const RANGE_ADDRESS_AND_PORT: u32 = 3;
 const COMMENT_SIZE: usize = 256;
 const SCTP: u8 = 132;
+/// Where `flags` is in struct xt_sctp_info; `invflags` follows.
+const SCTP_FLAGS: usize = 284;
 
 /// The expressions, and what the extensions need to know of the protocol.
 pub(crate) fn encode(rule: &Rule, v4: bool) -> (Vec<Expr>, Option<Compat>) {
@@ -144,7 +146,8 @@ fn ports(rule: &Rule) -> Expr {
     let protocol = rule.protocol().unwrap_or(0);
     if protocol == SCTP {
         let mut info = [range(destination), range(source)].concat();
-        info.resize(60, 0);
+        // Between them: 64 words of chunk types, which are not looked at.
+        info.resize(SCTP_FLAGS, 0);
         // Flags: which of destination and source are looked at, and which are inverted.
         let used = |side: (u16, u16, bool)| u32::from((side.0, side.1) != (0, u16::MAX));
         let flags = used(source) | used(destination) << 1;
@@ -221,21 +224,31 @@ pub(crate) fn decode(exprs: &[Expr], v4: bool) -> Option<Rule> {
                 matches.push(Match::Interface { input, name, negated });
                 rest
             }
-            [Expr::Payload { header: Header::Network, offset, .. }, Expr::Mask(mask), Expr::Compare(comparison, data), rest @ ..] =>
-            {
+            [
+                Expr::Payload { header: Header::Network, offset, .. },
+                Expr::Mask(mask),
+                Expr::Compare(comparison, data),
+                rest @ ..,
+            ] => {
                 let prefix = mask.iter().map(|byte| byte.count_ones()).sum();
                 matches.push(read_network(*offset, data, prefix, *comparison, v4)?);
                 rest
             }
-            [Expr::Payload { header: Header::Network, offset, .. }, Expr::Compare(comparison, data), rest @ ..] =>
-            {
+            [
+                Expr::Payload { header: Header::Network, offset, .. },
+                Expr::Compare(comparison, data),
+                rest @ ..,
+            ] => {
                 let prefix = u32::try_from(data.len() * 8).ok()?;
                 matches.push(read_network(*offset, data, prefix, *comparison, v4)?);
                 rest
             }
             // As newer iptables writes `-m tcp`.
-            [Expr::Payload { header: Header::Transport, offset, .. }, Expr::Compare(comparison, data), rest @ ..] =>
-            {
+            [
+                Expr::Payload { header: Header::Transport, offset, .. },
+                Expr::Compare(comparison, data),
+                rest @ ..,
+            ] => {
                 let port = u16::from_be_bytes(data.as_slice().try_into().ok()?);
                 let side = if *offset == 0 { Side::Source } else { Side::Destination };
                 let negated = *comparison == Comparison::NotEqual;
@@ -251,13 +264,7 @@ pub(crate) fn decode(exprs: &[Expr], v4: bool) -> Option<Rule> {
     }
 }
 
-fn read_network(
-    offset: u32,
-    data: &[u8],
-    prefix: u32,
-    comparison: Comparison,
-    v4: bool,
-) -> Option<Match> {
+fn read_network(offset: u32, data: &[u8], prefix: u32, comparison: Comparison, v4: bool) -> Option<Match> {
     let side =
         [Side::Source, Side::Destination].into_iter().find(|side| address_offset(v4, *side) == offset)?;
     let mut data = data.to_vec();
@@ -304,12 +311,12 @@ fn read_match(matches: &mut Vec<Match>, name: &str, info: &[u8]) -> Option<()> {
             let inverted = match name {
                 "tcp" => *info.get(11)?,
                 "udp" => *info.get(8)?,
-                _ => u8::try_from(word(info, 64)? & 3).ok()?,
+                _ => u8::try_from(word(info, SCTP_FLAGS + 4)? & 3).ok()?,
             };
             for (side, at, bit) in [(Side::Source, source, 1), (Side::Destination, destination, 2)] {
                 let (from, to) = (half(info, at)?, half(info, at + 2)?);
                 let looked_at = if name == "sctp" {
-                    word(info, 60)? & u32::from(bit) != 0
+                    word(info, SCTP_FLAGS)? & u32::from(bit) != 0
                 } else {
                     (from, to) != (0, u16::MAX)
                 };
@@ -356,7 +363,11 @@ mod tests {
                     Match::Interface { input: false, name: "veth+".into(), negated: true },
                     Match::Protocol { number: 6, negated: false },
                     Match::Address { side: Side::Source, network: network("10.0.0.0/9"), negated: true },
-                    Match::Address { side: Side::Destination, network: network("192.0.2.1/32"), negated: false },
+                    Match::Address {
+                        side: Side::Destination,
+                        network: network("192.0.2.1/32"),
+                        negated: false,
+                    },
                     Match::Comment("dnat".into()),
                     Match::Multiport(vec![80, 443]),
                     Match::Ports { side: Side::Source, from: 1000, to: 2000, negated: true },

@@ -77,7 +77,10 @@ pub(super) fn bridge(
             Ok(made) => return Ok(Reply::Bridge(made.handle(ns), true)),
             Err(error) if error.errno() == Some(libc::EEXIST) => {}
             Err(error) => {
-                let error = error.explain(format!("creating bridge {name} in {}", place(ns)));
+                let mut error = error.explain(format!("creating bridge {name} in {}", place(ns)));
+                if vlan_filtering && error.kind == ErrorKind::Unsupported {
+                    error.message += "; this kernel has no BRIDGE_VLAN_FILTERING";
+                }
                 return Err(common.mac.into_iter().fold(error, explain_mac_of_new));
             }
         }
@@ -154,7 +157,7 @@ fn other_kind(ns: Ns, name: &str, kind: &str) -> Error {
     Error::new(ErrorKind::Conflict, message)
 }
 
-/// A kernel without VLAN filtering takes the attribute and forgets it.
+/// Some kernels without VLAN filtering refuse the attribute, others take it and forget it.
 fn unfiltered(kernel: &mut RealKernel, ns: Ns, made: State) -> Error {
     let link = made.handle(ns);
     let message =

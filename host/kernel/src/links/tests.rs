@@ -1,12 +1,12 @@
 //! Against the real kernel in throw-away namespaces, read back with `ip`.
 
 use serde_json::json;
-use wharf_ops::links::LinkOp;
+use wharf_ops::links::{LinkOp, VethEnd};
 use wharf_ops::{ErrorKind, KernelOp, Link, Mac, Ns};
 
 use super::*;
 use crate::Kernel;
-use crate::testing::{Rig, common, end};
+use crate::testing::{Rig, end};
 
 const MAC_A: Mac = Mac([0x02, 0, 0, 0, 0, 0xa]);
 

@@ -32,9 +32,13 @@ impl World {
     pub(crate) fn new() -> Self {
         let space = || Netns::anonymous().unwrap();
         let world = Self { host: space(), one: space(), two: space(), peer: space() };
+        // Usable at once: no duplicate address detection, no learning of multicast groups.
+        for space in [&world.host, &world.one, &world.two, &world.peer] {
+            sh(space, "for of in all default; do echo 0 > /proc/sys/net/ipv6/conf/$of/accept_dad; done");
+        }
         sh(
             &world.host,
-            "ip link set lo up; ip link add br0 type bridge; ip addr add 10.1.0.1/16 dev br0
+            "ip link set lo up; ip link add br0 type bridge mcast_snooping 0; ip addr add 10.1.0.1/16 dev br0
              ip addr add fd01::1/64 dev br0 nodad; ip link set br0 up
              echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
              echo 1 > /proc/sys/net/ipv4/conf/br0/route_localnet",
@@ -50,11 +54,22 @@ impl World {
     fn wire(&self, to: &Netns, name: &str, bridge: &str, four: &str, six: &str, gw: &str, gw6: &str) {
         use std::os::fd::{AsFd as _, AsRawFd as _};
         let place = format!("/proc/{}/fd/{}", std::process::id(), to.as_fd().as_raw_fd());
-        sh(&self.host, &format!("ip link add {name} type veth peer name eth0 netns {place}; ip link set {name} up"));
+        sh(
+            &self.host,
+            &format!("ip link add {name} type veth peer name eth0 netns {place}; ip link set {name} up"),
+        );
         if !bridge.is_empty() {
-            sh(&self.host, &format!("ip link set {name} master {bridge}; bridge link set dev {name} hairpin on"));
+            sh(
+                &self.host,
+                &format!("ip link set {name} master {bridge}; bridge link set dev {name} hairpin on"),
+            );
         }
-        sh(to, &format!("ip link set lo up; ip addr add {four} dev eth0; ip addr add {six} dev eth0 nodad; ip link set eth0 up"));
+        sh(
+            to,
+            &format!(
+                "ip link set lo up; ip addr add {four} dev eth0; ip addr add {six} dev eth0 nodad; ip link set eth0 up"
+            ),
+        );
         if !gw.is_empty() {
             sh(to, &format!("ip route add default via {gw}; ip route add default via {gw6}"));
         }
@@ -78,8 +93,7 @@ pub(crate) fn sh(netns: &Netns, script: &str) -> String {
 
 /// As `sh`, but failing is an answer.
 pub(crate) fn try_sh(netns: &Netns, script: &str) -> (bool, String, String) {
-    let output =
-        netns.enter(|| Command::new("sh").args(["-e", "-c", script]).output().unwrap()).unwrap();
+    let output = netns.enter(|| Command::new("sh").args(["-e", "-c", script]).output().unwrap()).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.success(), text(&output.stdout), text(&output.stderr))
 }

@@ -4,7 +4,8 @@ use wharf_ops::nat::{Backend, ForwardOptions, MasqueradeRule, NatOp, PortForward
 use wharf_ops::{Attachment, ErrorKind};
 
 use super::testing::{
-    BRIDGE, HOST, HOST_6, PEER, World, ask, forward, forward_ports, nat, options, owner, sender, serve, sh, udp,
+    BRIDGE, HOST, HOST_6, PEER, World, ask, forward, forward_ports, nat, options, owner, sender, serve, sh,
+    udp,
 };
 use crate::{Kernel as _, Netns, RealKernel};
 
@@ -39,7 +40,10 @@ fn forwards(kernel: &mut RealKernel, owner: &Attachment) -> Vec<PortForward> {
 
 /// All that Wharf or the reference would leave.
 fn ruleset(host: &Netns) -> String {
-    sh(host, "nft -s list ruleset; grep -q nat /proc/thread-self/net/ip_tables_names && iptables-legacy-save -t nat | grep -v '^#\\|^:[A-Z]* ' || true")
+    sh(
+        host,
+        "nft -s list ruleset; grep -q nat /proc/thread-self/net/ip_tables_names && iptables-legacy-save -t nat | grep -v '^#\\|^:[A-Z]* ' || true",
+    )
 }
 
 #[test]
@@ -61,10 +65,7 @@ fn masquerading_hides_the_container_except_where_it_must_not() {
         assert_eq!(ask(&world.one, "[2001:db8::2]:7001").unwrap(), format!("peer {HOST_6}"));
         assert_eq!(ask(&world.one, "10.1.0.3:7000").unwrap(), "two 10.1.0.2");
         assert_eq!(ask(&world.two, &format!("{PEER}:7000")), None, "only the one that asked for it");
-        // The other container has a way back to the first one's address only if it sees it.
         let listening = udp(&world.peer, "0.0.0.0:7002");
-        sh(&world.peer, "ip addr add 239.1.1.1/32 dev eth0 autojoin");
-        sh(&world.host, "ip route add 239.1.1.1/32 dev peer");
         udp(&world.one, "10.1.0.2:0").send_to(b"x", format!("{PEER}:7002")).unwrap();
         assert_eq!(sender(&listening), Some(HOST.parse().unwrap()));
         for _ in 0..2 {
@@ -88,13 +89,14 @@ fn excepted_destinations_and_multicast_see_the_real_source() {
         assert_eq!(masquerades(&mut kernel, &owner("one", "eth0")), [rule]);
         assert_eq!(ask(&world.one, "192.0.2.2:7000").unwrap(), "peer 10.1.0.2");
         // Multicast that leaves the host itself passes the same chains.
-        masquerade(&mut kernel, &owner("one", "eth0"), &[source(BRIDGE, &[])], backend);
+        sh(&world.host, "ip addr add 192.0.2.9/32 dev peer");
+        masquerade(&mut kernel, &owner("one", "eth0"), &[source("192.0.2.9", &[])], backend);
         let group = udp(&world.peer, "0.0.0.0:7003");
         group.join_multicast_v4(&"239.1.1.1".parse().unwrap(), &PEER.parse().unwrap()).unwrap();
         sh(&world.host, "ip route add 239.0.0.0/8 dev peer");
-        let from = udp(&world.host, &format!("{BRIDGE}:0"));
+        let from = udp(&world.host, "192.0.2.9:0");
         from.send_to(b"x", "239.1.1.1:7003").unwrap();
-        assert_eq!(sender(&group), Some(BRIDGE.parse().unwrap()), "{backend:?}");
+        assert_eq!(sender(&group), Some("192.0.2.9".parse().unwrap()), "{backend:?}");
         from.send_to(b"x", format!("{PEER}:7003")).unwrap();
         assert_eq!(sender(&group), Some(HOST.parse().unwrap()), "unicast of the same socket");
     }
@@ -120,7 +122,8 @@ fn forwards_work_from_everywhere_and_end() {
         let from_outside = ask(&world.peer, &format!("{HOST}:8080"));
         assert_eq!(from_outside.unwrap(), format!("one {PEER}"), "the real source");
         assert_eq!(ask(&world.peer, &format!("{HOST}:8082")).unwrap(), format!("one {PEER}"));
-        assert_eq!(ask(&world.peer, &format!("[{HOST_6}]:8081")).unwrap(), "one 2001:db8::2");
+        let from_outside = ask(&world.peer, &format!("[{HOST_6}]:8081"));
+        assert_eq!(from_outside.unwrap(), "one 2001:db8::2");
         assert_eq!(ask(&world.host, "127.0.0.1:8080").unwrap(), format!("one {BRIDGE}"));
         assert_eq!(ask(&world.host, &format!("{HOST}:8080")).unwrap(), format!("one {HOST}"));
         assert_eq!(ask(&world.host, &format!("{BRIDGE}:8082")), None, "bound to another address");
@@ -191,7 +194,11 @@ fn conditions_are_the_attachments_own() {
         forward_ports(&mut kernel, &owner("one", "eth0"), &[forward(8080, "10.1.0.2:80")], &no);
         assert_eq!(ask(&world.peer, &format!("{HOST}:8080")), None);
         forward_ports(&mut kernel, &owner("two", "eth0"), &[forward(8080, "10.1.0.3:80")], &yes);
-        assert_eq!(ask(&world.peer, &format!("{HOST}:8080")).unwrap(), format!("two {PEER}"), "the same port");
+        assert_eq!(
+            ask(&world.peer, &format!("{HOST}:8080")).unwrap(),
+            format!("two {PEER}"),
+            "the same port"
+        );
         assert_eq!(forwards(&mut kernel, &owner("one", "eth0")), [forward(8080, "10.1.0.2:80")]);
         assert_eq!(forwards(&mut kernel, &owner("two", "eth0")), [forward(8080, "10.1.0.3:80")]);
     });
@@ -217,6 +224,27 @@ fn a_new_container_takes_over_when_the_old_one_goes_in_either_order() {
         nat(&mut kernel, &old, NatOp::RemoveForwards).unwrap();
         assert_eq!(who(&world), None);
         assert!(!ruleset(&world.host).contains("10.1.0."));
+    });
+}
+
+#[test]
+fn one_source_on_two_networks_is_masqueraded_until_both_are_gone() {
+    both_flavours_and_nftables(|world, backend| {
+        let mut kernel = world.kernel();
+        let first = owner("one", "eth0");
+        let second = Attachment { network: "another".into(), ..owner("other", "eth0") };
+        serve(&world.peer, "0.0.0.0:7000", "peer");
+        let masqueraded = || ask(&world.one, &format!("{PEER}:7000")).is_some();
+        for goes in [&first, &second] {
+            for owner in [&first, &second] {
+                masquerade(&mut kernel, owner, &[source("10.1.0.2", &[])], backend);
+            }
+            nat(&mut kernel, goes, NatOp::RemoveMasquerades).unwrap();
+            assert!(masqueraded(), "{backend:?}");
+            kernel.sweep(&first).unwrap();
+            kernel.sweep(&second).unwrap();
+            assert!(!masqueraded());
+        }
     });
 }
 
@@ -273,7 +301,7 @@ fn owners_are_listed_exactly_and_swept_completely() {
         }
         all.sort();
         assert_eq!(kernel.owners("net").unwrap(), all);
-        assert_eq!(kernel.owners("another").unwrap(), [other.clone()]);
+        assert_eq!(kernel.owners("another").unwrap(), std::slice::from_ref(&other));
         for owner in &all {
             kernel.sweep(owner).unwrap();
             kernel.sweep(owner).unwrap();
@@ -295,20 +323,53 @@ fn what_cannot_be_rendered_is_refused_by_name() {
     let rule = || forward(8080, "10.1.0.2:80");
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let cases = [
-        (rule(), ForwardOptions { conditions_v4: words("-s 10.0.0.0/8"), ..options(Backend::Nftables) }, "conditions-v4"),
-        (rule(), ForwardOptions { conditions_v6: words("ip6 saddr ::1"), ..options(Backend::Iptables) }, "conditions-v6"),
-        (rule(), ForwardOptions { external_mark_chain: Some("X".into()), ..options(Backend::Nftables) }, "external-mark-chain"),
-        (rule(), ForwardOptions { conditions_v4: words("numgen random"), ..options(Backend::Nftables) }, "numgen"),
-        (rule(), ForwardOptions { conditions_v4: words("-m statistic"), ..options(Backend::Iptables) }, "statistic"),
+        (
+            rule(),
+            ForwardOptions { conditions_v4: words("-s 10.0.0.0/8"), ..options(Backend::Nftables) },
+            "conditions-v4",
+        ),
+        (
+            rule(),
+            ForwardOptions { conditions_v6: words("ip6 saddr ::1"), ..options(Backend::Iptables) },
+            "conditions-v6",
+        ),
+        (
+            rule(),
+            ForwardOptions { external_mark_chain: Some("X".into()), ..options(Backend::Nftables) },
+            "external-mark-chain",
+        ),
+        (
+            rule(),
+            ForwardOptions {
+                external_mark_chain: Some("X\n-A POSTROUTING -j MASQUERADE".into()),
+                ..options(Backend::Iptables)
+            },
+            "no name of a chain",
+        ),
+        (
+            rule(),
+            ForwardOptions { conditions_v4: words("numgen random"), ..options(Backend::Nftables) },
+            "numgen",
+        ),
+        (
+            rule(),
+            ForwardOptions { conditions_v4: words("-m statistic"), ..options(Backend::Iptables) },
+            "statistic",
+        ),
         (PortForward { host_port: 0, ..rule() }, options(Backend::Nftables), "port 0"),
-        (PortForward { host_address: Some("::1".parse().unwrap()), ..rule() }, options(Backend::Nftables), "families"),
+        (
+            PortForward { host_address: Some("::1".parse().unwrap()), ..rule() },
+            options(Backend::Nftables),
+            "families",
+        ),
     ];
     for (rule, options, named) in cases {
         let (kind, message) = refused(rule, options);
         assert_eq!(kind, ErrorKind::Invalid, "{message}");
         assert!(message.contains(named), "{message}");
     }
-    let missing = ForwardOptions { external_mark_chain: Some("KUBE-MARK-MASQ".into()), ..options(Backend::Automatic) };
+    let missing =
+        ForwardOptions { external_mark_chain: Some("KUBE-MARK-MASQ".into()), ..options(Backend::Automatic) };
     let (kind, message) = refused(rule(), missing);
     assert_eq!(kind, ErrorKind::NotFound);
     assert!(message.contains("KUBE-MARK-MASQ"), "{message}");

@@ -13,7 +13,7 @@ use super::expr::{
     load_port, network_is, was_forwarded,
 };
 use super::query::chain_use;
-use super::transaction::{Change, Hook, Table, Transaction};
+use super::transaction::{Change, Hook, KeyOrder, Table, Transaction};
 
 /// The one table of address translation.
 pub(crate) const TABLE: Table = Table { family: 1, name: "wharf" };
@@ -78,7 +78,7 @@ pub(super) fn declare(transaction: &mut Transaction) {
             (sources(v4), address, len),
         ];
         for (name, key_type, key_len) in maps {
-            transaction.push(Change::Map { name, key_type, key_len });
+            transaction.push(Change::Map { name, key_type, key_len, key_order: KeyOrder::Network });
         }
     }
     for name in [MORE_FORWARDS, MORE_REPLIES, MORE_SOURCES] {

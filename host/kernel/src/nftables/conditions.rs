@@ -336,7 +336,10 @@ mod tests {
         assert_eq!(rows("ip saddr { 10.0.0.0/8, 192.0.2.1 } tcp dport {80,443}", true).unwrap().len(), 4);
         let negated = rows("ip saddr != { 10.0.0.0/8, 192.0.2.1 }", true).unwrap();
         assert_eq!(negated.len(), 1);
-        assert_eq!(negated[0].iter().filter(|e| matches!(e, Expr::Compare(Comparison::NotEqual, _))).count(), 2);
+        assert_eq!(
+            negated[0].iter().filter(|e| matches!(e, Expr::Compare(Comparison::NotEqual, _))).count(),
+            2
+        );
     }
 
     #[test]

@@ -139,8 +139,9 @@ pub(crate) fn read(list: Attributes<'_>) -> Vec<Expr> {
 
 fn read_one(name: &str, data: Attributes<'_>) -> Option<Expr> {
     let number = |kind| data.find(kind).and_then(|attribute: Attribute<'_>| attribute.be32());
-    let bytes =
-        |kind| data.find(kind).and_then(|nest| nest.nested().find(DATA_VALUE)).map(|data| data.value.to_vec());
+    let bytes = |kind| {
+        data.find(kind).and_then(|nest| nest.nested().find(DATA_VALUE)).map(|data| data.value.to_vec())
+    };
     let comparison = |number| match number {
         Some(0) => Some(Comparison::Equal),
         Some(1) => Some(Comparison::NotEqual),
@@ -235,7 +236,10 @@ mod tests {
     #[test]
     fn any_bytes_can_be_read() {
         let mut builder = Builder::default();
-        put(&mut builder, &[Expr::Masquerade, Expr::Verdict(Verdict::Jump("c".into())), Expr::Mask(vec![1; 4])]);
+        put(
+            &mut builder,
+            &[Expr::Masquerade, Expr::Verdict(Verdict::Jump("c".into())), Expr::Mask(vec![1; 4])],
+        );
         let bytes = builder.bytes().to_vec();
         for cut in 0..bytes.len() {
             read(Attributes::new(&bytes[..cut]));

@@ -60,26 +60,51 @@ pub(crate) enum Verdict {
 /// One expression. Those without a register use register 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expr {
-    Meta { key: MetaKey, register: u32 },
+    Meta {
+        key: MetaKey,
+        register: u32,
+    },
     Ct(CtKey),
-    Payload { header: Header, offset: u32, len: u32, register: u32 },
+    Payload {
+        header: Header,
+        offset: u32,
+        len: u32,
+        register: u32,
+    },
     Mask(Vec<u8>),
     Compare(Comparison, Vec<u8>),
-    Range { comparison: Comparison, from: Vec<u8>, to: Vec<u8> },
+    Range {
+        comparison: Comparison,
+        from: Vec<u8>,
+        to: Vec<u8>,
+    },
     /// `fib daddr type`.
     DestinationType,
     /// Looks register 1 up in a verdict map.
     VerdictMap(String),
-    Load { register: u32, data: Vec<u8> },
+    Load {
+        register: u32,
+        data: Vec<u8>,
+    },
     Verdict(Verdict),
     /// To the address in register 1 and the port in register 2.
-    Dnat { nfproto: u8 },
+    Dnat {
+        nfproto: u8,
+    },
     Masquerade,
     Counter,
     /// An xtables match.
-    Match { name: String, revision: u32, info: Vec<u8> },
+    Match {
+        name: String,
+        revision: u32,
+        info: Vec<u8>,
+    },
     /// An xtables target.
-    Target { name: String, revision: u32, info: Vec<u8> },
+    Target {
+        name: String,
+        revision: u32,
+        info: Vec<u8>,
+    },
     /// Something that Wharf never writes.
     Unknown(String),
 }

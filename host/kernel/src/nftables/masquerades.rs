@@ -10,7 +10,8 @@ use crate::netlink::Socket;
 
 use super::base::sources;
 use super::expr::{
-    Comparison, Expr, Side, Verdict, address, address_offset, bytes, equal, family_is, load_address, network_is,
+    Comparison, Expr, Side, Verdict, address, address_offset, bytes, equal, family_is, load_address,
+    network_is,
 };
 use super::parts::{Entry, Kind, Part, installed, remove, replace};
 
@@ -26,16 +27,15 @@ pub(crate) fn masquerade(
 }
 
 /// What the attachment has.
-pub(crate) fn get_masquerades(
-    socket: &mut Socket,
-    owner: &Attachment,
-) -> Result<Vec<MasqueradeRule>, Error> {
+pub(crate) fn get_masquerades(socket: &mut Socket, owner: &Attachment) -> Result<Vec<MasqueradeRule>, Error> {
     let mut found = Vec::new();
     let mut except = Vec::new();
     for rule in installed(socket, owner, Kind::Sources)? {
         match read(&rule.exprs) {
             Some((_, Some(network))) => except.push(network),
-            Some((source, None)) => found.push(MasqueradeRule { source, except: std::mem::take(&mut except) }),
+            Some((source, None)) => {
+                found.push(MasqueradeRule { source, except: std::mem::take(&mut except) });
+            }
             None => {}
         }
     }

@@ -73,7 +73,11 @@ fn text(network: &str, container: &str, ifname: &str) -> String {
 fn short(owner: &Attachment) -> String {
     let container = format!("#{}", key(owner));
     let short = text(&owner.network, &container, &owner.ifname);
-    if short.len() <= COMMENT_MAX { short } else { text(&network_alias(&owner.network), &container, &owner.ifname) }
+    if short.len() <= COMMENT_MAX {
+        short
+    } else {
+        text(&network_alias(&owner.network), &container, &owner.ifname)
+    }
 }
 
 fn network_alias(network: &str) -> String {

@@ -8,7 +8,7 @@ use crate::netlink::Socket;
 
 use super::base;
 use super::expr::{Expr, Verdict};
-use super::query::{Installed, chain_use, element, rules};
+use super::query::{Installed, chain_use, element, elements, rules};
 use super::transaction::{Change, Failure, Table, Transaction};
 use super::{forwards, masquerades, owner, spoof};
 
@@ -55,6 +55,16 @@ impl Kind {
             Self::Forwards => Some(base::MORE_FORWARDS),
             Self::Replies => Some(base::MORE_REPLIES),
             Self::Spoof => None,
+        }
+    }
+
+    /// Every map that can lead to such a chain.
+    fn maps(self) -> &'static [&'static str] {
+        match self {
+            Self::Sources => &["sources4", "sources6"],
+            Self::Forwards => &["ports4", "ports6", "hostports4", "hostports6"],
+            Self::Replies => &["replies4", "replies6"],
+            Self::Spoof => &[spoof::PORTS],
         }
     }
 
@@ -186,7 +196,9 @@ pub(crate) fn replace(
                             .collect::<Vec<_>>(),
                     );
                 }
-                (Some(libc::EEXIST), Some(Change::Element { map, key, .. })) => keys.push(taken_key(map, key)),
+                (Some(libc::EEXIST), Some(Change::Element { map, key, .. })) => {
+                    keys.push(taken_key(map, key));
+                }
                 // The base or what was to be replaced went away meanwhile.
                 (Some(libc::ENOENT), Some(_)) => declare = declare || !present(table, socket)?,
                 _ => understood = false,
@@ -215,9 +227,7 @@ pub(crate) fn remove(
     for table in [base::TABLE, spoof::TABLE] {
         let mut transaction = Transaction::new(table);
         for kind in kinds.iter().filter(|kind| kind.table() == table) {
-            if chain_use(socket, table, &kind.chain(owner))?.is_some() {
-                removal(socket, owner, *kind, &mut transaction)?;
-            }
+            removal(socket, owner, *kind, &mut transaction)?;
         }
         if let Err((transaction, failure)) = transaction.commit_removals(socket) {
             return Err(failure.explain(&transaction, what));
@@ -253,20 +263,32 @@ fn removal(
     transaction: &mut Transaction,
 ) -> Result<(), Error> {
     let chain = kind.chain(owner);
-    let entries = kind.entries(&installed(socket, owner, kind)?);
-    for entry in entries {
-        let lead = element(socket, kind.table(), entry.map, &entry.key)?;
-        if lead.is_some_and(|verdict| verdict == Verdict::Jump(chain.clone())) {
-            transaction.push(Change::DeleteElement { map: entry.map, key: entry.key });
+    let table = kind.table();
+    let Some(used) = chain_use(socket, table, &chain)? else { return Ok(()) };
+    let lead = Verdict::Jump(chain.clone());
+    let inside = installed(socket, owner, kind)?;
+    let mut ways = Vec::new();
+    for Entry { map, key, .. } in kind.entries(&inside) {
+        if element(socket, table, map, &key)?.is_some_and(|verdict| verdict == lead) {
+            ways.push((map, key));
         }
     }
-    if let Some(overflow) = kind.overflow() {
-        for rule in rules(socket, kind.table(), Some(overflow))? {
-            if rule.target() == Some(&chain) {
-                transaction.push(Change::DeleteRule { chain: rule.chain, handle: rule.handle });
-            }
+    let overflow = kind.overflow().map(|overflow| rules(socket, table, Some(overflow))).transpose()?;
+    let mut overflow = overflow.unwrap_or_default();
+    overflow.retain(|rule| rule.target() == Some(&chain));
+    // Somebody emptied the chain: what led to it can only be found in the maps themselves.
+    if usize::try_from(used).is_ok_and(|used| used > inside.len() + ways.len() + overflow.len()) {
+        ways.clear();
+        for map in kind.maps() {
+            let leading = elements(socket, table, map)?.into_iter().filter(|(_, verdict)| *verdict == lead);
+            ways.extend(leading.map(|(key, _)| (*map, key)));
         }
     }
+    let ways = ways.into_iter().map(|(map, key)| Change::DeleteElement { map, key });
+    transaction.changes.extend(ways);
+    let behind =
+        overflow.into_iter().map(|rule| Change::DeleteRule { chain: rule.chain, handle: rule.handle });
+    transaction.changes.extend(behind);
     transaction.push(Change::DeleteChain(chain));
     Ok(())
 }

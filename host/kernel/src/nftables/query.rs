@@ -4,14 +4,14 @@ use wharf_ops::Error;
 
 use crate::netlink::{Builder, NetlinkError, Socket};
 
-use super::encode::{ELEMENT, read, verdict};
+use super::encode::{DATA_VALUE, ELEMENT, read, verdict};
 use super::expr::{Expr, Verdict};
 use super::transaction::{Table, put_element};
 
-const GETCHAIN: u16 = 10 << 8 | 4;
-const GETRULE: u16 = 10 << 8 | 7;
-const GETSETELEM: u16 = 10 << 8 | 13;
-const GETGEN: u16 = 10 << 8 | 16;
+const GETCHAIN: u16 = 0x0a00 + 4;
+const GETRULE: u16 = 0x0a00 + 7;
+const GETSETELEM: u16 = 0x0a00 + 13;
+const GETGEN: u16 = 0x0a00 + 16;
 const HEADER: usize = 4;
 
 /// A rule as the kernel has it.
@@ -35,19 +35,30 @@ impl Installed {
 
 /// Whether the kernel has nf_tables at all.
 pub(crate) fn works(socket: &mut Socket) -> Result<bool, Error> {
-    match socket.get(GETGEN, |b| drop(b.raw(&[0, 0, 0, 0])), |_| ()) {
+    match socket.get(
+        GETGEN,
+        |b| {
+            b.raw(&[0, 0, 0, 0]);
+        },
+        |_| (),
+    ) {
         Ok(()) => Ok(true),
         // nfnetlink knows no such subsystem, or refuses this message of it.
-        Err(error) if matches!(error.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOENT)) => Ok(false),
+        Err(error) if matches!(error.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOENT)) => {
+            Ok(false)
+        }
         Err(error) => Err(error.explain("asking for nf_tables")),
     }
 }
 
 /// How often a chain is used (its rules, and the jumps to it), or none if there is no such chain.
 pub(crate) fn chain_use(socket: &mut Socket, table: Table, chain: &str) -> Result<Option<u32>, Error> {
-    let body = |b: &mut Builder| drop(b.raw(&[table.family, 0, 0, 0]).text(1, table.name).text(3, chain));
-    let answer = socket
-        .get(GETCHAIN, body, |message| message.attributes(HEADER).find(6).and_then(|used| used.be32()).unwrap_or(0));
+    let body = |b: &mut Builder| {
+        b.raw(&[table.family, 0, 0, 0]).text(1, table.name).text(3, chain);
+    };
+    let answer = socket.get(GETCHAIN, body, |message| {
+        message.attributes(HEADER).find(6).and_then(|used| used.be32()).unwrap_or(0)
+    });
     absent(answer).map_err(|error| error.explain(format!("looking for chain {chain} in table {table}")))
 }
 
@@ -89,7 +100,9 @@ pub(crate) fn element(
 ) -> Result<Option<Verdict>, Error> {
     let body = |b: &mut Builder| {
         b.raw(&[table.family, 0, 0, 0]).text(1, table.name).text(2, map);
-        b.nested(3, |b| drop(b.nested(ELEMENT, |b| put_element(b, key, None))));
+        b.nested(3, |b| {
+            b.nested(ELEMENT, |b| put_element(b, key, None));
+        });
     };
     let answer = socket.get(GETSETELEM, body, |message| {
         let element = message.attributes(HEADER).find(3)?.nested().find(ELEMENT)?;
@@ -98,6 +111,29 @@ pub(crate) fn element(
     match absent(answer) {
         Ok(verdict) => Ok(verdict.flatten()),
         Err(error) => Err(error.explain(format!("looking into map {map} of table {table}"))),
+    }
+}
+
+/// All that is in a map.
+pub(crate) fn elements(
+    socket: &mut Socket,
+    table: Table,
+    map: &str,
+) -> Result<Vec<(Vec<u8>, Verdict)>, Error> {
+    let body = |b: &mut Builder| {
+        b.raw(&[table.family, 0, 0, 0]).text(1, table.name).text(2, map);
+    };
+    let answers = socket.dump(GETSETELEM, body, |message| {
+        let list = message.attributes(HEADER).find(3)?.nested();
+        let elements = list.filter(|element| element.kind == ELEMENT).filter_map(|element| {
+            let key = element.nested().find(1)?.nested().find(DATA_VALUE)?.value.to_vec();
+            Some((key, verdict(element.nested().find(2)?.nested())?))
+        });
+        Some(elements.collect::<Vec<_>>())
+    });
+    match absent(answers) {
+        Ok(answers) => Ok(answers.unwrap_or_default().concat()),
+        Err(error) => Err(error.explain(format!("reading map {map} of table {table}"))),
     }
 }
 

@@ -8,11 +8,12 @@ use super::conditions::name_bytes;
 use super::expr::{Comparison, Expr, Header, MetaKey, REG_1, Verdict, equal};
 use super::parts::{Entry, Kind, Part, installed, remove, replace};
 use super::query::chain_use;
-use super::transaction::{Change, Hook, Table, Transaction};
+use super::transaction::{Change, Hook, KeyOrder, Table, Transaction};
 
 /// NFPROTO_BRIDGE.
 pub(crate) const TABLE: Table = Table { family: 7, name: "wharf" };
-const PORTS: &str = "ports";
+/// Bridge ports that are guarded.
+pub(super) const PORTS: &str = "ports";
 const PREROUTING: &str = "prerouting";
 /// `ifname` in nft's numbering.
 const IFNAME: u32 = 41;
@@ -26,7 +27,7 @@ pub(super) fn present(socket: &mut Socket) -> Result<bool, Error> {
 /// Declares it.
 pub(super) fn declare(transaction: &mut Transaction) {
     transaction.push(Change::Table);
-    transaction.push(Change::Map { name: PORTS, key_type: IFNAME, key_len: 16 });
+    transaction.push(Change::Map { name: PORTS, key_type: IFNAME, key_len: 16, key_order: KeyOrder::Host });
     let hook = Hook { kind: "filter", number: 0, priority: -300 };
     transaction.push(Change::BaseChain { name: PREROUTING, hook });
     transaction.push(Change::Flush(PREROUTING.into()));
@@ -35,12 +36,7 @@ pub(super) fn declare(transaction: &mut Transaction) {
 }
 
 /// Lets only frames from `allowed` enter by `link`. What the attachment guards by other links stays.
-pub(crate) fn guard(
-    socket: &mut Socket,
-    owner: &Attachment,
-    link: &str,
-    allowed: Mac,
-) -> Result<(), Error> {
+pub(crate) fn guard(socket: &mut Socket, owner: &Attachment, link: &str, allowed: Mac) -> Result<(), Error> {
     let mut guards = guards(socket, owner)?;
     guards.retain(|(name, _)| name != link);
     guards.push((link.to_owned(), allowed));
@@ -60,19 +56,17 @@ pub(crate) fn guard(
     replace(socket, owner, &[Kind::Spoof], &[part], WHAT).map_err(|mut error| {
         if error.errno == Some(libc::ENOENT) || error.kind == ErrorKind::Unsupported {
             error.kind = ErrorKind::Unsupported;
-            error.message =
-                format!("{}; this needs a kernel with nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)", error.message);
+            error.message = format!(
+                "{}; this needs a kernel with nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)",
+                error.message
+            );
         }
         error
     })
 }
 
 /// What is in force for `link`, if the attachment guards it.
-pub(crate) fn get_guard(
-    socket: &mut Socket,
-    owner: &Attachment,
-    link: &str,
-) -> Result<Option<Mac>, Error> {
+pub(crate) fn get_guard(socket: &mut Socket, owner: &Attachment, link: &str) -> Result<Option<Mac>, Error> {
     let guards = guards(socket, owner)?;
     Ok(guards.into_iter().find(|(name, _)| name == link).map(|(_, allowed)| allowed))
 }

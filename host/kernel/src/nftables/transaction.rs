@@ -12,13 +12,13 @@ const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
 const NEWTABLE: u16 = SUBSYSTEM << 8;
-const NEWCHAIN: u16 = NEWTABLE | 3;
-const DELCHAIN: u16 = NEWTABLE | 5;
-const NEWRULE: u16 = NEWTABLE | 6;
-const DELRULE: u16 = NEWTABLE | 8;
-const NEWSET: u16 = NEWTABLE | 9;
-const NEWSETELEM: u16 = NEWTABLE | 12;
-const DELSETELEM: u16 = NEWTABLE | 14;
+const NEWCHAIN: u16 = NEWTABLE + 3;
+const DELCHAIN: u16 = NEWTABLE + 5;
+const NEWRULE: u16 = NEWTABLE + 6;
+const DELRULE: u16 = NEWTABLE + 8;
+const NEWSET: u16 = NEWTABLE + 9;
+const NEWSETELEM: u16 = NEWTABLE + 12;
+const DELSETELEM: u16 = NEWTABLE + 14;
 const NLMSG_ERROR: u16 = 2;
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
@@ -68,20 +68,55 @@ pub(crate) struct Hook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Table,
-    BaseChain { name: &'static str, hook: Hook },
+    BaseChain {
+        name: &'static str,
+        hook: Hook,
+    },
     /// Fails if it is there, or declares it again.
-    Chain { name: String, exclusive: bool },
+    Chain {
+        name: String,
+        exclusive: bool,
+    },
     Flush(String),
     /// With the rules in it. None if it is absent.
     DeleteChain(String),
-    Map { name: &'static str, key_type: u32, key_len: u32 },
-    Rule { chain: String, exprs: Vec<Expr>, userdata: Vec<u8>, compat: Option<Compat>, first: bool },
+    Map {
+        name: &'static str,
+        key_type: u32,
+        key_len: u32,
+        key_order: KeyOrder,
+    },
+    Rule {
+        chain: String,
+        exprs: Vec<Expr>,
+        userdata: Vec<u8>,
+        compat: Option<Compat>,
+        first: bool,
+    },
     /// None if it is absent.
-    DeleteRule { chain: String, handle: u64 },
+    DeleteRule {
+        chain: String,
+        handle: u64,
+    },
     /// Fails if the key is taken.
-    Element { map: &'static str, key: Vec<u8>, verdict: Verdict },
+    Element {
+        map: &'static str,
+        key: Vec<u8>,
+        verdict: Verdict,
+    },
     /// None if it is absent.
-    DeleteElement { map: &'static str, key: Vec<u8> },
+    DeleteElement {
+        map: &'static str,
+        key: Vec<u8>,
+    },
+}
+
+/// How nft prints the keys of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum KeyOrder {
+    Host = 1,
+    Network = 2,
 }
 
 /// NFTA_RULE_COMPAT: what xtables extensions ask of the protocol.
@@ -144,10 +179,13 @@ impl Change {
             Self::Flush(chain) => {
                 b.text(2, chain);
             }
-            Self::Map { name, key_type, key_len } => {
+            Self::Map { name, key_type, key_len, key_order } => {
                 b.text(2, name).be32(3, SET_MAP).be32(4, *key_type).be32(5, *key_len);
                 // The id is only a name within the batch, but older kernels insist on one.
                 b.be32(6, VERDICT_TYPE).be32(7, VERDICT_LEN).be32(10, 1);
+                // NFTNL_UDATA_SET_KEYBYTEORDER: only nft reads it, to print keys.
+                let order = (*key_order as u32).to_ne_bytes();
+                b.attribute(13, &[&[0, 4], &order[..]].concat());
             }
             Self::Rule { chain, exprs, userdata, compat, .. } => {
                 b.text(2, chain);
@@ -264,11 +302,15 @@ impl Transaction {
     /// As messages, the last real one acknowledged: kernels before 6.10 do not acknowledge the batch's own.
     fn write(&self, messages: &mut Messages) {
         let boundary = [0, 0, 0, 10];
-        messages.push(BATCH_BEGIN, REQUEST, |b| drop(b.raw(&boundary)));
+        messages.push(BATCH_BEGIN, REQUEST, |b| {
+            b.raw(&boundary);
+        });
         for (place, change) in self.changes.iter().enumerate() {
             change.push(messages, self.table, if place + 1 == self.changes.len() { ACK } else { 0 });
         }
-        messages.push(BATCH_END, REQUEST, |b| drop(b.raw(&boundary)));
+        messages.push(BATCH_END, REQUEST, |b| {
+            b.raw(&boundary);
+        });
     }
 
     /// Carries all changes out, or none.
@@ -317,8 +359,7 @@ impl Transaction {
                 Err(failure) => failure,
             };
             let Some(gone) = failure.all(libc::ENOENT) else { return Err((self, failure)) };
-            let all_removals =
-                gone.iter().all(|place| self.changes.get(*place).is_some_and(Change::removes));
+            let all_removals = gone.iter().all(|place| self.changes.get(*place).is_some_and(Change::removes));
             if gone.is_empty() || !all_removals {
                 return Err((self, failure));
             }

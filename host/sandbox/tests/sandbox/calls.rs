@@ -161,7 +161,8 @@ fn an_error_of_the_guest_reaches_the_broker(guests: &Guests) {
 }
 
 fn a_wrong_argument_is_refused_before_it_is_sent(guests: &Guests) {
-    let report = run(&job(&guests.probe, &add("prefix")), |_| Ok(Reply::MaybeLink(Some(link(Ns::Host, 1, "lo")))));
+    let report =
+        run(&job(&guests.probe, &add("prefix")), |_| Ok(Reply::MaybeLink(Some(link(Ns::Host, 1, "lo")))));
     let Failure::Guest(error) = report.failure() else { panic!("{report:?}") };
     assert_eq!(error.msg, "10.0.0.1/33: the prefix must be 0 to 32");
     assert_eq!(error.details.as_deref(), Some("Kind::Invalid None addresses/add"));

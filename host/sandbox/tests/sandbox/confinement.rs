@@ -5,11 +5,11 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use wharf_ops::Reply;
-use wharf_ops::call::Answer;
+use wharf_ops::call::{Answer, Failure};
 use wharf_sandbox::{Ended, Identity, Limits, pin_to_current_cpu, spawn, spawn_native};
 
 use crate::Guests;
-use crate::support::{add, job, nothing, run};
+use crate::support::{add, converse, converse_mute, job, nothing, run};
 
 crate::tests![
     a_sandbox_has_no_privileges_and_one_descriptor,
@@ -29,7 +29,7 @@ fn a_sandbox_has_no_privileges_and_one_descriptor(guests: &Guests) {
     let mut status = String::new();
     let mut descriptors = Vec::new();
     // It waits for the answer to its operation while we look.
-    let report = crate::support::converse(child, |_| {
+    let report = converse(child, |_| {
         status = std::fs::read_to_string(format!("{process}/status")).unwrap();
         let entries = std::fs::read_dir(format!("{process}/fd")).unwrap();
         descriptors = entries.map(|entry| std::fs::read_link(entry.unwrap().path()).unwrap()).collect();
@@ -84,10 +84,20 @@ fn forbidden_system_calls_kill(_: &Guests) {
             ("bpf", Box::new(|| _ = libc::syscall(libc::SYS_bpf, 0, 0, 0))),
             ("io_uring", Box::new(|| _ = libc::syscall(libc::SYS_io_uring_setup, 1, 0))),
             ("sendmsg", Box::new(|| _ = libc::sendmsg(0, std::ptr::null(), 0))),
-            ("executable memory", Box::new(|| {
-                let protection = libc::PROT_READ | libc::PROT_EXEC;
-                _ = libc::mmap(std::ptr::null_mut(), 4096, protection, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
-            })),
+            (
+                "executable memory",
+                Box::new(|| {
+                    let protection = libc::PROT_READ | libc::PROT_EXEC;
+                    _ = libc::mmap(
+                        std::ptr::null_mut(),
+                        4096,
+                        protection,
+                        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                        -1,
+                        0,
+                    );
+                }),
+            ),
         ]
     };
     for (name, attack) in attacks {
@@ -109,8 +119,11 @@ fn what_is_needed_is_allowed(_: &Guests) {
     assert_eq!(answer, "ping");
     assert_eq!(child.wait().unwrap(), Ended::Exited(0));
     // A panic of our own code ends the process too, and nothing but it.
-    let ended = native(|_| panic!("seen by nobody"));
-    assert!(matches!(ended, Ended::Exited(70) | Ended::Killed(libc::SIGABRT)), "{ended}");
+    let child = spawn_native(&Limits::default(), Identity::default(), |_| panic!("a bug of ours")).unwrap();
+    let report = converse(child, nothing);
+    let Failure::Sandbox(message) = report.failure() else { panic!("{report:?}") };
+    assert!(message.starts_with("a fault of the host") && message.contains("a bug of ours"), "{message}");
+    assert!(matches!(report.ended, Ended::Exited(70) | Ended::Killed(libc::SIGABRT)), "{}", report.ended);
     assert_eq!(native(|_| std::process::abort()), Ended::Killed(libc::SIGABRT));
 }
 
@@ -153,7 +166,8 @@ fn no_broker_no_sandbox(guests: &Guests) {
         let mut status = 0;
         assert_eq!(libc::waitpid(broker, &raw mut status, 0), broker);
         assert_eq!(libc::waitpid(i32::from_le_bytes(pid), &raw mut status, 0), i32::from_le_bytes(pid));
-        let gone = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL || libc::WIFEXITED(status);
+        let gone =
+            libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL || libc::WIFEXITED(status);
         assert!(gone, "{status}");
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
     }
@@ -165,7 +179,7 @@ fn a_broker_that_hangs_up_or_babbles_ends_it_in_silence(guests: &Guests) {
         let mut child = spawn(&job(&guests.probe, &call)).unwrap();
         child.socket.write_all(babble).unwrap();
         child.socket.shutdown(std::net::Shutdown::Write).unwrap();
-        let report = crate::support::converse_mute(child);
+        let report = converse_mute(child);
         assert_eq!(report, (1, Ended::Exited(0)), "{babble:?}");
     }
 }

@@ -86,7 +86,9 @@ fn a_result_of_a_hundred_megabytes(guests: &Guests) {
     let report = with_memory(guests, "huge 100000000", 256 << 20);
     assert_eq!(report.limit(), "the guest handed over more than 8388608 bytes in one call");
     let report = with_memory(guests, "huge 1000000", 64 << 20);
-    assert!(matches!(report.answer(), Answer::Result(result) if result.interfaces[0].name.len() == 1_000_000));
+    assert!(
+        matches!(report.answer(), Answer::Result(result) if result.interfaces[0].name.len() == 1_000_000)
+    );
 }
 
 fn a_result_of_many_records(guests: &Guests) {
@@ -108,10 +110,10 @@ fn a_log_flood(guests: &Guests) {
     let limits = Limits { log_bytes: 1000, ..Limits::default() };
     let report = run(&Job { limits, ..job(&guests.probe, &add("log 5000")) }, nothing);
     let last = report.logs.last().unwrap();
-    assert_eq!((last.level, last.message.as_str()), (
-        Level::Warn,
-        "the guest's log has reached its limit; the rest is dropped"
-    ));
+    assert_eq!(
+        (last.level, last.message.as_str()),
+        (Level::Warn, "the guest's log has reached its limit; the rest is dropped")
+    );
     assert!(report.logs.len() < 100, "{}", report.logs.len());
     assert!(matches!(report.answer(), Answer::Result(_)), "the guest goes on");
 }
@@ -119,26 +121,32 @@ fn a_log_flood(guests: &Guests) {
 fn standard_output_becomes_log_lines(guests: &Guests) {
     let report = run(&job(&guests.probe, &add("print")), nothing);
     let lines: Vec<_> = report.logs.iter().map(|line| (line.level, line.message.as_str())).collect();
-    assert_eq!(lines, [
-        (Level::Info, "to standard output"),
-        (Level::Warn, "to standard error"),
-        (Level::Info, "without an end")
-    ]);
+    assert_eq!(
+        lines,
+        [
+            (Level::Info, "to standard output"),
+            (Level::Warn, "to standard error"),
+            (Level::Warn, "without an end")
+        ]
+    );
 }
 
 fn there_is_nothing_to_see(guests: &Guests) {
     let report = run(&job(&guests.probe, &add("world")), nothing);
     let Answer::Result(result) = report.answer() else { panic!("{report:?}") };
     let found: Vec<_> = result.interfaces.iter().map(|interface| interface.name.as_str()).collect();
-    assert_eq!(found, [
-        "open false",
-        "connect false",
-        "stdin Ok(0) \"\"",
-        "args 0",
-        "env 0",
-        "clock Ok(0ns) 0ns",
-        "random 1"
-    ]);
+    assert_eq!(
+        found,
+        [
+            "open false",
+            "connect false",
+            "stdin Ok(0) \"\"",
+            "args 0",
+            "env 0",
+            "clock Ok(0ns) 0ns",
+            "random 1"
+        ]
+    );
 }
 
 fn exit_is_a_trap(guests: &Guests) {

@@ -1,5 +1,13 @@
 //! Real components in real sandboxes, one after the other on the only thread: a fork wants a single-threaded process.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this is tests, and clippy sees a program"
+)]
+
 mod calls;
 mod confinement;
 mod hostile;

@@ -140,6 +140,7 @@ fn vlan_filtering_is_on_or_an_error() {
         Ok(_) => assert_eq!(rig.show(Ns::Host, "br0")["linkinfo"]["info_data"]["vlan_filtering"], json!(1)),
         Err(error) => {
             assert_eq!(error.kind, ErrorKind::Unsupported, "{error}");
+            assert!(error.message.contains("BRIDGE_VLAN_FILTERING"), "{error}");
             assert!(rig.try_run(Ns::Host, "ip link show br0").is_err(), "the bridge must not stay");
             println!(
                 "SKIPPED: vlan_filtering_is_on_or_an_error: on: this kernel has no BRIDGE_VLAN_FILTERING"

@@ -1,0 +1,285 @@
+//! What each backend leaves in the kernel, read by the programs that others read it with.
+
+use wharf_ops::nat::{Backend, ForwardOptions, MasqueradeRule, NatOp, PortForward, Protocol};
+
+use super::testing::{World, ask, forward, forward_ports, kernel, nat, options, owner, serve, sh, try_sh};
+use crate::{Kernel as _, Netns, RealKernel};
+
+fn masquerade(kernel: &mut RealKernel, container: &str, address: &str, backend: Backend) {
+    let rules = vec![MasqueradeRule {
+        source: address.parse().unwrap(),
+        except: vec!["10.1.0.0/16".parse().unwrap()],
+    }];
+    nat(kernel, &owner(container, "eth0"), NatOp::Masquerade { rules, backend }).unwrap();
+}
+
+#[test]
+fn detection_says_what_automatic_does() {
+    let host = Netns::anonymous().unwrap();
+    let mut kernel = kernel(&host);
+    let detected = nat(&mut kernel, &owner("one", "eth0"), NatOp::Detect).unwrap().backend().unwrap();
+    assert_eq!(detected, Backend::Nftables);
+    masquerade(&mut kernel, "one", "10.1.0.2", Backend::Automatic);
+    assert!(sh(&host, "nft list tables").contains("inet wharf"));
+    let words = vec!["-s".into(), "10.0.0.0/8".into()];
+    let conditions = ForwardOptions { conditions_v4: words, ..options(Backend::Automatic) };
+    forward_ports(&mut kernel, &owner("one", "eth0"), &[forward(8080, "10.1.0.2:80")], &conditions);
+    assert!(sh(&host, "iptables-nft -t nat -S CNI-HOSTPORT-DNAT").contains("-s 10.0.0.0/8"));
+}
+
+#[test]
+fn nft_can_read_and_load_again_what_is_there() {
+    let host = Netns::anonymous().unwrap();
+    let mut kernel = kernel(&host);
+    masquerade(&mut kernel, &"c".repeat(64), "10.1.0.2", Backend::Nftables);
+    let words =
+        vec!["ip saddr { 10.0.0.0/8, 192.0.2.1 } iifname \"eth*\" meta mark and 0xff == 0x1".to_owned()];
+    let six = vec!["ip6 saddr != fd00::/9 tcp sport 1000-2000 ct state new,related".to_owned()];
+    let conditions =
+        ForwardOptions { conditions_v4: words, conditions_v6: six, ..options(Backend::Nftables) };
+    let any = Some("0.0.0.0".parse().unwrap());
+    let rules = [
+        PortForward { host_address: any, ..forward(8080, "10.1.0.2:80") },
+        PortForward { host_address: Some("192.0.2.1".parse().unwrap()), ..forward(8081, "10.1.0.2:80") },
+        forward(8082, "[fd01::2]:80"),
+    ];
+    let long = wharf_ops::Attachment {
+        network: "n".repeat(63),
+        container: "c".repeat(64),
+        ifname: "interface-15-by".into(),
+    };
+    for owner in [&owner("one", "eth0"), &long] {
+        forward_ports(&mut kernel, owner, &rules, &conditions);
+        let read = nat(&mut kernel, owner, NatOp::GetForwards).unwrap().forwards().unwrap();
+        assert_eq!(read, rules);
+    }
+    let text = sh(&host, "nft list ruleset");
+    assert!(text.contains("tcp . 8080 : jump f-"), "{text}");
+    assert!(text.contains("comment \"net/one/eth0\""), "{text}");
+    let json = sh(&host, "nft -j list ruleset");
+    assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+    sh(&host, "rules=$(nft list ruleset); nft flush ruleset; printf '%s\\n' \"$rules\" | nft -f -");
+    assert_eq!(sh(&host, "nft list ruleset").lines().count(), text.lines().count());
+    assert_eq!(kernel.owners("net").unwrap().len(), 2, "what was loaded again still has its owners");
+}
+
+#[test]
+fn a_flushed_or_deleted_base_is_made_again() {
+    let host = Netns::anonymous().unwrap();
+    let mut kernel = kernel(&host);
+    masquerade(&mut kernel, "one", "10.1.0.2", Backend::Nftables);
+    let whole = sh(&host, "nft list chain inet wharf postrouting");
+    for broken in
+        ["nft flush chain inet wharf postrouting", "nft flush table inet wharf", "nft flush ruleset"]
+    {
+        sh(&host, broken);
+        masquerade(&mut kernel, "two", "10.1.0.3", Backend::Nftables);
+        assert_eq!(sh(&host, "nft list chain inet wharf postrouting"), whole, "after {broken}");
+    }
+}
+
+#[test]
+fn many_racing_creators_leave_one_base() {
+    let host = Netns::anonymous().unwrap();
+    std::thread::scope(|scope| {
+        for number in 2..10 {
+            let host = &host;
+            scope.spawn(move || {
+                let mut kernel = kernel(host);
+                masquerade(
+                    &mut kernel,
+                    &format!("c{number}"),
+                    &format!("10.1.0.{number}"),
+                    Backend::Nftables,
+                );
+                masquerade(
+                    &mut kernel,
+                    &format!("c{number}"),
+                    &format!("10.1.0.{number}"),
+                    Backend::Iptables,
+                );
+                let rule = [forward(8000 + number, &format!("10.1.0.{number}:80"))];
+                forward_ports(
+                    &mut kernel,
+                    &owner(&format!("c{number}"), "net1"),
+                    &rule,
+                    &options(Backend::Iptables),
+                );
+            });
+        }
+    });
+    assert_eq!(sh(&host, "nft list chain inet wharf output").matches("jump forwards").count(), 1);
+    let rules = sh(&host, "iptables-nft -t nat -S");
+    assert_eq!(rules.matches("-j CNI-HOSTPORT-DNAT").count(), 2, "{rules}");
+    assert_eq!(rules.matches("-j CNI-HOSTPORT-MASQ").count(), 1, "{rules}");
+    assert_eq!(rules.matches("-A POSTROUTING -s").count(), 8, "{rules}");
+    assert_eq!(kernel(&host).owners("net").unwrap().len(), 16);
+}
+
+/// The chains of these rules.
+const CHAINS: &str = ":CNI-HOSTPORT-DNAT - [0:0]
+:CNI-HOSTPORT-SETMARK - [0:0]
+:CNI-HOSTPORT-MASQ - [0:0]
+:CNI-DN-2bbe0c48b91a7d1b8a675 - [0:0]
+:CNI-2bbe0c48b91a7d1b8a6753a8 - [0:0]
+";
+
+/// The rules as the reference plugins write them, in iptables' words.
+const REFERENCE: &str = r#"
+-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+-A OUTPUT -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+-I POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j CNI-HOSTPORT-MASQ
+-A CNI-HOSTPORT-SETMARK -m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark 0x2000/0x2000
+-A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE
+-A CNI-HOSTPORT-DNAT -m comment --comment "dnat name: \"test\" id: \"1234\"" -m multiport -p tcp --destination-ports 8080,8081 -s 192.0.2.0/24 -j CNI-DN-2bbe0c48b91a7d1b8a675
+-A CNI-HOSTPORT-DNAT -m comment --comment "dnat name: \"test\" id: \"1234\"" -m multiport -p udp --destination-ports 53 -s 192.0.2.0/24 -j CNI-DN-2bbe0c48b91a7d1b8a675
+-A CNI-DN-2bbe0c48b91a7d1b8a675 -p tcp --dport 8080 -s 10.1.0.0/16 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-2bbe0c48b91a7d1b8a675 -p tcp --dport 8080 -s 127.0.0.1 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-2bbe0c48b91a7d1b8a675 -p tcp --dport 8080 -j DNAT --to-destination 10.1.0.2:80
+-A CNI-DN-2bbe0c48b91a7d1b8a675 -p tcp --dport 8081 -d 192.0.2.1 -s 10.1.0.0/16 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-2bbe0c48b91a7d1b8a675 -p tcp --dport 8081 -d 192.0.2.1 -s 127.0.0.1 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-2bbe0c48b91a7d1b8a675 -p tcp --dport 8081 -d 192.0.2.1 -j DNAT --to-destination 10.1.0.2:80
+-A CNI-DN-2bbe0c48b91a7d1b8a675 -p udp --dport 53 -s 10.1.0.0/16 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-2bbe0c48b91a7d1b8a675 -p udp --dport 53 -s 127.0.0.1 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-2bbe0c48b91a7d1b8a675 -p udp --dport 53 -j DNAT --to-destination 10.1.0.2:53
+-A CNI-2bbe0c48b91a7d1b8a6753a8 -d 10.1.0.2/16 -j ACCEPT -m comment --comment "name: \"test\" id: \"1234\""
+-A CNI-2bbe0c48b91a7d1b8a6753a8 ! -d 224.0.0.0/4 -j MASQUERADE -m comment --comment "name: \"test\" id: \"1234\""
+-A POSTROUTING -s 10.1.0.2 -j CNI-2bbe0c48b91a7d1b8a6753a8 -m comment --comment "name: \"test\" id: \"1234\""
+"#;
+
+fn as_the_reference(host: &Netns) -> RealKernel {
+    let mut kernel = kernel(host);
+    let one =
+        wharf_ops::Attachment { network: "test".into(), container: "1234".into(), ifname: "eth0".into() };
+    let rules = [
+        forward(8080, "10.1.0.2:80"),
+        PortForward { host_address: Some("192.0.2.1".parse().unwrap()), ..forward(8081, "10.1.0.2:80") },
+        PortForward { protocol: Protocol::Udp, ..forward(53, "10.1.0.2:53") },
+    ];
+    let words = vec!["-s".into(), "192.0.2.0/24".into()];
+    let options = ForwardOptions { conditions_v4: words, ..options(Backend::Iptables) };
+    forward_ports(&mut kernel, &one, &rules, &options);
+    let source =
+        MasqueradeRule { source: "10.1.0.2".parse().unwrap(), except: vec!["10.1.0.2/16".parse().unwrap()] };
+    nat(&mut kernel, &one, NatOp::Masquerade { rules: vec![source], backend: Backend::Iptables }).unwrap();
+    kernel
+}
+
+#[test]
+fn iptables_prints_checks_and_deletes_what_is_there_as_its_own() {
+    let (ours, theirs) = (Netns::anonymous().unwrap(), Netns::anonymous().unwrap());
+    as_the_reference(&ours);
+    sh(
+        &theirs,
+        &format!("iptables-nft-restore <<'END'\n*nat\n{CHAINS}{}COMMIT\nEND", REFERENCE.trim_start()),
+    );
+    let rules = |host| {
+        let mut lines: Vec<String> = sh(host, "iptables-nft -t nat -S").lines().map(str::to_owned).collect();
+        // Chains that were asked for without being used, and the order of chains among each other.
+        lines.retain(|line| !line.starts_with("-P"));
+        lines.sort_by_key(|line| line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>());
+        lines
+    };
+    assert_eq!(rules(&ours), rules(&theirs));
+    for line in REFERENCE.trim().lines() {
+        let rule = line.strip_prefix("-A ").or_else(|| line.strip_prefix("-I ")).unwrap();
+        sh(&ours, &format!("iptables-nft -t nat -C {rule}"));
+        sh(&ours, &format!("iptables-nft -t nat -D {rule}"));
+    }
+    assert!(!sh(&ours, "iptables-nft -t nat -S").contains("-A "));
+}
+
+#[test]
+fn rules_of_the_reference_are_removed_like_its_own_del_would() {
+    let host = Netns::anonymous().unwrap();
+    for flavour in ["iptables-nft", "iptables-legacy"] {
+        sh(&host, &format!("{flavour}-restore <<'END'\n*nat\n{CHAINS}{}COMMIT\nEND", REFERENCE.trim_start()));
+        let mut kernel = kernel(&host);
+        assert_eq!(kernel.owners("test").unwrap(), [], "whose interface it was, nobody can say");
+        let one =
+            wharf_ops::Attachment { network: "test".into(), container: "1234".into(), ifname: "eth0".into() };
+        kernel.sweep(&one).unwrap();
+        let left = sh(&host, &format!("{flavour} -t nat -S"));
+        assert!(!left.contains("2bbe0c48") && left.contains("CNI-HOSTPORT-MASQ"), "{left}");
+    }
+}
+
+#[test]
+fn an_external_chain_marks_instead() {
+    let world = World::new();
+    let mut kernel = world.kernel();
+    serve(&world.one, "0.0.0.0:80", "one");
+    sh(
+        &world.host,
+        "iptables-nft -t nat -N KUBE-MARK-MASQ; iptables-nft -t nat -A KUBE-MARK-MASQ -j MARK --or-mark 0x4000
+         iptables-nft -t nat -A POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE",
+    );
+    let chain = Some("KUBE-MARK-MASQ".to_owned());
+    let options = ForwardOptions { external_mark_chain: chain, ..options(Backend::Automatic) };
+    forward_ports(&mut kernel, &owner("one", "eth0"), &[forward(8080, "10.1.0.2:80")], &options);
+    assert_eq!(ask(&world.one, "192.0.2.1:8080").unwrap(), "one 10.1.0.1");
+    assert!(!sh(&world.host, "iptables-nft -t nat -S").contains("SETMARK"));
+}
+
+#[test]
+fn more_ports_than_a_rule_holds() {
+    for flavour in ["nft", "legacy"] {
+        let host = Netns::anonymous().unwrap();
+        if flavour == "legacy" {
+            sh(&host, "iptables-legacy -t nat -S");
+        }
+        let rules: Vec<PortForward> = (9000..9040).map(|port| forward(port, "10.1.0.2:80")).collect();
+        let mut kernel = kernel(&host);
+        forward_ports(&mut kernel, &owner("one", "eth0"), &rules, &options(Backend::Iptables));
+        assert_eq!(
+            nat(&mut kernel, &owner("one", "eth0"), NatOp::GetForwards).unwrap().forwards().unwrap(),
+            rules
+        );
+        let listed = sh(&host, &format!("iptables-{flavour} -t nat -S CNI-HOSTPORT-DNAT"));
+        assert_eq!(listed.matches("multiport").count(), 3);
+        kernel.sweep(&owner("one", "eth0")).unwrap();
+        assert_eq!(sh(&host, &format!("iptables-{flavour} -t nat -S CNI-HOSTPORT-DNAT")).lines().count(), 1);
+    }
+}
+
+#[test]
+fn the_legacy_flavour_is_left_alone_where_it_is_not_used() {
+    let host = Netns::anonymous().unwrap();
+    let mut kernel = kernel(&host);
+    masquerade(&mut kernel, "one", "10.1.0.2", Backend::Iptables);
+    nat(&mut kernel, &owner("one", "eth0"), NatOp::GetForwards).unwrap();
+    kernel.owners("net").unwrap();
+    kernel.sweep(&owner("one", "eth0")).unwrap();
+    // Running the program would have made the table.
+    assert!(!try_sh(&host, "grep -q nat /proc/thread-self/net/ip_tables_names").0);
+}
+
+/// How many messages the netfilter socket has sent.
+fn sent(kernel: &mut RealKernel) -> u32 {
+    kernel.netfilter().unwrap().messages().first()
+}
+
+#[test]
+fn the_last_of_many_sends_what_the_first_did() {
+    let host = Netns::anonymous().unwrap();
+    let mut kernel = kernel(&host);
+    for backend in [Backend::Nftables, Backend::Iptables] {
+        let mut costs = Vec::new();
+        for number in 0..300_u16 {
+            let address = format!("10.1.{}.{}", number / 250, number % 250 + 1);
+            let before = sent(&mut kernel);
+            masquerade(&mut kernel, &format!("c{number}"), &address, backend);
+            let rules = [forward(10_000 + number, &format!("{address}:80"))];
+            forward_ports(&mut kernel, &owner(&format!("c{number}"), "eth0"), &rules, &options(backend));
+            costs.push(sent(&mut kernel) - before);
+        }
+        // The first one makes the base.
+        assert!(costs[1..].iter().all(|cost| *cost == costs[1]), "{backend:?}: {costs:?}");
+        assert!(costs[1] < 45, "{backend:?}: {}", costs[1]);
+        assert_eq!(kernel.owners("net").unwrap().len(), 300);
+        for number in 0..300 {
+            kernel.sweep(&owner(&format!("c{number}"), "eth0")).unwrap();
+        }
+        assert_eq!(kernel.owners("net").unwrap(), []);
+    }
+}

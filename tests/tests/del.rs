@@ -1,0 +1,194 @@
+//! DEL: idempotent, with whatever is missing, and nothing is left.
+
+use wharf_tests::{Attachment, Container, Dump, Network, Node, Target};
+
+use crate::common::{BACKENDS, full, limits};
+
+/// A full attachment, with what is there before it (shared things included).
+struct Scene<'n> {
+    container: Container,
+    attachment: Attachment<'n>,
+    before: Dump,
+}
+
+fn scene<'n>(node: &'n Node, backend: &str, as_chain: bool) -> Scene<'n> {
+    let mut network = Network::new(node, full(backend));
+    if as_chain {
+        network = network.chain();
+    }
+    let target = |container: &Container, port| container.eth0().port(port, 80).with("bandwidth", limits());
+    let first = node.container("first");
+    network.attach(&target(&first, 8000)).del().silent();
+    let before = node.dump();
+    let container = node.container("c");
+    let attachment = network.attach(&target(&container, 8001));
+    assert!(!node.dump().changes_since(&before).is_empty());
+    Scene { container, attachment, before }
+}
+
+/// Each way of running it, with each backend.
+fn everywhere(test: impl Fn(&Node, Scene)) {
+    for backend in BACKENDS {
+        for as_chain in [false, true] {
+            let node = Node::new();
+            let scene = scene(&node, backend, as_chain);
+            test(&node, scene);
+        }
+    }
+}
+
+#[test]
+fn a_plain_delete() {
+    everywhere(|node, Scene { container, attachment, before }| {
+        attachment.del().silent();
+        node.dump().assert_same(&before);
+        assert_eq!(container.links(), ["lo"]);
+    });
+}
+
+#[test]
+fn a_delete_with_an_empty_namespace() {
+    // What containerd sends after a restart. The namespace may still be there: its link is the host's to remove.
+    everywhere(|node, Scene { container, attachment, before }| {
+        let target = attachment.target.clone().without_netns();
+        attachment.network.del(&target, Some(&attachment.result)).silent();
+        node.dump().assert_same(&before);
+        assert_eq!(container.links(), ["lo"]);
+    });
+}
+
+#[test]
+fn a_delete_after_the_namespace_is_gone() {
+    // The reference leaves its masquerade rules for ever.
+    everywhere(|node, Scene { container, attachment, before }| {
+        let path = container.vanish();
+        assert!(!path.exists());
+        attachment.del().silent();
+        wait_for_links(node, &before);
+        node.dump().assert_same(&before);
+        assert!(!path.exists(), "no file came into being");
+    });
+}
+
+/// A namespace that nobody holds is taken down by the kernel in the background, and its veth with it.
+fn wait_for_links(node: &Node, before: &Dump) {
+    let wanted = before.lines("links").len();
+    let mut patience = (0..200).take_while(|_| node.links().len() > wanted);
+    patience.by_ref().for_each(|_| std::thread::sleep(std::time::Duration::from_millis(10)));
+}
+
+#[test]
+fn a_delete_after_the_interface_is_gone() {
+    everywhere(|node, Scene { container, attachment, before }| {
+        container.sh("ip link del eth0");
+        attachment.del().silent();
+        node.dump().assert_same(&before);
+    });
+}
+
+#[test]
+fn a_delete_where_a_plain_file_is_left_at_the_path() {
+    let node = Node::new();
+    let Scene { container, attachment, before } = scene(&node, "nftables", false);
+    let path = container.vanish();
+    std::fs::write(&path, "").unwrap();
+    attachment.del().silent();
+    wait_for_links(&node, &before);
+    node.dump().assert_same(&before);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_delete_without_a_previous_result() {
+    everywhere(|node, Scene { container, attachment, before }| {
+        attachment.network.del(&attachment.target, None).silent();
+        node.dump().assert_same(&before);
+        assert_eq!(container.links(), ["lo"]);
+    });
+}
+
+#[test]
+fn a_delete_without_anything_from_the_runtime() {
+    // No namespace, no previous result, no runtimeConfig: the reference leaves rules of every kind.
+    everywhere(|node, Scene { container, attachment, before }| {
+        let bare = Target::new("c", "", "eth0");
+        attachment.network.del(&bare, None).silent();
+        drop(container);
+        wait_for_links(node, &before);
+        node.dump().assert_same(&before);
+    });
+}
+
+#[test]
+fn a_delete_with_a_previous_result_that_cannot_be_read() {
+    let node = Node::new();
+    let Scene { container, attachment, before } = scene(&node, "nftables", true);
+    let damaged = serde_json::json!({"cniVersion": "7.0.0", "ips": "many"});
+    attachment.network.del(&attachment.target, Some(&damaged)).silent();
+    node.dump().assert_same(&before);
+    assert_eq!(container.links(), ["lo"]);
+}
+
+#[test]
+fn a_second_delete() {
+    everywhere(|node, Scene { container, attachment, before }| {
+        attachment.del().silent();
+        attachment.del().silent();
+        attachment.network.del(&attachment.target.clone().without_netns(), None).silent();
+        node.dump().assert_same(&before);
+        assert_eq!(container.links(), ["lo"]);
+    });
+}
+
+#[test]
+fn a_delete_before_any_add() {
+    for backend in BACKENDS {
+        for as_chain in [false, true] {
+            let node = Node::new();
+            let container = node.container("c");
+            let before = (node.dump(), container.dump());
+            let mut network = Network::new(&node, full(backend));
+            if as_chain {
+                network = network.chain();
+            }
+            let target = container.eth0().port(8001, 80).with("bandwidth", limits());
+            network.del(&target, None).silent();
+            network.del(&target.without_netns(), None).silent();
+            node.dump().assert_same(&before.0);
+            container.dump().assert_same(&before.1);
+        }
+    }
+}
+
+#[test]
+fn a_delete_of_an_interface_that_is_not_ours() {
+    // Somebody else's eth0 of the same name is no reason to fail, and a DEL takes it: the runtime says it is ours.
+    let node = Node::new();
+    let container = node.container("c");
+    container.sh("ip link add eth0 type veth peer name other");
+    Network::new(&node, full("nftables")).del(&container.eth0(), None).silent();
+    assert!(node.leased("net").is_empty());
+}
+
+#[test]
+fn what_remains_of_a_node_is_what_is_shared() {
+    for backend in BACKENDS {
+        let node = Node::new();
+        let fresh = node.dump();
+        let Scene { attachment, container, .. } = scene(&node, backend, false);
+        attachment.del().silent();
+        for change in node.dump().changes_since(&fresh) {
+            let shared = change.starts_with("- sysctls") // forwarding was off
+                || change.starts_with("+ sysctls")
+                || (change.starts_with("+ links: br0 ") || change.starts_with("+ addresses: br0 "))
+                || change.starts_with("+ qdiscs") && change.contains("br0")
+                || change.starts_with("+ routes") && change.contains("br0")
+                || change.starts_with("- routes")
+                || change.starts_with("+ nft")
+                || change.starts_with("+ iptables");
+            assert!(shared, "{backend}: {change}");
+            assert!(!change.contains("10.1.0.3") && !change.contains("8001"), "{backend}: {change}");
+        }
+        drop(container);
+    }
+}

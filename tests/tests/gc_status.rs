@@ -1,0 +1,161 @@
+//! STATUS, and GC of what no valid attachment holds.
+
+use std::fs;
+
+use wharf_tests::{Network, Node, json};
+
+use crate::common::{BACKENDS, assert_undone, bridge, full, limits, with_ipam};
+
+#[test]
+fn a_network_that_can_serve_is_ready() {
+    let node = Node::new();
+    Network::new(&node, full("nftables")).status().silent();
+    Network::new(&node, full("nftables")).chain().status().silent();
+}
+
+#[test]
+fn runtimes_send_empty_variables_with_it() {
+    let node = Node::new();
+    let config = bridge(json!({"cniVersion": "1.1.0", "name": "net"})).to_string();
+    let empty = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS"].map(|key| (key, ""));
+    let mut env = vec![("CNI_COMMAND", "STATUS")];
+    env.extend(empty);
+    node.exec("bridge", &env, config.as_bytes()).silent();
+}
+
+#[test]
+fn a_missing_guest_is_not_available_and_the_command_is_named() {
+    let node = Node::new();
+    fs::remove_file(node.root().join("var/lib/wharf/guests/portmap.json")).unwrap();
+    let network = Network::new(&node, full("nftables"));
+    network.status().error_naming(50, &["portmap", "wharfctl install"]);
+    network.clone().chain().status().error_naming(50, &["portmap", "wharfctl install"]);
+    let container = node.container("c");
+    let before = node.dump();
+    network.chain().add(&container.eth0()).error_naming(50, &["portmap", "wharfctl install"]);
+    assert_undone(&node.dump(), &before);
+}
+
+#[test]
+fn a_missing_address_manager_is_not_available() {
+    let node = Node::new();
+    let network = Network::new(&node, [bridge(json!({"ipam": {"type": "no-such-ipam"}}))]);
+    network.status().error_naming(50, &["no-such-ipam"]);
+}
+
+#[test]
+fn a_bad_configuration_is_not_ready() {
+    let node = Node::new();
+    Network::new(&node, [with_ipam(json!({"subnet": "10.1.0.0/31"}))])
+        .status()
+        .error_naming(7, &["10.1.0.0/31"]);
+    Network::new(&node, [bridge(json!({"vlan": 5000}))]).status().error_naming(7, &["vlan", "5000"]);
+}
+
+#[test]
+fn a_full_range_is_not_available() {
+    let node = Node::new();
+    let container = node.container("c");
+    let range = json!({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.9"});
+    let network = Network::new(&node, [with_ipam(json!({"ranges": [[range]]}))]);
+    network.status().silent();
+    let attachment = network.attach(&container.eth0());
+    network.status().error_naming(50, &["10.1.0.9"]);
+    attachment.del().silent();
+    network.status().silent();
+}
+
+#[test]
+fn what_is_stale_goes_and_what_is_valid_stays() {
+    for backend in BACKENDS {
+        for as_chain in [false, true] {
+            let node = Node::new();
+            let mut network = Network::new(&node, full(backend));
+            if as_chain {
+                network = network.chain();
+            }
+            let containers = ["one", "two", "three"].map(|id| node.container(id));
+            let mut port = 8000;
+            let attachments = containers.each_ref().map(|container| {
+                port += 1;
+                network.attach(&container.eth0().port(port, 80).with("bandwidth", limits()))
+            });
+            // One of another network of the same node, which is none of this one's business.
+            let other = node.container("other");
+            let ipam = json!({"type": "host-local", "subnet": "10.9.0.0/24"});
+            let masquerading = bridge(json!({
+                "bridge": "br9", "ipMasq": true, "ipMasqBackend": backend, "ipam": ipam,
+            }));
+            let other = Network::new(&node, [masquerading]).named("other").attach(&other.eth0());
+
+            let addresses = |index: usize| attachments[index].ips().map_text();
+            network.gc(&[("one", "eth0"), ("two", "eth0"), ("three", "eth0")]).silent();
+            assert_eq!(node.leased("net").len(), 6, "{backend}: everything is valid");
+            network.gc(&[("one", "eth0"), ("three", "eth1")]).silent();
+
+            let mut expected = addresses(0);
+            expected.sort();
+            assert_eq!(node.leased("net"), expected, "{backend}");
+            let dump = node.dump();
+            for stale in [1, 2] {
+                for address in addresses(stale) {
+                    let mentioned = ["nft", "iptables"]
+                        .iter()
+                        .any(|heading| dump.lines(heading).iter().any(|line| names(line, &address)));
+                    assert!(!mentioned, "{backend}: rules for {address} of {}", attachments[stale].target.id);
+                }
+            }
+            attachments[0].check().silent();
+            other.check().silent();
+        }
+    }
+}
+
+/// Whether a rule is about this very address.
+fn names(line: &str, address: &str) -> bool {
+    line.match_indices(address)
+        .any(|(at, _)| !line[at + address.len()..].starts_with(|c: char| c.is_ascii_hexdigit()))
+}
+
+/// Addresses as text.
+trait MapText {
+    fn map_text(self) -> Vec<String>;
+}
+
+impl MapText for Vec<std::net::IpAddr> {
+    fn map_text(self) -> Vec<String> {
+        self.iter().map(ToString::to_string).collect()
+    }
+}
+
+#[test]
+fn without_a_valid_attachment_nothing_is_left() {
+    let node = Node::new();
+    let network = Network::new(&node, full("nftables"));
+    let containers = ["one", "two"].map(|id| node.container(id));
+    for container in &containers {
+        network.attach(&container.eth0().with("bandwidth", limits()));
+    }
+    drop(containers);
+    network.gc(&[]).silent();
+    assert!(node.leased("net").is_empty());
+    assert!(!node.dump().mentions("10.1.0.2") && !node.dump().mentions("net/one/eth0"));
+    assert!(!node.links().iter().any(|link| link != "lo" && link != "br0" && !link.starts_with("veth")));
+}
+
+#[test]
+fn leases_of_the_reference_are_collected_too() {
+    let node = Node::new();
+    let folder = node.leases("net");
+    fs::create_dir_all(&folder).unwrap();
+    for (address, content) in [
+        ("10.1.0.2", "gone\r\neth0"),
+        ("10.1.0.3", "here\r\neth0"),
+        ("10.1.0.4", "here"),
+        ("10.1.0.5", "gone"),
+    ] {
+        fs::write(folder.join(address), content).unwrap();
+    }
+    Network::new(&node, [bridge(json!({}))]).gc(&[("here", "eth0")]).silent();
+    assert_eq!(node.leased("net"), ["10.1.0.3", "10.1.0.4"]);
+}
