@@ -7,10 +7,10 @@ use crate::common::{dual_stack, layer2};
 /// Attaches, checks, tampers, and expects a CHECK that fails and names `words`.
 #[track_caller]
 fn tampered(tamper: impl Fn(&Node, &Container, &Attachment), words: &[&str]) {
-    let node = Node::new();
-    let container = node.container("c");
     for as_chain in [false, true] {
-        let mut network = Network::new(&node, [dual_stack(json!({}))]).named(&format!("net-{as_chain}"));
+        let node = Node::new();
+        let container = node.container("c");
+        let mut network = Network::new(&node, [dual_stack(json!({}))]);
         if as_chain {
             network = network.chain();
         }

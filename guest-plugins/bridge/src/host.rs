@@ -14,13 +14,25 @@ pub(crate) struct Ensured {
 }
 
 /// The bridge, up. One that exists keeps its MTU and its kind of VLAN filtering.
+///
+/// A new one gets a hardware address of its own: without, it would take one of its ports' until a gateway pins it, and
+/// attachments that are made at the same time would tell different ones.
 pub(crate) fn ensure_bridge(host: &Netns, config: &Config) -> Result<Ensured> {
     let spec = Bridge {
-        common: LinkCommon { mtu: config.mtu, ..LinkCommon::new(&config.bridge) },
+        common: LinkCommon {
+            mtu: config.mtu,
+            mac: Some(port::random_mac()),
+            ..LinkCommon::new(&config.bridge)
+        },
         vlan_filtering: config.vlans.configured(),
     };
     let (link, created) = host.ensure_bridge(&spec).context(format_args!("bridge {:?}", config.bridge))?;
     ignore_advertisements(host, &config.bridge)?;
+    if created && config.carries_gateway() && !config.detect_duplicates {
+        // Before it is up: a bridge whose link-local address is still being tried forwards nothing to neighbours that
+        // it would have to ask for.
+        trust_addresses(host, &config.bridge);
+    }
     if config.promiscuous {
         link.set_promiscuous(true).context(format_args!("promiscMode of {:?}", config.bridge))?;
     }
@@ -97,10 +109,7 @@ pub(crate) fn carry(
         link.remove_address(address).context(format_args!("forceAddress: remove {address} from {name:?}"))?;
     }
     if carrier.created && !config.detect_duplicates && change.add.iter().any(IpNetwork::is_ipv6) {
-        // A new link's gateway is alone by definition, and containers should not wait for it.
-        if let Err(error) = host.set_sysctl(&format!("ipv6/conf/{name}/accept_dad"), "0") {
-            debug!("the gateway on {name} has to be detected as unique first: {error}");
-        }
+        trust_addresses(host, name);
     }
     for address in change.add {
         match link.add_address(address) {
@@ -113,6 +122,13 @@ pub(crate) fn carry(
         link.set_mac(mac).context(format_args!("keep the MAC address of {name:?}"))?;
     }
     Ok(())
+}
+
+/// A new link's gateway is alone by definition, and containers should not wait for it.
+fn trust_addresses(host: &Netns, name: &str) {
+    if let Err(error) = host.set_sysctl(&format!("ipv6/conf/{name}/accept_dad"), "0") {
+        debug!("the gateway on {name} has to be detected as unique first: {error}");
+    }
 }
 
 /// The sysctls that let packets of the gateways' families through the host.

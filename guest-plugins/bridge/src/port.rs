@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use wharf_sdk::net::{VethEnd, VlanRange};
-use wharf_sdk::{Context, Error, HostErrorKind, Link, Netns, Result, code};
+use wharf_sdk::{Context, Error, HostErrorKind, Link, Mac, Netns, Result, code};
 
 use crate::config::Config;
 use crate::host::ignore_advertisements;
@@ -79,10 +79,21 @@ pub(crate) fn set_vlans(port: &Link, wanted: &[VlanRange], keep_default: bool) -
     Ok(())
 }
 
-/// `veth` and eight hexadecimal digits. The hasher's keys are random, and that is randomness enough for a name.
+/// `veth` and eight hexadecimal digits.
 pub(crate) fn random_name() -> String {
-    let [.., a, b, c, d] = RandomState::new().build_hasher().finish().to_le_bytes();
+    let [a, b, c, d, ..] = random();
     format!("{PREFIX}{:0DIGITS$x}", u32::from_le_bytes([a, b, c, d]))
+}
+
+/// A unicast address that is administered locally.
+pub(crate) fn random_mac() -> Mac {
+    let [a, b, c, d, e, f, ..] = random();
+    Mac([a & 0xfc | 0x02, b, c, d, e, f])
+}
+
+/// The hasher's keys are random, and that is randomness enough for names and addresses.
+fn random() -> [u8; 8] {
+    RandomState::new().build_hasher().finish().to_le_bytes()
 }
 
 /// Whether a link of the host has a name as this plugin gives it.

@@ -114,12 +114,17 @@ fn find(path: &[String], plugin: &str) -> Result<PathBuf, CniError> {
     let wrong = |message: String| failure::host(code::INVALID_CONFIG, Fault::Runtime, message);
     guests::check_name(plugin).map_err(|_| wrong(format!("invalid plugin name: {plugin:?}")))?;
     if path.is_empty() {
-        let message = format!("no guest {plugin:?} is installed, and CNI_PATH is empty: there is nowhere to look for a native plugin");
+        let message = format!(
+            "no guest {plugin:?} is installed, and CNI_PATH is empty: there is nowhere to look for a native plugin"
+        );
         return Err(failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Runtime, message));
     }
-    let found = path.iter().map(|directory| PathBuf::from(directory).join(plugin)).find(|file| file.is_file());
+    let found =
+        path.iter().map(|directory| PathBuf::from(directory).join(plugin)).find(|file| file.is_file());
     found.ok_or_else(|| {
-        let message = format!("failed to find plugin {plugin:?} in path {path:?}, and no guest of that name is installed");
+        let message = format!(
+            "failed to find plugin {plugin:?} in path {path:?}, and no guest of that name is installed"
+        );
         failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, message)
     })
 }
@@ -161,7 +166,10 @@ fn execute<L: Launcher>(
     let status = child.wait().map_err(|error| fault("cannot wait for it", error))?;
     read.map_err(|error| fault("cannot read its result", error))?;
     let mut stderr = Vec::new();
-    errors.rewind().and_then(|()| errors.take(MAX_OUTPUT as u64).read_to_end(&mut stderr)).map_err(|error| fault("its standard error", error))?;
+    errors
+        .rewind()
+        .and_then(|()| errors.take(MAX_OUTPUT as u64).read_to_end(&mut stderr))
+        .map_err(|error| fault("its standard error", error))?;
     if status.success() {
         // As the reference does: what a delegate logs belongs to our log.
         let _ = io::stderr().write_all(&stderr);
@@ -242,7 +250,11 @@ mod tests {
         let tries = std::cell::Cell::new(0);
         let result = spawn(|| {
             tries.set(tries.get() + 1);
-            if tries.get() == 1 { Err(io::ErrorKind::ExecutableFileBusy.into()) } else { Command::new("true").spawn() }
+            if tries.get() == 1 {
+                Err(io::ErrorKind::ExecutableFileBusy.into())
+            } else {
+                Command::new("true").spawn()
+            }
         });
         result.unwrap().wait().unwrap();
         assert_eq!(tries.get(), 2);

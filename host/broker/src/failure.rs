@@ -4,6 +4,9 @@ use wharf_cni::CniError;
 use wharf_cni::error::code;
 use wharf_ops::call::{self, Failure};
 
+/// The longest text of a guest that an error shows, in bytes.
+const LONGEST: usize = 1024;
+
 /// Whose fault an error is; stands in `details`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -34,17 +37,28 @@ pub fn host(number: u32, fault: Fault, message: impl Into<String>) -> CniError {
 pub fn of_guest(failure: Failure, name: &str, digest: &str) -> CniError {
     let (number, message, fault, inner) = match failure {
         Failure::Guest(call::CniError { code, msg, details }) => (code, msg, Fault::Guest, details),
-        Failure::Trap(reason) => (code::TRAP, format!("{name}: the guest trapped: {reason}"), Fault::Guest, None),
+        Failure::Trap(reason) => {
+            (code::TRAP, format!("{name}: the guest trapped: {reason}"), Fault::Guest, None)
+        }
         Failure::Limit(reason) => (code::LIMIT, format!("{name}: {reason}"), Fault::Guest, None),
         Failure::Mismatch(reason) => (code::IMPORT_MISMATCH, format!("{name}: {reason}"), Fault::Host, None),
         Failure::Sandbox(reason) => (code::INTERNAL, format!("{name}: {reason}"), Fault::Host, None),
     };
     let origin = format!("guest: {name} {digest}");
     let details = match inner {
-        Some(text) => format!("{text}; {origin}"),
+        Some(text) => format!("{}; {origin}", cut(text)),
         None => format!("fault: {}; {origin}", fault.word()),
     };
-    CniError::new(number, message).with_details(details)
+    CniError::new(number, cut(message)).with_details(details)
+}
+
+/// A guest repeats values of the configuration, which may be long; runtimes log every error.
+fn cut(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let head = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default();
+    format!("{head}... ({} bytes)", text.len())
 }
 
 /// Several errors as one: the first decides the code, and every message is told.
@@ -67,6 +81,14 @@ mod tests {
         let error = of_guest(Failure::Guest(own), "bridge", "sha256:ab");
         assert_eq!((error.code, error.msg.as_str()), (101, "no"));
         assert_eq!(error.details.as_deref(), Some("more; guest: bridge sha256:ab"));
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let long = call::CniError { code: 7, msg: "ä".repeat(5000), details: Some("d".repeat(5000)) };
+        let error = of_guest(Failure::Guest(long), "bridge", "sha256:ab");
+        assert!(error.msg.len() < 1100 && error.msg.ends_with("... (10000 bytes)"), "{}", error.msg);
+        assert!(error.details.unwrap().ends_with("guest: bridge sha256:ab"));
     }
 
     #[test]

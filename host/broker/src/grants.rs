@@ -23,7 +23,9 @@ use wharf_ops::OPERATIONS;
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
     /// There is none.
-    #[error("there is no grant for the guest {name:?}: {path} is missing; run `wharfctl install` or write it")]
+    #[error(
+        "there is no grant for the guest {name:?}: {path} is missing; run `wharfctl install` or write it"
+    )]
     Missing {
         /// The guest.
         name: String,
@@ -118,7 +120,9 @@ impl Grant {
         let mut allowed = Vec::new();
         for pattern in &document.operations {
             let before = allowed.len();
-            allowed.extend(OPERATIONS.iter().map(|operation| operation.name).filter(|name| covers(pattern, name)));
+            allowed.extend(
+                OPERATIONS.iter().map(|operation| operation.name).filter(|name| covers(pattern, name)),
+            );
             if allowed.len() == before {
                 return Err(format!("operations: {pattern:?} names no operation; there are {}", known()));
             }
@@ -131,9 +135,10 @@ impl Grant {
         self.allowed.contains(&operation)
     }
 
-    /// The line that would allow an operation.
-    pub fn line_for(operation: &str) -> String {
-        format!("operations = [{operation:?}]")
+    /// The line that would allow an operation, if guests can have it at all.
+    pub fn line_for(operation: &str) -> Option<String> {
+        let offered = OPERATIONS.iter().any(|known| known.name == operation);
+        offered.then(|| format!("operations = [{operation:?}]"))
     }
 
     /// What `imports` asks for beyond the grant.
@@ -203,6 +208,8 @@ mod tests {
         assert!(grant(r#"["links/*"]"#).unwrap().allows("links/delete"));
         assert!(!grant(r#"["links/*"]"#).unwrap().allows("links/delete-unused-bridge"));
         assert!(grant(r#"["links/delete-unused-bridge"]"#).is_err());
+        assert_eq!(Grant::line_for("links/delete-unused-bridge"), None);
+        assert_eq!(Grant::line_for("links/get").as_deref(), Some(r#"operations = ["links/get"]"#));
     }
 
     #[test]
@@ -211,7 +218,8 @@ mod tests {
         assert!(grant(r#"["*"]"#).unwrap_err().contains("links/*"));
         let unknown = Grant::parse(&format!("digest = {DIGEST:?}\noperations = []\nlinks = 1")).unwrap_err();
         assert!(unknown.contains("`links`") && unknown.contains("`operations`"), "{unknown}");
-        let limit = Grant::parse(&format!("digest = {DIGEST:?}\noperations = []\n[limits]\nmemory = 1")).unwrap_err();
+        let limit =
+            Grant::parse(&format!("digest = {DIGEST:?}\noperations = []\n[limits]\nmemory = 1")).unwrap_err();
         assert!(limit.contains("memory-mib"), "{limit}");
         assert!(Grant::parse("digest = \"sha256:12\"\noperations = []").unwrap_err().contains("64"));
     }

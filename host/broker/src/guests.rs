@@ -60,7 +60,9 @@ pub enum StoreError {
         reason: String,
     },
     /// The name cannot be a guest's.
-    #[error("{0:?} cannot be a guest's name: use letters, digits, `_`, `.` and `-`, a letter or digit first, 64 at most")]
+    #[error(
+        "{0:?} cannot be a guest's name: use letters, digits, `_`, `.` and `-`, a letter or digit first, 64 at most"
+    )]
     Name(String),
 }
 
@@ -68,7 +70,11 @@ pub enum StoreError {
 pub fn check_name(name: &str) -> Result<(), StoreError> {
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    if first && rest && name.len() <= 64 { Ok(()) } else { Err(StoreError::Name(name.chars().take(80).collect())) }
+    if first && rest && name.len() <= 64 {
+        Ok(())
+    } else {
+        Err(StoreError::Name(name.chars().take(80).collect()))
+    }
 }
 
 /// SHA-256 in hexadecimal.
@@ -163,7 +169,8 @@ pub fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Result<()
     let temporary = directory.join(format!(".{name}.{}", std::process::id()));
     let write = || {
         fs::create_dir_all(directory)?;
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
+        let mut file =
+            File::options().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, &target)
@@ -179,7 +186,10 @@ fn check_owner(file: &File, path: &str) -> Result<(), StoreError> {
     let metadata = file.metadata().map_err(|source| StoreError::Io { path: path.to_string(), source })?;
     let owner = metadata.uid();
     if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
-        return Err(StoreError::Damaged { path: path.to_string(), reason: format!("it belongs to user {owner}") });
+        return Err(StoreError::Damaged {
+            path: path.to_string(),
+            reason: format!("it belongs to user {owner}"),
+        });
     }
     if metadata.mode() & 0o022 != 0 {
         let reason = format!("others may write it (mode {:o})", metadata.mode() & 0o7777);

@@ -33,7 +33,10 @@ pub(crate) fn read_resolv_conf(paths: &Paths, path: &str) -> Result<Reply, Error
     let mut text = String::new();
     handle.take(MAX_RESOLV_CONF + 1).read_to_string(&mut text).map_err(fault)?;
     if text.len() as u64 > MAX_RESOLV_CONF {
-        return Err(Error::new(ErrorKind::Exhausted, format!("resolvConf: {path} is longer than {MAX_RESOLV_CONF} bytes")));
+        return Err(Error::new(
+            ErrorKind::Exhausted,
+            format!("resolvConf: {path} is longer than {MAX_RESOLV_CONF} bytes"),
+        ));
     }
     Ok(Reply::Text(text))
 }

@@ -42,7 +42,10 @@ impl Handles {
         match op.links().into_iter().flatten().find(|link| !self.links.contains(link)) {
             None => Ok(()),
             Some(link) => {
-                let reason = format!("the handle {:?} (index {}) was not handed out to this guest", link.name, link.index);
+                let reason = format!(
+                    "the handle {:?} (index {}) was not handed out to this guest",
+                    link.name, link.index
+                );
                 Err(Error::new(ErrorKind::Denied, reason))
             }
         }
@@ -83,16 +86,15 @@ impl Gate<'_> {
     /// Grant and policy. The guest hears that it was denied, the log which line would allow it.
     pub(crate) fn admit(&self, policy: &mut dyn Policy, op: &Op) -> Result<(), Error> {
         let operation = op.operation();
-        let granted = self.grant.allows(operation.name) && self.imports.iter().any(|name| name == operation.name);
+        let granted =
+            self.grant.allows(operation.name) && self.imports.iter().any(|name| name == operation.name);
         // Closing a pool is what dropping it means; there is nothing to grant.
         if !granted && operation.name != "leases/close" {
-            let line = Grant::line_for(operation.name);
-            self.log.line(
-                Level::Error,
-                self.guest,
-                &format!("{} denied; a grant of `{line}` would allow it", operation.name),
-                &[],
-            );
+            let cure = match Grant::line_for(operation.name) {
+                Some(line) => format!("a grant of `{line}` would allow it"),
+                None => "no grant can allow it".to_string(),
+            };
+            self.log.line(Level::Error, self.guest, &format!("{} denied; {cure}", operation.name), &[]);
             return Err(Error::new(ErrorKind::Denied, format!("{} is not granted", operation.name)));
         }
         if self.read_only && operation.changes {
@@ -102,7 +104,10 @@ impl Gate<'_> {
         if operation.changes
             && let Err(reason) = policy.review(self.guest, self.attachment, op)
         {
-            return Err(Error::new(ErrorKind::Denied, format!("a policy denies {}: {reason}", operation.name)));
+            return Err(Error::new(
+                ErrorKind::Denied,
+                format!("a policy denies {}: {reason}", operation.name),
+            ));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::time::Instant;
 
 use wharf_cni::error::code;
-use wharf_cni::{Command, CniError, Env, Error as CniInputError, NetConf, Version, args};
+use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version, args};
 use wharf_kernel::{Kernel, Netns};
 use wharf_ops::Attachment;
 use wharf_ops::wire::Timings;
@@ -81,7 +81,13 @@ impl<L: Launcher> Broker<L> {
         }
     }
 
-    fn request(&self, name: &str, env: &Env, stdin: impl Read, version: &mut Version) -> Result<String, CniError> {
+    fn request(
+        &self,
+        name: &str,
+        env: &Env,
+        stdin: impl Read,
+        version: &mut Version,
+    ) -> Result<String, CniError> {
         let conf = read_conf(env, stdin, self.log)?;
         *version = conf.cni_version;
         conf.cni_version.allows(env.command)?;
@@ -94,7 +100,11 @@ impl<L: Launcher> Broker<L> {
         let mut invocation = Invocation {
             broker: self,
             kernel: kernel.as_mut(),
-            attachment: Attachment { network, container: env.container_id.clone(), ifname: env.ifname.clone() },
+            attachment: Attachment {
+                network,
+                container: env.container_id.clone(),
+                ifname: env.ifname.clone(),
+            },
             netns_path: env.netns.clone(),
             args,
             plugin_path: env.path.clone(),
@@ -113,7 +123,13 @@ impl<L: Launcher> Broker<L> {
 }
 
 /// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names.
-pub(crate) fn trace_timings(guest: &str, started: Instant, launched: Instant, inside: Timings, operations: u32) {
+pub(crate) fn trace_timings(
+    guest: &str,
+    started: Instant,
+    launched: Instant,
+    inside: Timings,
+    operations: u32,
+) {
     let Some(file) = std::env::var_os(TIMINGS) else { return };
     let total = started.elapsed().as_micros();
     let load = launched.duration_since(started).as_micros();
@@ -138,7 +154,11 @@ fn read_conf(env: &Env, stdin: impl Read, log: Log) -> Result<NetConf, CniError>
     // One byte more than is allowed, so that too much is noticed.
     let most = wharf_cni::config::MAX_BYTES as u64 + 1;
     stdin.take(most).read_to_end(&mut bytes).map_err(|error| {
-        failure::host(code::IO_FAILURE, Fault::Runtime, format!("cannot read the configuration from standard input: {error}"))
+        failure::host(
+            code::IO_FAILURE,
+            Fault::Runtime,
+            format!("cannot read the configuration from standard input: {error}"),
+        )
     })?;
     if env.command != Command::Del {
         return Ok(NetConf::parse(&bytes)?);

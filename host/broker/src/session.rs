@@ -61,7 +61,13 @@ struct Session<'a> {
 
 impl<L: Launcher> Invocation<'_, L> {
     /// Calls the guest `name`. `conf` is the configuration of the plugin that it serves, or that delegates to it.
-    pub(crate) fn call(&mut self, name: &str, conf: &NetConf, call: &Call, depth: u32) -> Result<Answer, CniError> {
+    pub(crate) fn call(
+        &mut self,
+        name: &str,
+        conf: &NetConf,
+        call: &Call,
+        depth: u32,
+    ) -> Result<Answer, CniError> {
         if depth > MAX_DEPTH {
             let message = format!("{name}: delegation goes deeper than {MAX_DEPTH} plugins");
             return Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, message));
@@ -101,7 +107,11 @@ impl<L: Launcher> Invocation<'_, L> {
             Ended::Limit(message) => failure::of_guest(Failure::Limit(message), name, &digest),
             Ended::Gone(reason) => {
                 let how = sandbox.wait();
-                failure::of_guest(Failure::Trap(format!("the sandbox ended ({reason}; {how})")), name, &digest)
+                failure::of_guest(
+                    Failure::Trap(format!("the sandbox ended ({reason}; {how})")),
+                    name,
+                    &digest,
+                )
             }
         })?;
         trace_timings(name, started, launched, timings, served);
@@ -109,8 +119,7 @@ impl<L: Launcher> Invocation<'_, L> {
     }
 
     fn load(&self, name: &str) -> Result<Loaded<L::Artefact>, CniError> {
-        let unavailable =
-            |message: String| failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, message);
+        let unavailable = |message: String| failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, message);
         let paths = &self.broker.paths;
         let manifest = guests::read(paths, name).map_err(|error| unavailable(error.to_string()))?;
         let grant = Grant::read(&paths.grants(), name).map_err(|error| unavailable(error.to_string()))?;
@@ -134,7 +143,8 @@ impl<L: Launcher> Invocation<'_, L> {
             .launcher
             .map(&file)
             .map_err(|error| unavailable(format!("cannot map the guest {name:?}: {error}")))?;
-        guests::verify(paths, &manifest, artefact.as_ref()).map_err(|error| unavailable(error.to_string()))?;
+        guests::verify(paths, &manifest, artefact.as_ref())
+            .map_err(|error| unavailable(error.to_string()))?;
         Ok(Loaded { manifest, grant, artefact })
     }
 
@@ -199,7 +209,9 @@ impl<L: Launcher> Invocation<'_, L> {
         };
         gate.admit(self.broker.policy.borrow_mut().as_mut(), &op)?;
         match op {
-            Op::Kernel(op) => gate.carry_out(self.kernel, &mut session.handles, self.transaction.as_mut(), &op),
+            Op::Kernel(op) => {
+                gate.carry_out(self.kernel, &mut session.handles, self.transaction.as_mut(), &op)
+            }
             Op::Lease(op) => self.lease(session, op),
             Op::Delegate(op) => Ok(self.delegate(session, &op)),
         }
@@ -248,7 +260,8 @@ impl<L: Launcher> Invocation<'_, L> {
         };
         let (reply, taken) = lease_ops::apply(pool, op)?;
         if let (Some(transaction), Some((address, owner))) = (&mut self.transaction, taken) {
-            transaction.record("leases/reserve", Undo::Lease { directory: directory.clone(), address, owner });
+            transaction
+                .record("leases/reserve", Undo::Lease { directory: directory.clone(), address, owner });
         }
         Ok(reply)
     }
@@ -261,7 +274,12 @@ impl<L: Launcher> Invocation<'_, L> {
             self.broker.log.line(line.level, guest, &line.message, &line.fields);
         } else if *left > 0 {
             *left = 0;
-            self.broker.log.line(Level::Warn, guest, "its log limit is used up; further lines are dropped", &[]);
+            self.broker.log.line(
+                Level::Warn,
+                guest,
+                "its log limit is used up; further lines are dropped",
+                &[],
+            );
         }
     }
 }

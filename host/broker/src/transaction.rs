@@ -90,6 +90,11 @@ impl Transaction {
         self.created.iter().any(|own| own.ns == ns && own.name == name)
     }
 
+    /// The links that this ADD created.
+    pub(crate) fn links(&self) -> &[Link] {
+        &self.created
+    }
+
     /// The entries in the order in which they are to be undone.
     pub(crate) fn into_undo(self) -> impl Iterator<Item = Entry> {
         self.entries.into_iter().rev()

@@ -178,13 +178,18 @@ impl Reader<'_> {
 
     fn address(&mut self, op: &AddressOp) -> Result<Plan, Error> {
         let (on, address) = match op {
-            AddressOp::GetAll { .. } | AddressOp::Settle { .. } | AddressOp::Announce { .. } => return Ok(NOTHING),
+            AddressOp::GetAll { .. } | AddressOp::Settle { .. } | AddressOp::Announce { .. } => {
+                return Ok(NOTHING);
+            }
             AddressOp::Add { on, address } | AddressOp::Remove { on, address } => (on, *address),
         };
         if self.transaction.owns(on) {
             return Ok(NOTHING);
         }
-        let present = self.ask(&KernelOp::Address(AddressOp::GetAll { on: on.clone() }))?.addresses()?.contains(&address);
+        let present = self
+            .ask(&KernelOp::Address(AddressOp::GetAll { on: on.clone() }))?
+            .addresses()?
+            .contains(&address);
         let info = self.info(on)?;
         let (on, link) = (on.clone(), on);
         Ok(match op {
@@ -206,12 +211,17 @@ impl Reader<'_> {
     fn route(&mut self, op: &RouteOp) -> Result<Plan, Error> {
         Ok(match op {
             RouteOp::GetAll { .. } | RouteOp::Lookup { .. } => NOTHING,
-            RouteOp::Add { ns, route } if route.link.is_some_and(|link| self.transaction.owns_index(*ns, link)) => {
+            RouteOp::Add { ns, route }
+                if route.link.is_some_and(|link| self.transaction.owns_index(*ns, link)) =>
+            {
                 NOTHING
             }
-            RouteOp::Add { ns, route } => by(KernelOp::Route(RouteOp::Remove { ns: *ns, route: route.clone() })),
+            RouteOp::Add { ns, route } => {
+                by(KernelOp::Route(RouteOp::Remove { ns: *ns, route: route.clone() }))
+            }
             RouteOp::Remove { ns, route } => {
-                let all = self.ask(&KernelOp::Route(RouteOp::GetAll { ns: *ns, table: route.table }))?.routes()?;
+                let all =
+                    self.ask(&KernelOp::Route(RouteOp::GetAll { ns: *ns, table: route.table }))?.routes()?;
                 let same = |other: &&wharf_ops::routes::Route| {
                     other.dst == route.dst && (route.link.is_none() || other.link == route.link)
                 };
@@ -233,7 +243,8 @@ impl Reader<'_> {
             return Ok(NOTHING);
         }
         let all = self.ask(&KernelOp::Neighbour(NeighbourOp::GetAll { on: on.clone() }))?.neighbours()?;
-        let before = all.iter().find(|entry| entry.address == address && entry.permanent).and_then(|entry| entry.mac);
+        let before =
+            all.iter().find(|entry| entry.address == address && entry.permanent).and_then(|entry| entry.mac);
         let on = on.clone();
         Ok(by(KernelOp::Neighbour(match before {
             Some(mac) => NeighbourOp::Set { on, address, mac },
@@ -261,7 +272,9 @@ impl Reader<'_> {
 
     fn shaping(&mut self, op: &ShapingOp) -> Result<Plan, Error> {
         Ok(match op {
-            ShapingOp::SetEgress { on, .. } | ShapingOp::RedirectIngress { on, .. } if self.transaction.owns(on) => {
+            ShapingOp::SetEgress { on, .. } | ShapingOp::RedirectIngress { on, .. }
+                if self.transaction.owns(on) =>
+            {
                 NOTHING
             }
             ShapingOp::SetEgress { on, .. } => {
@@ -270,7 +283,9 @@ impl Reader<'_> {
                     None => by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() })),
                 }
             }
-            ShapingOp::RedirectIngress { on, .. } => by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() })),
+            ShapingOp::RedirectIngress { on, .. } => {
+                by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() }))
+            }
             ShapingOp::Clear { .. } | ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => NOTHING,
         })
     }

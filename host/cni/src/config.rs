@@ -12,8 +12,8 @@ use crate::json::{self, Object};
 use crate::result::NetworkResult;
 use crate::version::Version;
 
-/// The largest input accepted, in bytes.
-pub const MAX_BYTES: usize = 16 << 20;
+/// The largest input accepted, in bytes: twice that still passes between the two processes in one call.
+pub const MAX_BYTES: usize = 4 << 20;
 
 const PREVIOUS: &str = "prevResult";
 

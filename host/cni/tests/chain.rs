@@ -28,9 +28,9 @@ fn what_is_refused() {
         (json!({"chain": {}}), 6, "chain: expected an array"),
         (json!({"chain": many}), 7, "chain: 65 plugins in the chain, at most 64"),
         (
-            json!({"chain": [{"type": "a"}, {"type": "b"}], "args": "x".repeat(10 << 20)}),
+            json!({"chain": [{"type": "a"}, {"type": "b"}], "args": "x".repeat(3 << 20)}),
             7,
-            "chain: 2 plugins would inherit 10485762 bytes each, at most 16777216",
+            "chain: 2 plugins would inherit 3145730 bytes each, at most 4194304",
         ),
         (json!({"chain": ["bridge"]}), 6, "chain[0]: expected an object"),
         (json!({"chain": [{"type": "a"}, {}]}), 7, "chain[1].type: missing or empty"),

@@ -81,10 +81,10 @@ fn size_limit() {
         text.extend(b"\"}");
         text
     };
-    assert!(NetConf::parse(&fill(10_000_000)).is_ok());
+    assert_eq!(CniError::from(NetConf::parse(&fill(10_000_000)).unwrap_err()).code, 6);
     assert!(NetConf::parse(&fill(MAX_BYTES)).is_ok());
     let error = CniError::from(NetConf::parse(&fill(MAX_BYTES + 1)).unwrap_err());
-    assert_eq!(error.msg, "network config has 16777217 bytes, at most 16777216 are allowed");
+    assert_eq!(error.msg, "network config has 4194305 bytes, at most 4194304 are allowed");
     assert_eq!(error.code, 6);
     for text in [r#"{"name":"@"}"#, r#"{"name":"n","cniVersion":"@"}"#, r#"{"name":"n","type":"/@"}"#] {
         let text = text.replace('@', &"é".repeat(5 << 20));

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
 
-use wharf_broker::log::Log;
 use wharf_broker::launch::{Job, Launcher, Sandbox};
+use wharf_broker::log::Log;
 use wharf_sandbox::{Artefact, Child, Identity, Limits, Pinned};
 
 const MIB: usize = 1024 * 1024;

@@ -46,7 +46,9 @@ fn real_kernel(host: Netns, container: Option<Netns>) -> Box<dyn Kernel> {
 /// The name that the binary was called by: a symlink makes it a drop-in for that plugin.
 fn own_name() -> String {
     let path = std::env::args_os().next().unwrap_or_default();
-    Path::new(&path).file_name().map_or_else(|| "wharf".to_string(), |name| name.to_string_lossy().into_owned())
+    Path::new(&path)
+        .file_name()
+        .map_or_else(|| "wharf".to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Without CNI_COMMAND a person called: say what this is, as the reference plugins do.

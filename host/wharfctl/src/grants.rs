@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 
 use anyhow::{Context, Result};
+use wharf_broker::Paths;
 use wharf_broker::grants::{Grant, least};
 use wharf_broker::guests::{Manifest, write_atomically};
-use wharf_broker::Paths;
 
 /// What became of a grant file.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +31,8 @@ pub(crate) fn write(paths: &Paths, manifest: &Manifest, before: Option<&Manifest
     let (text, written) = match old {
         Some(text) if text != fresh && !untouched(&text) => {
             let text = with_digest(&text, &manifest.digest);
-            let grant = Grant::parse(&text).map_err(|reason| anyhow::anyhow!("{}: {reason}", file.display()))?;
+            let grant =
+                Grant::parse(&text).map_err(|reason| anyhow::anyhow!("{}: {reason}", file.display()))?;
             let missing = grant.missing(&manifest.imports).into_iter().map(str::to_string).collect();
             (text, Written::Kept(missing))
         }

@@ -28,7 +28,9 @@ pub(crate) fn run(paths: &Paths, options: &Install) -> Result<()> {
     }
     let folder = match &options.guests {
         Some(folder) => folder.clone(),
-        None => Some(beside.join("../guests")).filter(|folder| folder.is_dir()).unwrap_or(PACKAGED_GUESTS.into()),
+        None => {
+            Some(beside.join("../guests")).filter(|folder| folder.is_dir()).unwrap_or(PACKAGED_GUESTS.into())
+        }
     };
     let mut names = Vec::new();
     for file in components(&folder)? {
@@ -52,8 +54,9 @@ pub(crate) fn run(paths: &Paths, options: &Install) -> Result<()> {
 
 /// The `*.wasm` files of a folder, by name.
 fn components(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder)
-        .with_context(|| format!("cannot read the folder of guests {}; name one by --guests", folder.display()))?;
+    let entries = fs::read_dir(folder).with_context(|| {
+        format!("cannot read the folder of guests {}; name one by --guests", folder.display())
+    })?;
     let mut files = Vec::new();
     for entry in entries {
         let file = entry?.path();
@@ -73,7 +76,8 @@ fn install_guest(paths: &Paths, file: &Path) -> Result<String> {
     let name = file.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_string();
     guests::check_name(&name).with_context(|| file.display().to_string())?;
     let wasm = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let inspection = wharf_sandbox::inspect(&wasm).with_context(|| format!("{} is no guest", file.display()))?;
+    let inspection =
+        wharf_sandbox::inspect(&wasm).with_context(|| format!("{} is no guest", file.display()))?;
     let world = match inspection.world {
         Ok(World::Network) => "network",
         Ok(World::Ipam) => "ipam",
@@ -82,7 +86,8 @@ fn install_guest(paths: &Paths, file: &Path) -> Result<String> {
     if !inspection.missing.is_empty() {
         bail!("{} imports what this host does not offer: {}", file.display(), inspection.missing.join("; "));
     }
-    let artefact = wharf_sandbox::compile(&wasm).with_context(|| format!("cannot compile {}", file.display()))?;
+    let artefact =
+        wharf_sandbox::compile(&wasm).with_context(|| format!("cannot compile {}", file.display()))?;
     let manifest = Manifest {
         name: name.clone(),
         digest: format!("sha256:{}", sha256_hex(&wasm)),
@@ -99,7 +104,10 @@ fn install_guest(paths: &Paths, file: &Path) -> Result<String> {
         && !missing.is_empty()
     {
         let grant = paths.grants().join(format!("{name}.toml"));
-        println!("  {} was changed by hand and stays; the guest will not run before it grants {missing:?}", grant.display());
+        println!(
+            "  {} was changed by hand and stays; the guest will not run before it grants {missing:?}",
+            grant.display()
+        );
     }
     Ok(name)
 }
@@ -113,7 +121,8 @@ fn drop_in(bin_dir: &Path, name: &str) -> Result<()> {
             // A hard link first: at no moment is there no plugin of that name.
             match fs::hard_link(&link, &kept) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(error).with_context(|| format!("cannot keep {} as {}", link.display(), kept.display()));
+                    return Err(error)
+                        .with_context(|| format!("cannot keep {} as {}", link.display(), kept.display()));
                 }
                 _ => println!("{} is kept as {}", link.display(), kept.display()),
             }

@@ -36,3 +36,8 @@ pub use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 pub use net::{Link, LinkInfo, Netns};
 pub use request::{Args, Attachment, Owner, Request};
 pub use result::{Dns, DnsConfig, Interface, IpConfig, NetworkResult, ResultRoute};
+
+/// The example in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

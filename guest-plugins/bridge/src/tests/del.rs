@@ -3,7 +3,7 @@
 use wharf_sdk::{Error, Interface, NetworkResult};
 
 use crate::del::{Failures, host_ends};
-use crate::port::{is_host_end, random_name};
+use crate::port::{is_host_end, random_mac, random_name};
 
 #[test]
 fn the_hosts_end_is_known_by_its_name() {
@@ -47,4 +47,11 @@ fn random_names_have_that_form_and_differ() {
     let names: Vec<String> = (0..64).map(|_| random_name()).collect();
     assert!(names.iter().all(|name| is_host_end(name)), "{names:?}");
     assert_ne!(names[0], names[1]);
+}
+
+#[test]
+fn random_addresses_are_local_unicast_and_differ() {
+    let macs: Vec<_> = (0..64).map(|_| random_mac()).collect();
+    assert!(macs.iter().all(|mac| mac.0[0] & 3 == 2), "{macs:?}");
+    assert!(macs.iter().enumerate().all(|(at, mac)| !macs[..at].contains(mac)), "{macs:?}");
 }

@@ -56,7 +56,10 @@ fn request<L: Launcher>(
 }
 
 /// ADD: in order, each gets the result of the one before. Whatever fails, everything is undone.
-pub(super) fn add<L: Launcher>(invocation: &mut Invocation<'_, L>, stages: &[Stage]) -> Result<String, CniError> {
+pub(super) fn add<L: Launcher>(
+    invocation: &mut Invocation<'_, L>,
+    stages: &[Stage],
+) -> Result<String, CniError> {
     match add_all(invocation, stages) {
         Ok(text) => Ok(text),
         Err(cause) => Err(roll_back(invocation, cause)),
@@ -98,7 +101,10 @@ pub(super) fn check<L: Launcher>(
 }
 
 /// DEL: in reverse, and none keeps another from being cleaned.
-pub(super) fn del<L: Launcher>(invocation: &mut Invocation<'_, L>, stages: &[Stage]) -> Result<String, CniError> {
+pub(super) fn del<L: Launcher>(
+    invocation: &mut Invocation<'_, L>,
+    stages: &[Stage],
+) -> Result<String, CniError> {
     let mut errors = Vec::new();
     for stage in stages.iter().rev() {
         let call = Call::Del(request(invocation, stage, stage.conf.previous.as_ref()));
@@ -130,7 +136,10 @@ pub(super) fn status<L: Launcher>(
 }
 
 /// GC: every plugin, then the rules whose owner is not valid. Errors are collected.
-pub(super) fn gc<L: Launcher>(invocation: &mut Invocation<'_, L>, stages: &[Stage]) -> Result<String, CniError> {
+pub(super) fn gc<L: Launcher>(
+    invocation: &mut Invocation<'_, L>,
+    stages: &[Stage],
+) -> Result<String, CniError> {
     let mut errors = Vec::new();
     for stage in stages {
         if stage.conf.valid_attachments.is_none() {
@@ -156,7 +165,8 @@ fn sweep_stale<L: Launcher>(
     invocation.kernel.set_deadline(None);
     let owners = invocation.kernel.owners(&invocation.attachment.network).map_err(fault)?;
     for owner in owners {
-        let stays = valid.iter().any(|(container, ifname)| *container == owner.container && *ifname == owner.ifname);
+        let stays =
+            valid.iter().any(|(container, ifname)| *container == owner.container && *ifname == owner.ifname);
         if !stays {
             invocation.kernel.sweep(&owner).map_err(fault)?;
         }

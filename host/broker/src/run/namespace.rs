@@ -1,7 +1,7 @@
 //! The namespaces of a request: opened and checked before anything is done.
 
 use wharf_cni::error::code;
-use wharf_cni::{Command, CniError, Env};
+use wharf_cni::{CniError, Command, Env};
 use wharf_kernel::{Netns, NetnsError};
 
 use crate::failure::{self, Fault};
@@ -11,7 +11,9 @@ use crate::failure::{self, Fault};
 pub(super) fn open(env: &Env) -> Result<(Netns, Option<Netns>), CniError> {
     let wrong = |message: String| failure::host(code::INVALID_NETNS, Fault::Runtime, message);
     let host = Netns::own().map_err(|error| failure::host(code::INTERNAL, Fault::Host, error.to_string()))?;
-    let Some(path) = env.netns.as_deref().filter(|_| env.command.is_attachment()) else { return Ok((host, None)) };
+    let Some(path) = env.netns.as_deref().filter(|_| env.command.is_attachment()) else {
+        return Ok((host, None));
+    };
     let container = match Netns::open(path) {
         Ok(container) => container,
         Err(NetnsError::NotFound(_) | NetnsError::NotANamespace { .. }) if env.command == Command::Del => {

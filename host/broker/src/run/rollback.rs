@@ -14,11 +14,12 @@ use crate::transaction::{Entry, Undo};
 /// Undoes everything, newest first, and answers the error to report: the first cause, then each undo that failed.
 pub(super) fn roll_back<L: Launcher>(invocation: &mut Invocation<'_, L>, cause: CniError) -> CniError {
     let Some(transaction) = invocation.transaction.take() else { return cause };
+    let own = transaction.links().to_vec();
     // The deadline that the guest overran does not bound the repair.
     invocation.kernel.set_deadline(None);
     let mut failed = Vec::new();
     for Entry { operation, undo } in transaction.into_undo() {
-        if let Err(reason) = undo_one(invocation, undo) {
+        if let Err(reason) = undo_one(invocation, &own, undo) {
             failed.push(format!("undo of {operation}: {reason}"));
         }
     }
@@ -31,14 +32,16 @@ pub(super) fn roll_back<L: Launcher>(invocation: &mut Invocation<'_, L>, cause: 
         cause.details.as_deref().unwrap_or("no details"),
         failed.join("; ")
     );
-    CniError::new(code::ROLLBACK_INCOMPLETE, format!("{} (and undoing it was incomplete)", cause.msg)).with_details(details)
+    CniError::new(code::ROLLBACK_INCOMPLETE, format!("{} (and undoing it was incomplete)", cause.msg))
+        .with_details(details)
 }
 
-fn undo_one<L: Launcher>(invocation: &mut Invocation<'_, L>, undo: Undo) -> Result<(), String> {
+/// `own` are the links that the ADD created: on a bridge, they are nobody else's ports.
+fn undo_one<L: Launcher>(invocation: &mut Invocation<'_, L>, own: &[Link], undo: Undo) -> Result<(), String> {
     match undo {
         Undo::Kernel { op, unless_used } => {
             if let Some(bridge) = unless_used
-                && has_ports(invocation, &bridge)
+                && has_ports(invocation, own, &bridge)
             {
                 return Ok(());
             }
@@ -63,10 +66,13 @@ fn undo_one<L: Launcher>(invocation: &mut Invocation<'_, L>, undo: Undo) -> Resu
     }
 }
 
-fn has_ports<L: Launcher>(invocation: &mut Invocation<'_, L>, bridge: &Link) -> bool {
+fn has_ports<L: Launcher>(invocation: &mut Invocation<'_, L>, own: &[Link], bridge: &Link) -> bool {
     let all = KernelOp::Link(LinkOp::GetAll { ns: bridge.ns });
     match invocation.kernel.apply(&invocation.attachment, &all).and_then(Reply::infos) {
-        Ok(links) => links.iter().any(|link| link.master == Some(bridge.index)),
+        Ok(links) => links.iter().any(|link| {
+            link.master == Some(bridge.index)
+                && !own.iter().any(|own| own.ns == bridge.ns && own.index == link.index)
+        }),
         Err(_) => true,
     }
 }

@@ -21,6 +21,10 @@ const COMMENT_SIZE: usize = 256;
 const SCTP: u8 = 132;
 /// Where `flags` is in struct xt_sctp_info; `invflags` follows.
 const SCTP_FLAGS: usize = 284;
+/// Where the four entries of `flag_info` begin, and how long one is. iptables makes each stand for no chunk type, and
+/// compares it with what it would have written.
+const SCTP_CHUNK_FLAGS: usize = 268;
+const SCTP_CHUNK_FLAG: [u8; 3] = [0xff, 0, 0];
 
 /// The expressions, and what the extensions need to know of the protocol.
 pub(crate) fn encode(rule: &Rule, v4: bool) -> (Vec<Expr>, Option<Compat>) {
@@ -145,12 +149,15 @@ fn ports(rule: &Rule) -> Expr {
     let inverted = u8::from(source.2) | u8::from(destination.2) << 1;
     let protocol = rule.protocol().unwrap_or(0);
     if protocol == SCTP {
-        let mut info = [range(destination), range(source)].concat();
+        // A side that is not looked at is zero. Flags: which of destination and source are, and which are inverted.
+        let used = |side: (u16, u16, bool)| (side.0, side.1) != (0, u16::MAX);
+        let ports = |side| if used(side) { range(side) } else { vec![0; 4] };
+        let mut info = [ports(destination), ports(source)].concat();
         // Between them: 64 words of chunk types, which are not looked at.
+        info.resize(SCTP_CHUNK_FLAGS, 0);
+        info.extend(SCTP_CHUNK_FLAG.repeat(4));
         info.resize(SCTP_FLAGS, 0);
-        // Flags: which of destination and source are looked at, and which are inverted.
-        let used = |side: (u16, u16, bool)| u32::from((side.0, side.1) != (0, u16::MAX));
-        let flags = used(source) | used(destination) << 1;
+        let flags = u32::from(used(source)) | u32::from(used(destination)) << 1;
         info.extend(flags.to_ne_bytes());
         info.extend(u32::from(inverted).to_ne_bytes());
         return xt("sctp", 0, info);

@@ -98,7 +98,7 @@ pub(crate) fn overhead(guests: &[Guest]) {
             value.map_or_else(|| format!("{:>12}", "-"), |value| format!("{value:>12.0}"))
         };
         let fields = SHOWN.map(|(_, field)| number(guest.get(field))).concat();
-        say::line(format_args!("{:<12}{fields}{}", guest.name, number(guest.overhead())));
+        say::line(format_args!("{:<12}{fields}{}", guest.name, number(guest.overhead)));
     }
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn targets(targets: &[Target]) {
         };
         let measured =
             target.measured.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.2}"));
-        say::line(format_args!("{verdict} {:<62} {:<14} {measured}", target.what, target.bound()));
+        say::line(format_args!("{verdict} {:<65} {:<14} {measured}", target.what, target.bound()));
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) fn all(rows: &[Row], guests: &[Guest], marks: [usize; 2]) -> Vec<Targ
             growth,
         ));
     }
-    let worst = guests.iter().filter_map(Guest::overhead).reduce(f64::max);
+    let worst = guests.iter().filter_map(|guest| guest.overhead).reduce(f64::max);
     targets.push(Target::at_most(
         "wasm overhead of the costliest guest, ms".to_owned(),
         1.2,

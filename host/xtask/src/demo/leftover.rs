@@ -9,6 +9,11 @@ use anyhow::{Context, Result};
 use crate::netns::ip;
 use crate::sh;
 
+/// The part with nftables' and iptables' rules.
+pub(crate) const RULES: &str = "nft rules";
+/// The part with the files under Wharf's root.
+pub(crate) const FILES: &str = "leases and state files";
+
 /// Everything that an attachment could leave, one line each, under a heading.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
@@ -32,9 +37,9 @@ impl Listing {
                 ("addresses", addresses(&ip("-o addr show")?)),
                 ("IPv4 routes", routes(&ip("-4 route show table all")?)),
                 ("IPv6 routes", routes(&ip("-6 route show table all")?)),
-                ("nft rules", lines(&nft)),
+                (RULES, lines(&nft)),
                 ("qdiscs", lines(&tc)),
-                ("leases and state files", files.iter().map(|file| file.replace(&prefix, "")).collect()),
+                (FILES, files.iter().map(|file| file.replace(&prefix, "")).collect()),
             ],
         })
     }

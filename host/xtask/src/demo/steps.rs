@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
-use super::leftover::Listing;
+use super::leftover::{FILES, Listing, RULES};
 use super::stage::{BRIDGE, CONTAINER_PORT, Container, INTO, NODE, OUT_OF, OUTSIDE, Stage, WAN};
 use super::traffic::{self, Direction};
 use crate::{cni, say, sh};
@@ -23,7 +23,11 @@ pub(crate) fn play(stage: &Stage) -> Result<()> {
     let before = Listing::read(&stage.root)?;
     let [one, two] = &stage.containers;
     let one = add(stage, one, true)?;
+    let with_one = Listing::read(&stage.root)?;
     let two = add(stage, two, false)?;
+    let with_two = Listing::read(&stage.root)?;
+    let brought: Vec<&str> =
+        with_two.beyond(&with_one).filter(|(part, _)| is_ours_alone(part)).flat_map(|(_, new)| new).collect();
     ping(&one, &two)?;
     mapped_port(stage, &one)?;
     masquerade(stage, &two)?;
@@ -34,7 +38,7 @@ pub(crate) fn play(stage: &Stage) -> Result<()> {
     for attached in [&one, &two] {
         delete(stage, attached)?;
     }
-    nothing_left(stage, &before, &[one, two])
+    nothing_left(stage, &before, &brought, &[one, two])
 }
 
 fn add<'a>(stage: &Stage, container: &'a Container, first: bool) -> Result<Attached<'a>> {
@@ -181,7 +185,9 @@ fn delete(stage: &Stage, attached: &Attached) -> Result<()> {
 
 /// The bridge with its own addresses and the empty base table belong to the network and stay, as with every bridge
 /// plugin; nothing that belonged to a container may.
-fn nothing_left(stage: &Stage, before: &Listing, gone: &[Attached]) -> Result<()> {
+///
+/// `brought` are lines that came with the last ADD, so that a rule or file without a telling name is found too.
+fn nothing_left(stage: &Stage, before: &Listing, brought: &[&str], gone: &[Attached]) -> Result<()> {
     say::heading("What is left");
     let mut words: Vec<String> = Vec::new();
     for attached in gone {
@@ -192,27 +198,36 @@ fn nothing_left(stage: &Stage, before: &Listing, gone: &[Attached]) -> Result<()
     let after = Listing::read(&stage.root)?;
     let mut dirty = Vec::new();
     for (part, new) in after.beyond(before) {
-        let mut clean = true;
-        for line in new {
-            say::line(format_args!("{part}: {line}"));
-            if !belongs_to_the_network(part, line, &words) {
-                clean = false;
-                dirty.push(format!("{part}: {line}"));
+        let is_foreign = |line: &&str| {
+            !belongs_to_the_network(part, line, &words) || is_ours_alone(part) && brought.contains(line)
+        };
+        let foreign: Vec<&str> = new.iter().copied().filter(is_foreign).collect();
+        if part == RULES {
+            say::line(format_args!("{part}: {} lines, the base table", new.len()));
+        } else {
+            for line in &new {
+                say::line(format_args!("{part}: {line}"));
             }
         }
-        if clean {
+        if foreign.is_empty() {
             say::good(format_args!("{part}: nothing of the containers"));
         }
+        dirty.extend(foreign.into_iter().map(|line| format!("{part}: {line}")));
     }
     ensure!(dirty.is_empty(), "left behind:\n  {}", dirty.join("\n  "));
     Ok(())
 }
 
+/// Whether only plugins change that part; the kernel changes the others by itself too, at its own time.
+fn is_ours_alone(part: &str) -> bool {
+    [RULES, FILES].contains(&part)
+}
+
 /// Whether a line may stay after the last DEL; `words` are names, addresses and ports of the containers.
 fn belongs_to_the_network(part: &str, line: &str, words: &[String]) -> bool {
     match part {
-        "nft rules" => !words.iter().any(|word| line.contains(word)) && !line.contains("elements"),
-        "leases and state files" => {
+        RULES => !words.iter().any(|word| line.contains(word)) && !line.contains("elements"),
+        FILES => {
             let name = line.rsplit('/').next().unwrap_or_default();
             !words.iter().any(|word| name.contains(word)) && name.parse::<IpAddr>().is_err()
         }

@@ -1,0 +1,189 @@
+//! A broker whose sandboxes are scripts in this process, over the real kernel in throw-away namespaces.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    dead_code,
+    reason = "helpers of tests"
+)]
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use wharf_broker::grants::least;
+use wharf_broker::guests::{self, Manifest, sha256_hex};
+use wharf_broker::launch::{Job, Launcher, Sandbox};
+use wharf_broker::log::Log;
+use wharf_broker::pipeline::{NoPolicy, Policy};
+use wharf_broker::{Broker, Output, Paths};
+use wharf_kernel::{Kernel, Netns, RealKernel};
+use wharf_ops::call::{Answer, Failure, NetworkResult};
+use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox};
+use wharf_ops::{OPERATIONS, Op};
+
+/// What plays the guest: it gets the sandbox's end of the socket.
+pub type Script = fn(&mut Guest);
+
+/// The sandbox's end of the conversation.
+pub struct Guest {
+    pub socket: UnixStream,
+    frames: Frames,
+}
+
+impl Guest {
+    pub fn ask(&mut self, op: Op) -> ToSandbox {
+        wire::send(&mut self.socket, &ToBroker::Op(op)).unwrap();
+        self.frames.receive(&mut self.socket).unwrap()
+    }
+
+    pub fn finish(&mut self, outcome: Result<Answer, Failure>) {
+        // The broker may have hung up, which is what some tests are about.
+        let _ = wire::send(&mut self.socket, &ToBroker::Finished { outcome, timings: Timings::default() });
+    }
+
+    pub fn succeed(&mut self) {
+        self.finish(Ok(Answer::Result(NetworkResult::default())));
+    }
+}
+
+pub struct Scripted(pub Script);
+
+struct Running {
+    socket: UnixStream,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sandbox for Running {
+    fn socket(&mut self) -> &mut UnixStream {
+        &mut self.socket
+    }
+
+    fn kill(&mut self) {
+        // As with a process: its end of the socket is gone.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+
+    fn wait(&mut self) -> String {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        "ended".into()
+    }
+}
+
+impl Launcher for Scripted {
+    type Artefact = Vec<u8>;
+
+    fn map(&self, mut file: &File) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn launch(&self, _artefact: &Vec<u8>, _job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let script = self.0;
+        let thread = std::thread::spawn(move || script(&mut Guest { socket: theirs, frames: Frames::new() }));
+        Ok(Box::new(Running { socket: ours, thread: Some(thread) }))
+    }
+}
+
+/// A node with one guest, `g`, and one container.
+pub struct Node {
+    pub root: tempfile::TempDir,
+    pub host: Netns,
+    pub container: Netns,
+    pub netns: PathBuf,
+}
+
+impl Node {
+    /// With a guest that imports everything, and a grant of `operations` (TOML) with `limits`.
+    pub fn new(operations: Option<&str>, limits: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let imports: Vec<String> = OPERATIONS.iter().map(|operation| operation.name.to_string()).collect();
+        let mut manifest = Manifest {
+            name: "g".into(),
+            digest: format!("sha256:{}", sha256_hex(b"g")),
+            artefact: sha256_hex(b"g"),
+            world: "network".into(),
+            imports: imports.clone(),
+            size: 1,
+        };
+        let grant = match operations {
+            Some(operations) => {
+                manifest.imports.clear();
+                manifest
+                    .imports
+                    .extend(imports.into_iter().filter(|name| operations.contains(name.as_str())));
+                format!("digest = {:?}\noperations = {operations}\n", manifest.digest)
+            }
+            None => least(&manifest.digest, &imports),
+        };
+        guests::install(&paths, &manifest, b"g").unwrap();
+        let grant = format!("{grant}{limits}");
+        guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();
+        let netns = root.path().join("container");
+        let container = Netns::create_at(&netns).unwrap();
+        Self { host: Netns::anonymous().unwrap(), container, netns, root }
+    }
+
+    pub fn run(&self, command: &str, script: Script) -> Output {
+        self.run_with(command, script, Box::new(NoPolicy))
+    }
+
+    pub fn run_with(&self, command: &str, script: Script, policy: Box<dyn Policy>) -> Output {
+        let broker = Broker {
+            paths: Paths::below(self.root.path()),
+            launcher: Scripted(script),
+            kernels: |host, container| -> Box<dyn Kernel> { Box::new(RealKernel::new(host, container)) },
+            policy: RefCell::new(policy),
+            log: Log::from_env(),
+        };
+        let netns = self.netns.display().to_string();
+        let get = |key: &str| {
+            Some(match key {
+                "CNI_COMMAND" => command.to_string(),
+                "CNI_CONTAINERID" => "c1".into(),
+                "CNI_IFNAME" => "eth0".into(),
+                "CNI_NETNS" => netns.clone(),
+                _ => return None,
+            })
+        };
+        let conf = br#"{"cniVersion":"1.1.0","name":"n","type":"g","cni.dev/valid-attachments":[]}"#;
+        self.host.enter(|| broker.run("g", get, &conf[..])).unwrap()
+    }
+
+    /// What a program prints that runs in the host's namespace.
+    pub fn shell(&self, script: &str) -> String {
+        self.host.enter(|| shell(script)).unwrap()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = Netns::remove(&self.netns);
+    }
+}
+
+pub fn shell(script: &str) -> String {
+    let output = std::process::Command::new("sh").arg("-ec").arg(script).output().unwrap();
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The error object in an output.
+pub fn error(output: &Output) -> (u64, String) {
+    assert_eq!(output.status, 1, "{output:?}");
+    let value: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    (value["code"].as_u64().unwrap(), value["msg"].as_str().unwrap().to_string())
+}
+
+/// Bytes that are no message.
+pub fn garbage(guest: &mut Guest) {
+    let _ = guest.socket.write_all(&[5, 0, 0, 0, 255, 255, 255, 255, 255]);
+}

@@ -1,0 +1,218 @@
+//! What a guest can and cannot do, with a sandbox that an attacker controls: it sends whatever it likes.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::io::Write as _;
+
+use common::{Guest, Node, error, garbage};
+use wharf_broker::pipeline::Policy;
+use wharf_ops::call::{Answer, CniError, Failure, NetworkResult};
+use wharf_ops::leases::{LeaseOp, LeaseOwner};
+use wharf_ops::links::{Common, LinkOp};
+use wharf_ops::logging::{Level, LogLine};
+use wharf_ops::routes::RouteOp;
+use wharf_ops::sysctl::SysctlOp;
+use wharf_ops::wire::{self, ToBroker};
+use wharf_ops::{Attachment, ErrorKind, KernelOp, Link, Ns, Op};
+
+fn link(op: LinkOp) -> Op {
+    Op::Kernel(KernelOp::Link(op))
+}
+
+fn bridge(name: &str) -> Op {
+    let common = Common { name: name.into(), ..Common::default() };
+    link(LinkOp::EnsureBridge { ns: Ns::Host, common, vlan_filtering: false })
+}
+
+#[test]
+fn what_is_granted_is_done_and_answered() {
+    let node = Node::new(None, "");
+    let output = node.run("ADD", |guest| {
+        let (bridge, new) = guest.ask(bridge("br0")).unwrap().bridge().unwrap();
+        assert!(new && bridge.name == "br0");
+        guest.ask(link(LinkOp::SetUp { link: bridge, up: true })).unwrap().done().unwrap();
+        guest.succeed();
+    });
+    assert_eq!(output.status, 0, "{output:?}");
+    assert!(node.shell("ip -br link show br0").contains("br0"));
+}
+
+#[test]
+fn what_is_not_granted_is_denied_and_not_done() {
+    let node = Node::new(Some(r#"["links/get"]"#), "");
+    let output = node.run("ADD", |guest| {
+        let denied = guest.ask(bridge("br0")).unwrap_err();
+        assert_eq!((denied.kind, denied.operation.as_str()), (ErrorKind::Denied, "links/ensure-bridge"));
+        assert!(guest.ask(link(LinkOp::Get { ns: Ns::Host, name: "lo".into() })).is_ok());
+        let pool = guest.ask(Op::Lease(LeaseOp::Open { directory: None })).unwrap_err();
+        assert_eq!(pool.kind, ErrorKind::Denied);
+        guest.succeed();
+    });
+    assert_eq!(output.status, 0, "{output:?}");
+    assert_eq!(node.shell("ip -br link | wc -l").trim(), "1");
+}
+
+#[test]
+fn a_handle_that_was_not_handed_out_is_refused() {
+    let node = Node::new(None, "");
+    node.shell("ip link add victim type bridge");
+    let output = node.run("ADD", |guest| {
+        for forged in [
+            Link { ns: Ns::Host, index: 2, name: "victim".into() },
+            Link { ns: Ns::Host, index: 0, name: "victim".into() },
+            Link { ns: Ns::Container, index: 1, name: "lo".into() },
+        ] {
+            let denied = guest.ask(link(LinkOp::Delete { link: forged.clone() })).unwrap_err();
+            assert_eq!(denied.kind, ErrorKind::Denied, "{forged:?}");
+            let denied = guest.ask(link(LinkOp::DeleteUnusedBridge { link: forged })).unwrap_err();
+            assert_eq!(denied.kind, ErrorKind::Denied);
+        }
+        let owner = LeaseOwner { container: "c1".into(), ifname: "eth0".into() };
+        let denied = guest.ask(Op::Lease(LeaseOp::Find { pool: 7, owner })).unwrap_err();
+        assert_eq!(denied.kind, ErrorKind::Denied);
+        guest.succeed();
+    });
+    assert_eq!(output.status, 0, "{output:?}");
+    assert!(node.shell("ip -br link").contains("victim"));
+}
+
+#[test]
+fn a_call_that_may_only_look_cannot_touch() {
+    let node = Node::new(None, "");
+    for command in ["CHECK", "STATUS"] {
+        let output = node.run(command, |guest| {
+            let key = "ipv4/ip_forward".to_string();
+            let write = SysctlOp::Write { ns: Ns::Host, key, value: "1".into() };
+            assert_eq!(guest.ask(Op::Kernel(KernelOp::Sysctl(write))).unwrap_err().kind, ErrorKind::Denied);
+            guest.finish(Ok(Answer::Done));
+        });
+        assert_eq!(output.status, 0, "{command}: {output:?}");
+    }
+    assert_eq!(node.shell("cat /proc/sys/net/ipv4/ip_forward").trim(), "0");
+}
+
+#[test]
+fn an_add_that_fails_is_undone() {
+    let node = Node::new(None, "");
+    // Once up: the first time gives a link its queue, which stays.
+    node.shell("ip link add br1 type bridge && ip link set br1 mtu 1400 up && ip link set br1 down");
+    let before = node.shell("ip -d -j link");
+    let output = node.run("ADD", |guest| {
+        guest.ask(bridge("br0")).unwrap();
+        let (old, new) = guest.ask(bridge("br1")).unwrap().bridge().unwrap();
+        assert!(!new);
+        guest.ask(link(LinkOp::SetMtu { link: old.clone(), mtu: 1300 })).unwrap();
+        guest.ask(link(LinkOp::SetUp { link: old, up: true })).unwrap();
+        let key = "ipv4/conf/br1/rp_filter".to_string();
+        let write = SysctlOp::Write { ns: Ns::Host, key, value: "2".into() };
+        guest.ask(Op::Kernel(KernelOp::Sysctl(write))).unwrap();
+        let failure = CniError { code: 123, msg: "no luck".into(), details: None };
+        guest.finish(Err(Failure::Guest(failure)));
+    });
+    assert_eq!(error(&output), (123, "no luck".into()));
+    assert_eq!(node.shell("ip -d -j link"), before);
+    assert_ne!(node.shell("cat /proc/sys/net/ipv4/conf/br1/rp_filter").trim(), "2");
+}
+
+#[test]
+fn a_reserved_address_of_a_failed_add_is_given_back() {
+    let node = Node::new(None, "");
+    let output = node.run("ADD", |guest| {
+        let pool = guest.ask(Op::Lease(LeaseOp::Open { directory: None })).unwrap().pool().unwrap();
+        let owner = LeaseOwner { container: "c1".into(), ifname: "eth0".into() };
+        let address = "10.0.0.2".parse().unwrap();
+        let taken = guest.ask(Op::Lease(LeaseOp::TryReserve { pool, address, owner })).unwrap();
+        assert!(taken.flag().unwrap());
+        guest.finish(Err(Failure::Trap("unreachable".into())));
+    });
+    assert_eq!(error(&output).0, 902);
+    assert!(!node.root.path().join("var/lib/cni/networks/n/10.0.0.2").exists());
+}
+
+#[test]
+fn a_guest_that_does_not_finish_is_ended_and_undone() {
+    let node = Node::new(None, "[limits]\ndeadline-ms = 150\n");
+    let output = node.run("ADD", |guest| {
+        guest.ask(bridge("br0")).unwrap();
+        // Nothing more: the broker ends it by closing the socket.
+        let mut byte = [0];
+        let _ = std::io::Read::read(&mut guest.socket, &mut byte);
+    });
+    assert_eq!(error(&output).0, 903, "{output:?}");
+    assert!(!node.shell("ip -br link").contains("br0"));
+}
+
+#[test]
+fn a_guest_that_says_nonsense_is_ended() {
+    let node = Node::new(None, "");
+    let close: fn(&mut Guest) = |_| {};
+    let huge: fn(&mut Guest) = |guest| drop(guest.socket.write_all(&u32::MAX.to_le_bytes()));
+    let cut: fn(&mut Guest) = |guest| drop(guest.socket.write_all(&[100, 0, 0, 0, 1]));
+    for (script, code) in [(close, 902), (garbage as fn(&mut Guest), 902), (cut, 902), (huge, 904)] {
+        assert_eq!(error(&node.run("ADD", script)).0, code);
+    }
+}
+
+#[test]
+fn operations_are_counted() {
+    let node = Node::new(None, "[limits]\noperations = 3\n");
+    let output = node.run("ADD", |guest| {
+        let get = || link(LinkOp::Get { ns: Ns::Host, name: "lo".into() });
+        for _ in 0..3 {
+            guest.ask(get()).unwrap();
+        }
+        wire::send(&mut guest.socket, &ToBroker::Op(get())).unwrap();
+    });
+    assert_eq!(error(&output).0, 904);
+}
+
+#[test]
+fn a_flood_of_log_lines_costs_nothing() {
+    let node = Node::new(None, "[limits]\nlog-bytes = 1000\n");
+    let output = node.run("ADD", |guest| {
+        for _ in 0..10_000 {
+            let line = LogLine { level: Level::Trace, message: "x".repeat(500), fields: vec![] };
+            wire::send(&mut guest.socket, &ToBroker::Log(line)).unwrap();
+        }
+        guest.succeed();
+    });
+    assert_eq!(output.status, 0, "{output:?}");
+}
+
+#[test]
+fn without_a_container_its_side_is_not_found() {
+    let node = Node::new(None, "");
+    wharf_kernel::Netns::remove(&node.netns).unwrap();
+    let output = node.run("DEL", |guest| {
+        let all = Op::Kernel(KernelOp::Route(RouteOp::GetAll { ns: Ns::Container, table: None }));
+        assert_eq!(guest.ask(all).unwrap_err().kind, ErrorKind::NotFound);
+        guest.finish(Ok(Answer::Done));
+    });
+    assert_eq!(output.status, 0, "{output:?}");
+}
+
+/// Forbids bridges.
+struct NoBridges;
+
+impl Policy for NoBridges {
+    fn review(&mut self, guest: &str, attachment: &Attachment, op: &Op) -> Result<(), String> {
+        assert_eq!((guest, attachment.container.as_str()), ("g", "c1"));
+        match op {
+            Op::Kernel(KernelOp::Link(LinkOp::EnsureBridge { .. })) => Err("no bridges here".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_policy_sees_changes_before_they_are_made() {
+    let node = Node::new(None, "");
+    let script: common::Script = |guest| {
+        let denied = guest.ask(bridge("br0")).unwrap_err();
+        assert!(denied.kind == ErrorKind::Denied && denied.message.contains("no bridges here"), "{denied:?}");
+        guest.finish(Ok(Answer::Result(NetworkResult::default())));
+    };
+    assert_eq!(node.run_with("ADD", script, Box::new(NoBridges)).status, 0);
+    assert!(!node.shell("ip -br link").contains("br0"));
+}
