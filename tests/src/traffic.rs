@@ -88,7 +88,7 @@ pub fn udp(from: &Netns, to: SocketAddr) -> Answer {
 pub fn udp_client(from: &Netns, v6: bool) -> UdpSocket {
     let any = if v6 { "[::]:0" } else { "0.0.0.0:0" };
     let socket = from.run(|| UdpSocket::bind(any)).expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_millis(500))).expect("set a timeout");
+    socket.set_read_timeout(Some(PATIENCE)).expect("set a timeout");
     socket
 }
 

@@ -97,7 +97,7 @@ fn ranges_of_host_local() {
         ipam(json!({"ranges": [[{"subnet": "fd01::/128"}]]}), &["fd01::/128"]),
         ipam(
             json!({"ranges": [[{"subnet": "10.1.0.0/24"}, {"subnet": "fd01::/64"}]]}),
-            &["10.1.0.0/24", "fd01::/64"],
+            &["mixed address families", "10.1.0.1-", "fd01::1-"],
         ),
         ipam(
             json!({"ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.2.0.1"}]]}),
@@ -117,11 +117,11 @@ fn ranges_of_host_local() {
         ),
         ipam(
             json!({"ranges": [[{"subnet": "10.1.0.0/16"}, {"subnet": "10.1.2.0/24"}]]}),
-            &["10.1.0.0/16", "10.1.2.0/24"],
+            &["overlap", "10.1.0.1-10.1.255.254", "10.1.2.1-10.1.2.254"],
         ),
         ipam(
             json!({"ranges": [[{"subnet": "10.1.0.0/16"}], [{"subnet": "10.1.2.0/24"}]]}),
-            &["10.1.0.0/16", "10.1.2.0/24"],
+            &["overlap", "10.1.0.1-10.1.255.254", "10.1.2.1-10.1.2.254"],
         ),
         ipam(json!({"subnet": "10.1.0.0/24", "dataDir": "../x"}), &["dataDir", "../x"]),
         ipam(json!({"subnet": "10.1.0.0/24", "routes": [{"dst": "nowhere"}]}), &["routes[0].dst", "nowhere"]),

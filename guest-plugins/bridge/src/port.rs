@@ -87,8 +87,12 @@ pub(crate) fn random_name() -> String {
 
 /// A unicast address that is administered locally.
 pub(crate) fn random_mac() -> Mac {
-    let [a, b, c, d, e, f, ..] = random();
-    Mac([a & 0xfc | 0x02, b, c, d, e, f])
+    let [first, rest @ .., _, _] = random();
+    let mut mac = Mac::default();
+    let [to, others @ ..] = &mut mac.0;
+    *to = first & 0xfc | 0x02;
+    *others = rest;
+    mac
 }
 
 /// The hasher's keys are random, and that is randomness enough for names and addresses.

@@ -122,6 +122,7 @@ impl Plan {
         let sets: Vec<RangeSet> = named.into_iter().map(|(_, set)| set).collect();
         check_families(&root.cni_version, &sets)?;
         check_routes(&ipam.routes)?;
+        check_data_dir(ipam.data_dir.as_deref().unwrap_or_default())?;
         Ok(Self {
             sets,
             requested,
@@ -214,6 +215,14 @@ fn check_families(version: &str, sets: &[RangeSet]) -> Result<()> {
         return Err(Error::config("cniVersion", reason));
     }
     Ok(())
+}
+
+/// The host would refuse it, too, but as its own error and not as one of the configuration.
+fn check_data_dir(path: &str) -> Result<()> {
+    if path.is_empty() || (path.starts_with('/') && !path.split('/').any(|part| part == "..")) {
+        return Ok(());
+    }
+    Err(Error::config("ipam.dataDir", format_args!("{path:?} is not an absolute path without `..`")))
 }
 
 fn check_routes(routes: &[ResultRoute]) -> Result<()> {

@@ -17,6 +17,7 @@ use wharf_ops::delegate::{DelegateOp, Verb};
 
 use crate::failure::{self, Fault};
 use crate::launch::Launcher;
+use crate::pipeline::Course;
 use crate::session::Invocation;
 use crate::transaction::Undo;
 use crate::{convert, guests};
@@ -85,11 +86,15 @@ fn native<L: Launcher>(
     let path = find(&invocation.plugin_path, &op.plugin)?;
     let stdin = conf.delegate_stdin(outer.previous.as_ref());
     if op.verb == Verb::Add
-        && let Some(transaction) = &mut invocation.transaction
+        && let Course::Add(transaction) = &mut invocation.course
     {
         // Recorded before it runs: the specification wants a DEL even for an ADD that failed.
         let config = String::from_utf8_lossy(&stdin).into_owned();
         transaction.record("delegate/add", Undo::Native { plugin: op.plugin.clone(), config });
+    }
+    if op.verb == Verb::Del {
+        // It gives the address back, which the link that has it must not survive.
+        invocation.take_down();
     }
     let stdout = execute(invocation, &path, op.verb, &stdin)?;
     if op.verb == Verb::Add {

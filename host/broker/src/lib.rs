@@ -17,6 +17,7 @@ mod paths;
 pub mod pipeline;
 pub mod run;
 mod session;
+mod teardown;
 mod transaction;
 mod undo;
 

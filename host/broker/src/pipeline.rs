@@ -6,6 +6,7 @@ use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 
 use crate::grants::Grant;
 use crate::log::{Level, Log};
+use crate::teardown::Teardown;
 use crate::transaction::Transaction;
 use crate::undo::{self, Plan};
 
@@ -69,6 +70,17 @@ impl Handles {
     }
 }
 
+/// What becomes of changes.
+#[derive(Debug)]
+pub(crate) enum Course {
+    /// They are recorded, to be undone if the ADD fails.
+    Add(Transaction),
+    /// Some are put off, to be done at once.
+    Del(Teardown),
+    /// There are none.
+    Look,
+}
+
 /// Who asks, and under which rules.
 pub(crate) struct Gate<'a> {
     pub(crate) guest: &'a str,
@@ -117,16 +129,23 @@ impl Gate<'_> {
         &self,
         kernel: &mut dyn Kernel,
         handles: &mut Handles,
-        transaction: Option<&mut Transaction>,
+        course: &mut Course,
         op: &KernelOp,
     ) -> Result<Reply, Error> {
         handles.check(op)?;
         if !self.container_present && op.namespaces().contains(&Some(Ns::Container)) {
             return Err(Error::not_found("there is no container namespace in this call"));
         }
-        let reply = match transaction {
-            Some(transaction) if op.operation().changes => self.recorded(kernel, transaction, op)?,
-            _ => kernel.apply(self.attachment, op)?,
+        let reply = match course {
+            Course::Add(transaction) if op.operation().changes => self.recorded(kernel, transaction, op)?,
+            Course::Del(teardown) => {
+                if teardown.takes(op) {
+                    Reply::Done
+                } else {
+                    kernel.apply(self.attachment, op)?
+                }
+            }
+            Course::Add(_) | Course::Look => kernel.apply(self.attachment, op)?,
         };
         handles.learn(&reply);
         handles.forget(op);

@@ -18,8 +18,9 @@ use crate::Paths;
 use crate::failure::{self, Fault};
 use crate::launch::Launcher;
 use crate::log::Log;
-use crate::pipeline::Policy;
-use crate::session::Invocation;
+use crate::pipeline::{Course, Policy};
+use crate::session::{Invocation, Served};
+use crate::teardown::Teardown;
 use crate::transaction::Transaction;
 
 /// Where timings go, for the benchmark: a file that gets one JSON line per guest.
@@ -109,7 +110,12 @@ impl<L: Launcher> Broker<L> {
             args,
             plugin_path: env.path.clone(),
             container_present,
-            transaction: (env.command == Command::Add).then(Transaction::default),
+            course: match env.command {
+                Command::Add => Course::Add(Transaction::default()),
+                Command::Del | Command::Gc => Course::Del(Teardown::default()),
+                Command::Check | Command::Status | Command::Version => Course::Look,
+            },
+            late: Vec::new(),
         };
         match env.command {
             Command::Add => chain::add(&mut invocation, &stages),
@@ -128,18 +134,23 @@ pub(crate) fn trace_timings(
     started: Instant,
     launched: Instant,
     inside: Timings,
-    operations: u32,
+    served: Served,
 ) {
     let Some(file) = std::env::var_os(TIMINGS) else { return };
-    let total = started.elapsed().as_micros();
-    let load = launched.duration_since(started).as_micros();
-    let line = format!(
-        "{{\"guest\":{guest:?},\"fork_us\":{load},\"load_us\":{},\"confine_us\":{},\"instantiate_us\":{},\"run_us\":{},\"ops\":{operations},\"total_us\":{total}}}\n",
-        inside.load, inside.confine, inside.instantiate, inside.run
-    );
+    let line = serde_json::json!({
+        "guest": guest,
+        "fork_us": launched.duration_since(started).as_micros(),
+        "load_us": inside.load,
+        "confine_us": inside.confine,
+        "instantiate_us": inside.instantiate,
+        "run_us": inside.run,
+        "kernel_us": served.kernel.as_micros(),
+        "ops": served.operations,
+        "total_us": started.elapsed().as_micros(),
+    });
     let file = std::fs::File::options().append(true).create(true).open(file);
     // The benchmark notices a line that is missing; a call does not fail for it.
-    let _ = file.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
+    let _ = file.and_then(|mut file| std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()));
 }
 
 /// The (container, ifname) pairs that a GC is to keep.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use wharf_cni::error::code;
@@ -22,9 +22,9 @@ use crate::guests::{self, Manifest};
 use crate::launch::{Job, Launcher, Sandbox};
 use crate::lease_ops;
 use crate::leases::Pool;
-use crate::pipeline::{Gate, Handles};
+use crate::pipeline::{Course, Gate, Handles};
 use crate::run::{Broker, trace_timings};
-use crate::transaction::{Transaction, Undo};
+use crate::transaction::Undo;
 
 /// Delegates may delegate, but not for ever.
 const MAX_DEPTH: u32 = 3;
@@ -38,8 +38,10 @@ pub(crate) struct Invocation<'a, L: Launcher> {
     pub(crate) args: Vec<(String, String)>,
     pub(crate) plugin_path: Vec<String>,
     pub(crate) container_present: bool,
-    /// What an ADD did; none for the other commands.
-    pub(crate) transaction: Option<Transaction>,
+    /// What becomes of changes.
+    pub(crate) course: Course,
+    /// What went wrong with changes that were put off.
+    pub(crate) late: Vec<Error>,
 }
 
 /// A guest that is installed, granted and mapped.
@@ -154,9 +156,10 @@ impl<L: Launcher> Invocation<'_, L> {
         sandbox: &mut dyn Sandbox,
         session: &mut Session<'_>,
         read_only: bool,
-    ) -> Result<(Result<Answer, Failure>, Timings, u32), Ended> {
+    ) -> Result<(Result<Answer, Failure>, Timings, Served), Ended> {
         let limits = &loaded.grant.limits;
-        let (mut frames, mut operations, mut log_left) = (Frames::new(), 0, limits.log_bytes as usize);
+        let (mut frames, mut served, mut log_left) =
+            (Frames::new(), Served::default(), limits.log_bytes as usize);
         // A sandbox that does not read its answers must not hold the broker.
         let _ = sandbox.socket().set_write_timeout(Some(limits.deadline()));
         loop {
@@ -172,21 +175,23 @@ impl<L: Launcher> Invocation<'_, L> {
             };
             match message {
                 ToBroker::Op(op) => {
-                    operations += 1;
-                    if operations > limits.operations {
+                    served.operations += 1;
+                    if served.operations > limits.operations {
                         return Err(Ended::Limit(format!("more than {} operations", limits.operations)));
                     }
                     let name = op.operation().name;
+                    let asked = Instant::now();
                     let answer = self.answer(loaded, session, read_only, op).map_err(|mut error| {
                         error.operation = name.to_string();
                         error
                     });
+                    served.kernel += asked.elapsed();
                     self.kernel.set_deadline(Some(session.deadline));
                     let frame = wire::encode::<ToSandbox>(&answer)?;
                     sandbox.socket().write_all(&frame).map_err(|error| Ended::Gone(error.to_string()))?;
                 }
                 ToBroker::Log(line) => self.note(&loaded.manifest.name, &line, &mut log_left),
-                ToBroker::Finished { outcome, timings } => return Ok((outcome, timings, operations)),
+                ToBroker::Finished { outcome, timings } => return Ok((outcome, timings, served)),
             }
         }
     }
@@ -209,9 +214,7 @@ impl<L: Launcher> Invocation<'_, L> {
         };
         gate.admit(self.broker.policy.borrow_mut().as_mut(), &op)?;
         match op {
-            Op::Kernel(op) => {
-                gate.carry_out(self.kernel, &mut session.handles, self.transaction.as_mut(), &op)
-            }
+            Op::Kernel(op) => gate.carry_out(self.kernel, &mut session.handles, &mut self.course, &op),
             Op::Lease(op) => self.lease(session, op),
             Op::Delegate(op) => Ok(self.delegate(session, &op)),
         }
@@ -247,9 +250,13 @@ impl<L: Launcher> Invocation<'_, L> {
                 session.pools.remove(&pool);
                 return Ok(Reply::Done);
             }
+            LeaseOp::Release { pool, .. } => {
+                // Nobody may get the address while the link that has it is still there.
+                self.take_down();
+                (pool, op)
+            }
             LeaseOp::TryReserve { pool, .. }
             | LeaseOp::ReserveNext { pool, .. }
-            | LeaseOp::Release { pool, .. }
             | LeaseOp::Find { pool, .. }
             | LeaseOp::GetAll { pool }
             | LeaseOp::LastReserved { pool, .. }
@@ -259,11 +266,18 @@ impl<L: Launcher> Invocation<'_, L> {
             return Err(Error::new(ErrorKind::Denied, format!("pool {number} is not open in this call")));
         };
         let (reply, taken) = lease_ops::apply(pool, op)?;
-        if let (Some(transaction), Some((address, owner))) = (&mut self.transaction, taken) {
+        if let (Course::Add(transaction), Some((address, owner))) = (&mut self.course, taken) {
             transaction
                 .record("leases/reserve", Undo::Lease { directory: directory.clone(), address, owner });
         }
         Ok(reply)
+    }
+
+    /// Does what was put off.
+    pub(crate) fn take_down(&mut self) {
+        if let Course::Del(teardown) = &mut self.course {
+            self.late.extend(teardown.flush(self.kernel, &self.attachment).err());
+        }
     }
 
     fn note(&self, guest: &str, line: &LogLine, left: &mut usize) {
@@ -282,6 +296,15 @@ impl<L: Launcher> Invocation<'_, L> {
             );
         }
     }
+}
+
+/// What the broker did for a guest.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Served {
+    /// How many operations.
+    pub(crate) operations: u32,
+    /// How long they took, those of delegates included.
+    pub(crate) kernel: Duration,
 }
 
 /// Why a conversation ended before the guest was finished.

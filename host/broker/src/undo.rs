@@ -125,6 +125,7 @@ impl Reader<'_> {
             | LinkOp::WaitOperational { .. }
             // Nothing brings a deleted link back as it was.
             | LinkOp::Delete { .. }
+            | LinkOp::DeleteMany { .. }
             | LinkOp::DeleteUnusedBridge { .. } => return Ok(NOTHING),
             LinkOp::SetUp { link, .. }
             | LinkOp::SetMtu { link, .. }
@@ -318,6 +319,7 @@ fn setting_before(op: &LinkOp, link: &Link, info: &Info) -> Option<LinkOp> {
         | LinkOp::CreateIfb { .. }
         | LinkOp::WaitOperational { .. }
         | LinkOp::Delete { .. }
+        | LinkOp::DeleteMany { .. }
         | LinkOp::DeleteUnusedBridge { .. } => None,
     }
 }

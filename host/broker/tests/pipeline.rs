@@ -12,6 +12,7 @@ use wharf_ops::leases::{LeaseOp, LeaseOwner};
 use wharf_ops::links::{Common, LinkOp};
 use wharf_ops::logging::{Level, LogLine};
 use wharf_ops::routes::RouteOp;
+use wharf_ops::shaping::ShapingOp;
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::wire::{self, ToBroker};
 use wharf_ops::{Attachment, ErrorKind, KernelOp, Link, Ns, Op};
@@ -215,4 +216,41 @@ fn a_policy_sees_changes_before_they_are_made() {
     };
     assert_eq!(node.run_with("ADD", script, Box::new(NoBridges)).status, 0);
     assert!(!node.shell("ip -br link").contains("br0"));
+}
+
+#[test]
+fn a_del_takes_links_down_together_and_before_their_addresses_are_free() {
+    let node = Node::new(None, "");
+    node.shell("ip link add v0 type veth peer name v1 && ip link add ifb5 type ifb && ip link set v0 up");
+    node.shell("tc qdisc add dev v0 root tbf rate 1mbit burst 10kb latency 25ms");
+    node.shell("ip link add stays type veth peer name stays1 && ip link set stays up");
+    node.shell("tc qdisc add dev stays root tbf rate 1mbit burst 10kb latency 25ms");
+    let leases = node.root.path().join("var/lib/cni/networks/n");
+    std::fs::create_dir_all(&leases).unwrap();
+    std::fs::write(leases.join("10.0.0.2"), "c1\r\neth0").unwrap();
+    let output = node.run("DEL", |guest| {
+        let get = |guest: &mut Guest, name: &str| {
+            let op = link(LinkOp::Get { ns: Ns::Host, name: name.into() });
+            guest.ask(op).unwrap().maybe_link().unwrap()
+        };
+        for name in ["v0", "stays"] {
+            let on = get(guest, name).unwrap();
+            guest.ask(Op::Kernel(KernelOp::Shaping(ShapingOp::Clear { on }))).unwrap().done().unwrap();
+        }
+        for name in ["ifb5", "v0"] {
+            let gone = get(guest, name).unwrap();
+            guest.ask(link(LinkOp::Delete { link: gone.clone() })).unwrap().done().unwrap();
+            let denied = guest.ask(link(LinkOp::Info { link: gone })).unwrap_err();
+            assert_eq!(denied.kind, ErrorKind::Denied, "its handle is gone");
+        }
+        let pool = guest.ask(Op::Lease(LeaseOp::Open { directory: None })).unwrap().pool().unwrap();
+        let owner = LeaseOwner { container: "c1".into(), ifname: "eth0".into() };
+        let released = guest.ask(Op::Lease(LeaseOp::Release { pool, owner })).unwrap().count().unwrap();
+        assert_eq!(released, Some(1));
+        assert!(get(guest, "v0").is_none() && get(guest, "ifb5").is_none());
+        guest.finish(Ok(Answer::Done));
+    });
+    assert_eq!(output.status, 0, "{output:?}");
+    assert!(!node.shell("tc qdisc show dev stays").contains("tbf"));
+    assert!(!leases.join("10.0.0.2").exists());
 }

@@ -12,7 +12,7 @@ fn parse(value: &Value) -> NetConf {
 #[test]
 fn what_is_refused() {
     let deep = format!("{{\"name\": \"n\", \"x\": {}{}}}", "[".repeat(200), "]".repeat(200));
-    let deeper = "[".repeat(10 << 20);
+    let deeper = "[".repeat(2 << 20);
     let rows: &[(&str, u32, &str)] = &[
         ("", 6, "cannot decode network config"),
         ("{", 6, "cannot decode network config"),
@@ -87,7 +87,7 @@ fn size_limit() {
     assert_eq!(error.msg, "network config has 4194305 bytes, at most 4194304 are allowed");
     assert_eq!(error.code, 6);
     for text in [r#"{"name":"@"}"#, r#"{"name":"n","cniVersion":"@"}"#, r#"{"name":"n","type":"/@"}"#] {
-        let text = text.replace('@', &"é".repeat(5 << 20));
+        let text = text.replace('@', &"é".repeat(1 << 20));
         let error = CniError::from(NetConf::parse(text.as_bytes()).unwrap_err());
         assert!(error.to_string().len() < 500, "{} bytes", error.to_string().len());
     }

@@ -51,6 +51,7 @@ pub(crate) fn apply(kernel: &mut RealKernel, op: &LinkOp) -> Result<Reply, Error
         LinkOp::SetAlias { link, alias } => set_alias(kernel, link, alias),
         LinkOp::WaitOperational { link } => wait::operational(kernel, link),
         LinkOp::Delete { link } => remove::delete(kernel, link),
+        LinkOp::DeleteMany { links } => remove::many(kernel, links),
         LinkOp::DeleteUnusedBridge { link } => remove::unused_bridge(kernel, link),
     }
 }

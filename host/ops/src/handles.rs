@@ -18,7 +18,9 @@ impl KernelOp {
                 | LinkOp::GetAll { .. }
                 | LinkOp::CreateVeth { .. }
                 | LinkOp::EnsureBridge { .. }
-                | LinkOp::CreateIfb { .. } => [None, None],
+                | LinkOp::CreateIfb { .. }
+                // The broker's own: its links were checked when they were collected.
+                | LinkOp::DeleteMany { .. } => [None, None],
                 LinkOp::SetMaster { link, master } => [Some(link), master.as_ref()],
                 LinkOp::Info { link }
                 | LinkOp::Peer { of: link, .. }
@@ -83,6 +85,7 @@ impl KernelOp {
                 | LinkOp::SetAlias { .. }
                 | LinkOp::WaitOperational { .. }
                 | LinkOp::Delete { .. }
+                | LinkOp::DeleteMany { .. }
                 | LinkOp::DeleteUnusedBridge { .. } => [None, None],
             },
             Self::Route(op) => match op {

@@ -160,6 +160,12 @@ pub enum LinkOp {
         /// Which link; index 0 means by name.
         link: Link,
     },
+    /// Removes several links at the price of one: the kernel waits for its readers once. Absent is success → `Done`. Not
+    /// offered to guests: a DEL's deletions are collected into it.
+    DeleteMany {
+        /// Which links.
+        links: Vec<Link>,
+    },
     /// Removes a bridge that has no port, and leaves one that has → `Done`. Not offered to guests: it undoes `EnsureBridge`.
     DeleteUnusedBridge {
         /// Which bridge; index 0 means by name.

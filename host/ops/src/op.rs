@@ -188,6 +188,7 @@ fn link(op: &LinkOp) -> Operation {
         LinkOp::SetAlias { .. } => change("links/set-alias"),
         LinkOp::WaitOperational { .. } => read("links/wait-operational"),
         LinkOp::Delete { .. } => change("links/delete"),
+        LinkOp::DeleteMany { .. } => change("links/delete-many"),
         LinkOp::DeleteUnusedBridge { .. } => change("links/delete-unused-bridge"),
     }
 }

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let path =
         arguments.next().ok_or("usage: startup guest.wasm guest.cwasm | startup guest.cwasm [rounds]")?;
-    if path.ends_with(".wasm") {
+    if std::path::Path::new(&path).extension().is_some_and(|extension| extension == "wasm") {
         let to = arguments.next().ok_or("usage: startup guest.wasm guest.cwasm")?;
         return Ok(std::fs::write(to, compile(&std::fs::read(path)?)?)?);
     }

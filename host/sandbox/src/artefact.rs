@@ -1,7 +1,8 @@
 //! A compiled component in memory, read once: what the broker hashes is what the sandbox runs.
 //!
 //! The file is read into private memory, which the forked sandbox shares. A mapping of the file would follow later
-//! writes to it, kill the broker with SIGBUS if it were truncated, and need a descriptor in the sandbox.
+//! writes to it, kill the broker with SIGBUS if it were truncated, and not be executable where the store is on a file
+//! system mounted noexec. The copy takes 0.1 ms for 286 KB.
 
 #![allow(unsafe_code)] // Page-aligned memory that Wasmtime can run from comes from mmap(2).
 

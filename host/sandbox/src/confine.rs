@@ -8,6 +8,8 @@ use std::os::unix::net::UnixStream;
 
 use libc::{c_int, c_ulong};
 
+use crate::engine::{GUARD, RESERVATION};
+use crate::limits::MAX_MEMORIES;
 use crate::{Error, Limits};
 
 /// As whom a sandbox runs.
@@ -31,11 +33,8 @@ impl Default for Identity {
     }
 }
 
-/// Beyond twice the guest's memory (a memory that moves exists twice for a moment): the broker's own pages, which a
-/// fork shares, the host functions' heap, a component's text.
-const ADDRESS_SPACE: u64 = 64 << 30;
-/// As [`ADDRESS_SPACE`], of what is written to.
-const DATA: u64 = 256 << 20;
+/// Beyond the guest's memory: the broker's own pages, which a fork shares, and the host functions' heap.
+const OWN: u64 = 256 << 20;
 
 /// Gives up everything else. The system call filter comes later, when the component is loaded.
 pub(crate) fn confine(limits: &Limits, identity: Identity, parent: u32) -> Result<(), Error> {
@@ -118,15 +117,17 @@ pub(crate) fn keep_only(socket: UnixStream) -> Result<UnixStream, Error> {
 }
 
 fn limit(limits: &Limits) -> Result<(), Error> {
-    let memory = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX).saturating_mul(2);
+    let data = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX).saturating_add(OWN);
+    // Most of it is reserved and never used: RLIMIT_DATA is what bounds memory.
+    let space = data.saturating_mul(2).saturating_add(MAX_MEMORIES as u64 * (RESERVATION + 2 * GUARD));
     let wanted = [
         ("RLIMIT_NOFILE", libc::RLIMIT_NOFILE, 0),
         ("RLIMIT_NPROC", libc::RLIMIT_NPROC, 0),
         ("RLIMIT_CORE", libc::RLIMIT_CORE, 0),
         ("RLIMIT_FSIZE", libc::RLIMIT_FSIZE, 0),
         ("RLIMIT_MEMLOCK", libc::RLIMIT_MEMLOCK, 0),
-        ("RLIMIT_AS", libc::RLIMIT_AS, memory.saturating_add(ADDRESS_SPACE)),
-        ("RLIMIT_DATA", libc::RLIMIT_DATA, memory.saturating_add(DATA)),
+        ("RLIMIT_AS", libc::RLIMIT_AS, space),
+        ("RLIMIT_DATA", libc::RLIMIT_DATA, data),
         ("RLIMIT_CPU", libc::RLIMIT_CPU, limits.cpu_seconds.max(1)),
     ];
     for (name, resource, value) in wanted {

@@ -1,8 +1,10 @@
 //! The one configuration of Wasmtime that artefacts are compiled with and run with.
 //!
-//! Nothing interrupts the guest (the broker kills the process at the deadline), nothing describes a trap beyond its
-//! kind, and memories are filled by copying: a copy-on-write image would need a descriptor in the sandbox, and for the
-//! few pages of data of a guest it is not faster.
+//! Nothing interrupts the guest (the broker kills the process at the deadline) and nothing describes a trap beyond its
+//! kind. Memories are filled by copying: a copy-on-write image would need a descriptor in the sandbox. All 4 GiB that a
+//! guest can address are reserved, not used: without bounds checks a fifth of the text falls away, and text costs time
+//! to read and to hash. Release build of the runtime alone, loopback guest (286 KB) on a busy machine: reading 0.10 ms,
+//! fork 0.06, confinement 0.20, loading 0.24, instantiation 0.12, the first operation 0.7 to 1.0 ms after the fork.
 
 #![allow(unsafe_code)] // Making the text of an artefact executable is a call of mprotect(2) on memory that we mapped.
 
@@ -20,6 +22,11 @@ use crate::artefact::Artefact;
 const TARGET: &str =
     if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
 
+/// All that a 32-bit guest can address: an access needs no check, the kernel makes it.
+pub(crate) const RESERVATION: u64 = 4 << 30;
+/// Catches an access with a large constant offset.
+pub(crate) const GUARD: u64 = 32 << 20;
+
 fn config() -> Config {
     let mut config = Config::new();
     config
@@ -36,12 +43,9 @@ fn config() -> Config {
         .table_lazy_init(true)
         .memory_init_cow(false)
         .memory_may_move(true)
-        .memory_reservation(4 << 30)
-        .memory_guard_size(32 << 20)
-        .debug_symbols(false);
-    #[cfg(feature="compiler")]
-    config.cranelift_opt_level(wasmtime::OptLevel::SpeedAndSize);
-    config
+        .memory_reservation(RESERVATION)
+        .memory_guard_size(GUARD)
+        .debug_symbols(false)
         .memory_reservation_for_growth(0)
         .guard_before_linear_memory(false);
     config

@@ -3,6 +3,8 @@
 use wasmtime::{ResourceLimiter, Result};
 
 const MIB: usize = 1024 * 1024;
+/// A guest has one; one that was composed of several components has one for each.
+pub(crate) const MAX_MEMORIES: usize = 8;
 
 /// How much a guest may use. The time is the broker's to watch: it kills the sandbox at the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +93,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn memories(&self) -> usize {
-        self.limits.instances
+        MAX_MEMORIES
     }
 }
 

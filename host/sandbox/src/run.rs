@@ -59,12 +59,12 @@ fn conduct(
         Err(failure) => return Some(Err(failure)),
     };
     let instance = pre.instantiate(&mut *store);
-    
+    timings.instantiate = micros(started);
     let started = Instant::now();
     let outcome = instance
         .and_then(|instance| guest.call(store, &instance, job.call, job.container_present))
         .map(|answer| answer.map_err(Failure::Guest));
-    
+    timings.run = micros(started);
     let Ok(last_words) = store.data_mut().close_streams() else { return None };
     match outcome {
         Ok(answer) => Some(answer),

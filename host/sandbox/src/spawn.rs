@@ -79,7 +79,7 @@ const PANICKED: i32 = 70;
 pub fn spawn(job: &Job<'_>) -> Result<Child, Error> {
     start(&job.limits, job.identity, |socket, confine| {
         let started = Instant::now();
-        let mut eng = 0; let loaded = engine::runner(job.limits.stack_bytes).inspect(|_| eng = micros(started))
+        let loaded = engine::runner(job.limits.stack_bytes)
             .and_then(|engine| engine::load(&engine, job.artefact).map(|component| (engine, component)));
         let load = micros(started);
         let (engine, component) = match loaded {
@@ -90,7 +90,8 @@ pub fn spawn(job: &Job<'_>) -> Result<Child, Error> {
         if let Err(error) = seccomp::apply() {
             return report(socket, &error.to_string());
         }
-let timings = Timings { load: eng, confine, instantiate: micros(started), run: load - eng};        run::run(&engine, &component, job, socket, timings);
+        let timings = Timings { load, confine: confine + micros(started), ..Timings::default() };
+        run::run(&engine, &component, job, socket, timings);
         // The process ends here: nothing is gained by taking it apart first.
         std::mem::forget((engine, component));
     })

@@ -7,8 +7,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use wharf_broker::guests::{self, Manifest};
-use wharf_broker::{Paths, guests::sha256_hex};
+use wharf_broker::Paths;
+use wharf_broker::guests::{self, Manifest, artefact_digest, sha256_hex};
+
 use wharf_sandbox::World;
 
 use crate::Install;
@@ -91,7 +92,7 @@ fn install_guest(paths: &Paths, file: &Path) -> Result<String> {
     let manifest = Manifest {
         name: name.clone(),
         digest: format!("sha256:{}", sha256_hex(&wasm)),
-        artefact: sha256_hex(&artefact),
+        artefact: artefact_digest(&artefact),
         world: world.to_string(),
         imports: inspection.operations,
         size: wasm.len() as u64,

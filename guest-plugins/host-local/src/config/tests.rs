@@ -197,6 +197,8 @@ fn a_bad_configuration_is_named_by_key_and_value() {
             "-1",
         ),
         (r#"{"subnet":"10.1.0.0/24","dataDir":7}"#.into(), "", "ipam.dataDir", "7"),
+        (r#"{"subnet":"10.1.0.0/24","dataDir":"../x"}"#.into(), "", "ipam.dataDir", "../x"),
+        (r#"{"subnet":"10.1.0.0/24","dataDir":"/run/../x"}"#.into(), "", "ipam.dataDir", "/run/../x"),
         (
             "{}".into(),
             r#","runtimeConfig":{"ipRanges":[[{"subnet":"10.1.0.0/30","gateway":"10.9.9.9"}]]}"#,

@@ -112,6 +112,7 @@ pub(super) fn del<L: Launcher>(
             errors.push(error);
         }
     }
+    take_down(invocation, &mut errors);
     if !errors.is_empty() {
         // A guest that failed may have left its rules.
         let attachment = invocation.attachment.clone();
@@ -121,6 +122,15 @@ pub(super) fn del<L: Launcher>(
         }
     }
     failure::together(errors).map_or(Ok(String::new()), Err)
+}
+
+/// Does what was put off, and tells what went wrong with it.
+fn take_down<L: Launcher>(invocation: &mut Invocation<'_, L>, errors: &mut Vec<CniError>) {
+    invocation.take_down();
+    let late = invocation.late.drain(..);
+    errors.extend(
+        late.map(|error| failure::host(code::INTERNAL, Fault::Host, format!("taking down: {error}"))),
+    );
 }
 
 /// STATUS: the first plugin that is not ready decides.
@@ -151,6 +161,7 @@ pub(super) fn gc<L: Launcher>(
             errors.push(error);
         }
     }
+    take_down(invocation, &mut errors);
     if let Some(stage) = stages.first() {
         errors.extend(sweep_stale(invocation, &valid_pairs(&stage.conf)).err());
     }

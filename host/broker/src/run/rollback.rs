@@ -8,12 +8,15 @@ use wharf_ops::{KernelOp, Link, Reply};
 use crate::delegate;
 use crate::launch::Launcher;
 use crate::leases::Pool;
+use crate::pipeline::Course;
 use crate::session::Invocation;
 use crate::transaction::{Entry, Undo};
 
 /// Undoes everything, newest first, and answers the error to report: the first cause, then each undo that failed.
 pub(super) fn roll_back<L: Launcher>(invocation: &mut Invocation<'_, L>, cause: CniError) -> CniError {
-    let Some(transaction) = invocation.transaction.take() else { return cause };
+    let Course::Add(transaction) = std::mem::replace(&mut invocation.course, Course::Look) else {
+        return cause;
+    };
     let own = transaction.links().to_vec();
     // The deadline that the guest overran does not bound the repair.
     invocation.kernel.set_deadline(None);

@@ -1,9 +1,10 @@
 //! A broker whose sandboxes are scripts in this process, over the real kernel in throw-away namespaces.
 #![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
+    missing_docs,
+    unreachable_pub,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
-    dead_code,
+    clippy::unwrap_used,
     reason = "helpers of tests"
 )]
 
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use wharf_broker::grants::least;
-use wharf_broker::guests::{self, Manifest, sha256_hex};
+use wharf_broker::guests::{self, Manifest, artefact_digest, sha256_hex};
 use wharf_broker::launch::{Job, Launcher, Sandbox};
 use wharf_broker::log::Log;
 use wharf_broker::pipeline::{NoPolicy, Policy};
@@ -96,7 +97,7 @@ impl Launcher for Scripted {
 pub struct Node {
     pub root: tempfile::TempDir,
     pub host: Netns,
-    pub container: Netns,
+    _container: Netns,
     pub netns: PathBuf,
 }
 
@@ -109,7 +110,7 @@ impl Node {
         let mut manifest = Manifest {
             name: "g".into(),
             digest: format!("sha256:{}", sha256_hex(b"g")),
-            artefact: sha256_hex(b"g"),
+            artefact: artefact_digest(b"g"),
             world: "network".into(),
             imports: imports.clone(),
             size: 1,
@@ -129,7 +130,7 @@ impl Node {
         guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();
         let netns = root.path().join("container");
         let container = Netns::create_at(&netns).unwrap();
-        Self { host: Netns::anonymous().unwrap(), container, netns, root }
+        Self { host: Netns::anonymous().unwrap(), _container: container, netns, root }
     }
 
     pub fn run(&self, command: &str, script: Script) -> Output {

@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(super) peer_ns: Option<i32>,
     /// IFLA_BR_VLAN_FILTERING.
     pub(super) vlan_filtering: bool,
+    /// IFLA_GROUP.
+    pub(super) group: u32,
 }
 
 impl State {
@@ -70,12 +72,14 @@ impl State {
             },
             peer_ns: None,
             vlan_filtering: false,
+            group: 0,
         };
         let info = &mut state.info;
         for attribute in message.attributes(HEADER) {
             match attribute.kind {
                 libc::IFLA_IFNAME => attribute.text()?.clone_into(&mut info.name),
                 libc::IFLA_ADDRESS => info.mac = attribute.value.try_into().ok().map(Mac),
+                libc::IFLA_GROUP => state.group = attribute.u32()?,
                 libc::IFLA_MTU => info.mtu = attribute.u32()?,
                 libc::IFLA_MASTER => info.master = attribute.u32(),
                 libc::IFLA_LINK => info.peer = attribute.u32().filter(|index| *index != 0),

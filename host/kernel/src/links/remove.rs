@@ -1,10 +1,15 @@
 //! Taking links away, and only those that are meant: the kernel gives an index out again.
 
-use wharf_ops::{Error, Link, Reply};
+use netlink_packet_route::link::LinkAttribute;
+use wharf_ops::{Error, Link, Ns, Reply};
 
 use super::read::{Selector, State, list, select};
-use super::{describe, errno_is, message};
+use super::{describe, errno_is, message, peer};
+use crate::netlink::NetlinkError;
 use crate::real::RealKernel;
+
+/// Where the numbers of groups begin that exist for the time of one deletion.
+const GROUPS: u32 = 0x5700_0000;
 
 /// Absent is success, and so is a namespace that is gone.
 pub(super) fn delete(kernel: &mut RealKernel, link: &Link) -> Result<Reply, Error> {
@@ -12,6 +17,63 @@ pub(super) fn delete(kernel: &mut RealKernel, link: &Link) -> Result<Reply, Erro
         Some(state) => by_index(kernel, link, state.info.index),
         None => Ok(Reply::Done),
     }
+}
+
+/// Each RTM_DELLINK waits until no reader of the kernel sees the link. Links of one group go with a single request and
+/// a single wait: those of the host, veths by their end there, get a group of their own for that.
+pub(super) fn many(kernel: &mut RealKernel, links: &[Link]) -> Result<Reply, Error> {
+    let (mut together, mut alone) = (Vec::new(), Vec::new());
+    for link in links {
+        if meant(kernel, link)?.is_none() {
+            continue;
+        }
+        let end = match link.ns {
+            Ns::Host => Some(link.clone()),
+            Ns::Container => peer::find(kernel, link, Ns::Host)?,
+        };
+        match end {
+            Some(end) if !together.contains(&end) => together.push(end),
+            Some(_) => {}
+            None => alone.push(link),
+        }
+    }
+    if let [one] = together.as_slice() {
+        delete(kernel, one)?;
+    } else if let Some(first) = together.first() {
+        delete_group(kernel, first, &together)?;
+    }
+    for link in alone {
+        delete(kernel, link)?;
+    }
+    Ok(Reply::Done)
+}
+
+/// Deletes host links by a group that no other link is in.
+fn delete_group(kernel: &mut RealKernel, first: &Link, links: &[Link]) -> Result<Reply, Error> {
+    let explain = |error: NetlinkError, what: &str| error.explain(format!("{what} {}", describe(first)));
+    let others = list(kernel.route(Ns::Host)?, None).map_err(|error| explain(error, "listing links to delete"))?;
+    // An index is unique while its link exists, and so is what is made of it, but for groups that people chose.
+    let mut group = GROUPS | first.index;
+    while others.iter().any(|state| state.group == group) {
+        group = group.wrapping_add(0x0100_0000);
+    }
+    for link in links {
+        let request = message(link.index, vec![LinkAttribute::Group(group)]);
+        let result = kernel.route(Ns::Host)?.request(libc::RTM_SETLINK, 0, |body| {
+            body.emit(&request);
+        });
+        if !errno_is(&result, libc::ENODEV) {
+            result.map_err(|error| error.explain(format!("grouping {}", describe(link))))?;
+        }
+    }
+    let request = message(0, vec![LinkAttribute::Group(group)]);
+    let result = kernel.route(Ns::Host)?.request(libc::RTM_DELLINK, 0, |body| {
+        body.emit(&request);
+    });
+    if errno_is(&result, libc::ENODEV) {
+        return Ok(Reply::Done);
+    }
+    result.map(|()| Reply::Done).map_err(|error| explain(error, "deleting the group of"))
 }
 
 /// Leaves a bridge that has ports, and whatever is no bridge. A port that joins between the look and the deletion

@@ -70,7 +70,6 @@ fn an_endless_loop_without_a_broker_ends_by_itself(guests: &Guests) {
 fn memory(guests: &Guests) {
     let report = with_memory(guests, "grow", 16 << 20);
     assert!(report.limit().ends_with("its limit is 16777216"), "{report:?}");
-    // Beyond what is reserved at once: the memory moves.
     let report = with_memory(guests, "grow", 200 << 20);
     assert!(report.limit().ends_with("its limit is 209715200"), "{report:?}");
 }

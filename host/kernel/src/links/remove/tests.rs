@@ -1,6 +1,6 @@
 //! Against the real kernel in throw-away namespaces, read back with `ip`.
 
-use wharf_ops::links::LinkOp;
+use wharf_ops::links::{Common, LinkOp};
 use wharf_ops::{ErrorKind, KernelOp, Ns};
 
 use super::*;
@@ -63,4 +63,36 @@ fn a_bridge_goes_when_its_last_port_has_gone() {
     rig.link(LinkOp::DeleteUnusedBridge { link: bridge }).unwrap().done().unwrap();
     rig.link(LinkOp::DeleteUnusedBridge { link: veth }).unwrap().done().unwrap();
     assert!(rig.try_run(Ns::Host, "ip link show veth0").is_ok(), "a veth is no bridge");
+}
+
+#[test]
+fn several_go_with_one_request_and_no_others_with_them() {
+    let mut rig = Rig::new();
+    let (a, b) = rig.veth();
+    let ifb = rig.link(LinkOp::CreateIfb { ns: Ns::Host, common: Common { name: "ifb7".into(), ..Common::default() } });
+    let ifb = ifb.unwrap().link().unwrap();
+    rig.run(Ns::Host, "ip link add stranger type ifb");
+    // Somebody is in the very group that would be taken.
+    let taken = 0x5700_0000_u32 | a.index;
+    rig.run(Ns::Host, &format!("ip link set stranger group {taken}"));
+    let gone = Link { ns: Ns::Host, index: 4242, name: "gone".into() };
+    let links = vec![b, ifb, a, gone];
+    rig.link(LinkOp::DeleteMany { links: links.clone() }).unwrap().done().unwrap();
+    assert!(rig.try_run(Ns::Container, "ip link show eth0").is_err());
+    assert!(rig.try_run(Ns::Host, "ip link show veth0").is_err());
+    assert!(rig.try_run(Ns::Host, "ip link show ifb7").is_err());
+    assert!(rig.try_run(Ns::Host, "ip link show stranger").is_ok());
+    rig.link(LinkOp::DeleteMany { links }).unwrap().done().unwrap();
+}
+
+#[test]
+fn a_link_of_the_container_alone_goes_too() {
+    let mut rig = Rig::new();
+    let common = Common { name: "br7".into(), ..Common::default() };
+    let op = LinkOp::EnsureBridge { ns: Ns::Container, common, vlan_filtering: false };
+    let (inside, _) = rig.link(op).unwrap().bridge().unwrap();
+    let (a, _) = rig.veth();
+    rig.link(LinkOp::DeleteMany { links: vec![inside, a] }).unwrap().done().unwrap();
+    assert_eq!(rig.json(Ns::Container, "ip -j link").as_array().unwrap().len(), 1);
+    assert_eq!(rig.json(Ns::Host, "ip -j link").as_array().unwrap().len(), 1);
 }
