@@ -60,6 +60,8 @@ fn native(body: impl FnOnce(UnixStream)) -> Ended {
     spawn_native(&Limits::default(), Identity::default(), body).unwrap().wait().unwrap()
 }
 
+type Attack<'a> = Box<dyn Fn() + 'a>;
+
 const FORBIDDEN: Ended = Ended::Killed(libc::SIGSYS);
 
 #[allow(unsafe_code)]
@@ -69,7 +71,7 @@ fn forbidden_system_calls_kill(_: &Guests) {
     let parent = i32::try_from(std::process::id()).unwrap();
     // SAFETY (of all calls below): they are made in a process of their own that is meant to die of them; the pointers
     // are those of live strings and null.
-    let attacks: [(&str, Box<dyn Fn()>); 14] = unsafe {
+    let attacks: [(&str, Attack<'_>); 14] = unsafe {
         [
             ("open", Box::new(|| _ = libc::open(path.as_ptr(), libc::O_RDONLY))),
             ("socket", Box::new(|| _ = libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0))),

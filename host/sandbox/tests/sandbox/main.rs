@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::unnecessary_wraps,
     reason = "all of this is tests, and clippy sees a program"
 )]
 
@@ -19,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use wharf_sandbox::Artefact;
 
 /// The compiled fixtures.
-pub struct Guests {
+pub(crate) struct Guests {
     probe: Artefact,
     probe_wasm: Vec<u8>,
     pool: Artefact,
@@ -60,6 +61,6 @@ fn main() {
 #[macro_export]
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
-        pub const TESTS: &[$crate::Test] = &[$((concat!(module_path!(), "::", stringify!($name)), $name)),*];
+        pub(crate) const TESTS: &[$crate::Test] = &[$((concat!(module_path!(), "::", stringify!($name)), $name)),*];
     };
 }

@@ -11,10 +11,10 @@ use wharf_ops::{Attachment, Error, Op, Reply};
 use wharf_sandbox::{Artefact, Child, Ended, Identity, Job, Limits, compile, spawn};
 
 /// Longer than anything takes that is not stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Builds a fixture crate and answers its component.
-pub fn fixture(name: &str) -> Vec<u8> {
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let status = Command::new(env!("CARGO"))
@@ -30,12 +30,12 @@ pub fn fixture(name: &str) -> Vec<u8> {
 }
 
 /// A compiled component.
-pub fn artefact(wasm: &[u8]) -> Artefact {
+pub(crate) fn artefact(wasm: &[u8]) -> Artefact {
     Artefact::copy(&compile(wasm).unwrap()).unwrap()
 }
 
 /// A request with that configuration.
-pub fn request(config: &str) -> Request {
+pub(crate) fn request(config: &str) -> Request {
     Request {
         attachment: Attachment { network: "net".into(), container: "ctr".into(), ifname: "eth0".into() },
         netns_path: Some("/run/netns/x".into()),
@@ -46,12 +46,12 @@ pub fn request(config: &str) -> Request {
 }
 
 /// `add` with that configuration.
-pub fn add(config: &str) -> Call {
+pub(crate) fn add(config: &str) -> Call {
     Call::Add(request(config))
 }
 
 /// The usual job.
-pub fn job<'a>(artefact: &'a Artefact, call: &'a Call) -> Job<'a> {
+pub(crate) fn job<'a>(artefact: &'a Artefact, call: &'a Call) -> Job<'a> {
     Job {
         artefact,
         call,
@@ -64,44 +64,44 @@ pub fn job<'a>(artefact: &'a Artefact, call: &'a Call) -> Job<'a> {
 
 /// What a sandbox said, and how it ended.
 #[derive(Debug)]
-pub struct Report {
-    pub ops: Vec<Op>,
-    pub logs: Vec<LogLine>,
-    pub outcome: Option<Result<Answer, Failure>>,
-    pub timings: Timings,
-    pub ended: Ended,
+pub(crate) struct Report {
+    pub(crate) ops: Vec<Op>,
+    pub(crate) logs: Vec<LogLine>,
+    pub(crate) outcome: Option<Result<Answer, Failure>>,
+    pub(crate) timings: Timings,
+    pub(crate) ended: Ended,
 }
 
 impl Report {
-    pub fn answer(&self) -> &Answer {
+    pub(crate) fn answer(&self) -> &Answer {
         match &self.outcome {
             Some(Ok(answer)) => answer,
             other => panic!("no answer but {other:?}, {}", self.ended),
         }
     }
 
-    pub fn failure(&self) -> &Failure {
+    pub(crate) fn failure(&self) -> &Failure {
         match &self.outcome {
             Some(Err(failure)) => failure,
             other => panic!("no failure but {other:?}, {}", self.ended),
         }
     }
 
-    pub fn limit(&self) -> &str {
+    pub(crate) fn limit(&self) -> &str {
         match self.failure() {
             Failure::Limit(message) => message,
             other => panic!("no limit but {other:?}"),
         }
     }
 
-    pub fn trap(&self) -> &str {
+    pub(crate) fn trap(&self) -> &str {
         match self.failure() {
             Failure::Trap(message) => message,
             other => panic!("no trap but {other:?}"),
         }
     }
 
-    pub fn mismatch(&self) -> &str {
+    pub(crate) fn mismatch(&self) -> &str {
         match self.failure() {
             Failure::Mismatch(message) => message,
             other => panic!("no mismatch but {other:?}"),
@@ -110,12 +110,12 @@ impl Report {
 }
 
 /// Runs a job to its end.
-pub fn run(job: &Job<'_>, answer: impl FnMut(&Op) -> Result<Reply, Error>) -> Report {
+pub(crate) fn run(job: &Job<'_>, answer: impl FnMut(&Op) -> Result<Reply, Error>) -> Report {
     converse(spawn(job).unwrap(), answer)
 }
 
 /// Answers a sandbox until it ends by itself.
-pub fn converse(mut child: Child, mut answer: impl FnMut(&Op) -> Result<Reply, Error>) -> Report {
+pub(crate) fn converse(mut child: Child, mut answer: impl FnMut(&Op) -> Result<Reply, Error>) -> Report {
     child.socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut frames = Frames::new();
     let (mut ops, mut logs, mut outcome, mut timings) = (Vec::new(), Vec::new(), None, Timings::default());
@@ -139,12 +139,12 @@ pub fn converse(mut child: Child, mut answer: impl FnMut(&Op) -> Result<Reply, E
 }
 
 /// For guests that ask for nothing.
-pub fn nothing(op: &Op) -> Result<Reply, Error> {
+pub(crate) fn nothing(op: &Op) -> Result<Reply, Error> {
     panic!("an operation was not expected: {op:?}")
 }
 
 /// Reads what a sandbox says without answering: how many operations it asked for, and how it ended.
-pub fn converse_mute(mut child: Child) -> (usize, Ended) {
+pub(crate) fn converse_mute(mut child: Child) -> (usize, Ended) {
     child.socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut frames = Frames::new();
     let mut ops = 0;
