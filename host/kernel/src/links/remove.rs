@@ -51,7 +51,8 @@ pub(super) fn many(kernel: &mut RealKernel, links: &[Link]) -> Result<Reply, Err
 /// Deletes host links by a group that no other link is in.
 fn delete_group(kernel: &mut RealKernel, first: &Link, links: &[Link]) -> Result<Reply, Error> {
     let explain = |error: NetlinkError, what: &str| error.explain(format!("{what} {}", describe(first)));
-    let others = list(kernel.route(Ns::Host)?, None).map_err(|error| explain(error, "listing links to delete"))?;
+    let others =
+        list(kernel.route(Ns::Host)?, None).map_err(|error| explain(error, "listing links to delete"))?;
     // An index is unique while its link exists, and so is what is made of it, but for groups that people chose.
     let mut group = GROUPS | first.index;
     while others.iter().any(|state| state.group == group) {

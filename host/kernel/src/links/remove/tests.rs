@@ -69,7 +69,10 @@ fn a_bridge_goes_when_its_last_port_has_gone() {
 fn several_go_with_one_request_and_no_others_with_them() {
     let mut rig = Rig::new();
     let (a, b) = rig.veth();
-    let ifb = rig.link(LinkOp::CreateIfb { ns: Ns::Host, common: Common { name: "ifb7".into(), ..Common::default() } });
+    let ifb = rig.link(LinkOp::CreateIfb {
+        ns: Ns::Host,
+        common: Common { name: "ifb7".into(), ..Common::default() },
+    });
     let ifb = ifb.unwrap().link().unwrap();
     rig.run(Ns::Host, "ip link add stranger type ifb");
     // Somebody is in the very group that would be taken.
