@@ -140,7 +140,7 @@ fn a_damaged_guest_is_never_run() {
     let middle = content.len() / 2;
     content[middle] ^= 1;
     replace(&file, &content);
-    add(&node).error_naming(50, &["damaged", "SHA-256", "wharfctl install"]);
+    add(&node).error_naming(50, &["damaged", "digest", "wharfctl install"]);
     fs::remove_file(&file).unwrap();
     add(&node).error_naming(50, &["damaged", "missing", "wharfctl install"]);
 }

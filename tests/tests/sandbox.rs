@@ -54,13 +54,11 @@ fn descriptors(pid: u32) -> Vec<PathBuf> {
 #[test]
 fn it_can_do_nothing_by_itself() {
     let mut node = Node::new();
-    let (reached, go_on) = (node.folder("fifos").join("reached"), node.folder("fifos").join("go-on"));
-    for fifo in [&reached, &go_on] {
-        mkfifo(fifo, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
-    }
+    let (reached, go_on) = (node.folder("marks").join("reached"), node.folder("marks").join("go-on"));
+    mkfifo(&go_on, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
     // The guest asks for addresses; the native plugin answers when this test has seen enough.
     let answer = format!(
-        "[ $1 = ADD ] || exit 0\necho > {}\ncat {} > /dev/null\n\
+        "[ $1 = ADD ] || exit 0\n: > {}\ncat {} > /dev/null\n\
          echo '{{\"cniVersion\": \"1.0.0\", \"ips\": [{{\"address\": \"10.1.0.42/24\"}}]}}'",
         reached.display(),
         go_on.display()
@@ -73,7 +71,10 @@ fn it_can_do_nothing_by_itself() {
 
     thread::scope(|scope| {
         let adding = scope.spawn(|| network.add(&target));
-        fs::read(&reached).unwrap();
+        while !reached.exists() {
+            assert!(!adding.is_finished(), "the ADD ended early: {}", adding.join().unwrap());
+            thread::yield_now();
+        }
         let pid = sandbox(&program);
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let links = descriptors(pid);

@@ -43,6 +43,12 @@ pub fn of_guest(failure: Failure, name: &str, digest: &str) -> CniError {
         Failure::Limit(reason) => (code::LIMIT, format!("{name}: {reason}"), Fault::Guest, None),
         Failure::Mismatch(reason) => (code::IMPORT_MISMATCH, format!("{name}: {reason}"), Fault::Host, None),
         Failure::Sandbox(reason) => (code::INTERNAL, format!("{name}: {reason}"), Fault::Host, None),
+        Failure::Unloadable(reason) => (
+            code::PLUGIN_NOT_AVAILABLE,
+            format!("{name}: {reason}: run `wharfctl install`"),
+            Fault::Host,
+            None,
+        ),
     };
     let origin = format!("guest: {name} {digest}");
     let details = match inner {
@@ -98,6 +104,7 @@ mod tests {
             (Failure::Limit("x".into()), 904),
             (Failure::Mismatch("x".into()), 905),
             (Failure::Sandbox("x".into()), 999),
+            (Failure::Unloadable("x".into()), 50),
         ] {
             assert_eq!(of_guest(failure, "g", "d").code, number);
         }

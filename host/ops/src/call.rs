@@ -172,4 +172,7 @@ pub enum Failure {
     /// The sandbox could not be set up.
     #[error("{0}")]
     Sandbox(String),
+    /// The compiled guest is not one that this engine runs: it was made by another version.
+    #[error("{0}")]
+    Unloadable(String),
 }

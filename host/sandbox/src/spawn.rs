@@ -84,11 +84,16 @@ pub fn spawn(job: &Job<'_>) -> Result<Child, Error> {
         let load = micros(started);
         let (engine, component) = match loaded {
             Ok(loaded) => loaded,
-            Err(error) => return report(socket, &format!("the compiled guest does not load: {error:#}")),
+            Err(error) => {
+                return report(
+                    socket,
+                    Failure::Unloadable(format!("the compiled guest does not load: {error:#}")),
+                );
+            }
         };
         let started = Instant::now();
         if let Err(error) = seccomp::apply() {
-            return report(socket, &error.to_string());
+            return report(socket, Failure::Sandbox(error.to_string()));
         }
         let timings = Timings { load, confine: confine + micros(started), ..Timings::default() };
         run::run(&engine, &component, job, socket, timings);
@@ -106,7 +111,7 @@ pub fn spawn_native(
 ) -> Result<Child, Error> {
     start(limits, identity, |socket, _| match seccomp::apply() {
         Ok(()) => body(socket),
-        Err(error) => report(socket, &error.to_string()),
+        Err(error) => report(socket, Failure::Sandbox(error.to_string())),
     })
 }
 
@@ -126,7 +131,7 @@ fn start(limits: &Limits, identity: Identity, body: impl FnOnce(UnixStream, u32)
                 tell_of_panics();
                 match confine::confine(limits, identity, parent) {
                     Ok(()) => body(socket, micros(started)),
-                    Err(error) => report(socket, &error.to_string()),
+                    Err(error) => report(socket, Failure::Sandbox(error.to_string())),
                 }
                 0
             }))
@@ -142,8 +147,8 @@ fn start(limits: &Limits, identity: Identity, body: impl FnOnce(UnixStream, u32)
 }
 
 /// Tells the broker that there is no sandbox.
-fn report(socket: UnixStream, message: &str) {
-    let outcome = Err(Failure::Sandbox(message.to_owned()));
+fn report(socket: UnixStream, failure: Failure) {
+    let outcome = Err(failure);
     // If the broker is gone, there is nobody to tell. The process ends now, and the socket with it.
     let _ = wire::send(
         &mut &*ManuallyDrop::new(socket),
@@ -156,7 +161,7 @@ fn tell_of_panics() {
     std::panic::set_hook(Box::new(|panic| {
         // SAFETY: the descriptor is the socket, which nobody closes before the process ends.
         let socket = unsafe { UnixStream::from_raw_fd(confine::KEPT) };
-        report(socket, &format!("a fault of the host: {panic}"));
+        report(socket, Failure::Sandbox(format!("a fault of the host: {panic}")));
     }));
 }
 

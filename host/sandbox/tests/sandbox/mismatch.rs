@@ -90,7 +90,7 @@ fn a_truncated_or_foreign_artefact_does_not_load(guests: &Guests) {
     for bytes in [&bytes[..bytes.len() / 2], &bytes[..100], b"\x7fELF", &foreign[..]] {
         let artefact = Artefact::copy(bytes).unwrap();
         let report = run(&job(&artefact, &add("refuse")), nothing);
-        let Failure::Sandbox(message) = report.failure() else { panic!("{report:?}") };
+        let Failure::Unloadable(message) = report.failure() else { panic!("{report:?}") };
         assert!(message.starts_with("the compiled guest does not load"), "{message}");
     }
 }
