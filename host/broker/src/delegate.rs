@@ -35,10 +35,13 @@ pub(crate) fn run<L: Launcher>(
     op: &DelegateOp,
     depth: u32,
 ) -> Result<Reply, CniError> {
-    let conf = configuration(outer, &op.config)?;
+    let conf = configuration(outer, op)?;
     match guests::read(&invocation.broker.paths, &op.plugin) {
         Err(guests::StoreError::NotInstalled { .. }) => native(invocation, outer, &conf, op),
-        Err(error) => Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, error.to_string())),
+        Err(error @ guests::StoreError::Name(_)) => {
+            Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, error.to_string()))
+        }
+        Err(error) => Err(failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, error.to_string())),
         Ok(_) => {
             let call = call_for(invocation, &conf, op);
             Ok(match invocation.call(&op.plugin, &conf, &call, depth)? {
@@ -49,10 +52,27 @@ pub(crate) fn run<L: Launcher>(
     }
 }
 
-/// What the guest wrote, with the version, name and prevResult of the request it belongs to.
-fn configuration(outer: &NetConf, text: &str) -> Result<NetConf, CniError> {
-    let mut conf = NetConf::parse(text.as_bytes())?;
+/// The members of a configuration that name a delegate by their `type`.
+const DELEGATES: [&str; 2] = ["ipam", "delegate"];
+
+/// What the guest wrote, with the version, name and prevResult of the request it belongs to. Which plugin it may be, and
+/// with which `ipam`, is the configuration's to say and not the guest's.
+fn configuration(outer: &NetConf, op: &DelegateOp) -> Result<NetConf, CniError> {
+    let mut conf = NetConf::parse(op.config.as_bytes())?;
     conf.previous.clone_from(&outer.previous);
+    conf.cni_version = outer.cni_version;
+    for key in ["cniVersion", "ipam"] {
+        match outer.raw.get(key) {
+            Some(value) => conf.raw.insert(key.to_string(), value.clone()),
+            None => conf.raw.remove(key),
+        };
+    }
+    let named = |key: &str| outer.raw.get(key).and_then(|it| it.get("type")).and_then(|it| it.as_str());
+    if !DELEGATES.iter().any(|key| named(key) == Some(op.plugin.as_str())) {
+        let message =
+            format!("{:?} is named as a delegate by neither ipam.type nor delegate.type", op.plugin);
+        return Err(failure::host(code::DENIED, Fault::Guest, message));
+    }
     if conf.name != outer.name {
         let message = format!("a delegate's network is {:?}, not {:?}", outer.name, conf.name);
         return Err(failure::host(code::INVALID_CONFIG, Fault::Guest, message));
@@ -162,14 +182,25 @@ fn execute<L: Launcher>(
             .stdout(Stdio::piped());
         command.spawn()
     };
-    let mut child = spawn(start).map_err(|error| fault("cannot execute it", error))?;
+    let mut child = invocation
+        .broker
+        .launcher
+        .unpinned(|| spawn(start))
+        .map_err(|error| fault("cannot execute it", error))?;
     let mut stdout = Vec::new();
-    let read = read_until(&mut child, &mut stdout, Instant::now() + NATIVE_DEADLINE);
+    let latest = Instant::now() + NATIVE_DEADLINE;
+    let deadline = invocation.deadline.map_or(latest, |outer| outer.min(latest));
+    let read = read_until(&mut child, &mut stdout, deadline).and_then(|()| ended_by(&mut child, deadline));
     if read.is_err() {
         let _ = child.kill();
     }
     let status = child.wait().map_err(|error| fault("cannot wait for it", error))?;
-    read.map_err(|error| fault("cannot read its result", error))?;
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::TimedOut => {
+            failure::host(code::DEADLINE, Fault::Guest, format!("{}: not finished in time", path.display()))
+        }
+        _ => fault("cannot read its result", error),
+    })?;
     let mut stderr = Vec::new();
     errors
         .rewind()
@@ -194,6 +225,17 @@ fn spawn(start: impl Fn() -> io::Result<Child>) -> io::Result<Child> {
             other => return other,
         }
     }
+}
+
+/// A plugin that closed its standard output is about to end. One that goes on all the same is waited for, but not for ever.
+fn ended_by(child: &mut Child, deadline: Instant) -> io::Result<()> {
+    while child.try_wait()?.is_none() {
+        if Instant::now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 fn read_until(child: &mut Child, into: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
@@ -248,6 +290,36 @@ mod tests {
         }
         assert_eq!(find(&path, "folder").unwrap_err().code, 50);
         assert_eq!(find(&[], "ipam").unwrap_err().code, 50);
+    }
+
+    #[test]
+    fn the_configuration_says_which_delegate_runs_with_what() {
+        let text = r#"{"cniVersion":"1.0.0","name":"n","type":"bridge","ipam":{"type":"host-local","dataDir":"/d"}}"#;
+        let outer = NetConf::parse(text.as_bytes()).unwrap();
+        let op = |plugin: &str, config: &str| DelegateOp {
+            verb: Verb::Add,
+            plugin: plugin.into(),
+            config: config.into(),
+        };
+        let own = text.replace("/d", "/elsewhere").replace("1.0.0", "0.3.1");
+        let conf = configuration(&outer, &op("host-local", &own)).unwrap();
+        assert_eq!(conf.raw.get("ipam"), outer.raw.get("ipam"));
+        assert_eq!(conf.cni_version, outer.cni_version);
+        assert_eq!(configuration(&outer, &op("tuning", text)).unwrap_err().code, 900);
+        assert_eq!(
+            configuration(&outer, &op("host-local", &text.replace("\"n\"", "\"m\""))).unwrap_err().code,
+            7
+        );
+    }
+
+    #[test]
+    fn a_plugin_that_does_not_end_is_given_up() {
+        let mut child = Command::new("sleep").arg("60").stdout(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let error = ended_by(&mut child, Instant::now() + Duration::from_millis(20)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

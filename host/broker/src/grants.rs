@@ -101,8 +101,14 @@ impl Grant {
     pub fn read(directory: &Path, name: &str) -> Result<Self, GrantError> {
         let file = directory.join(format!("{name}.toml"));
         let path = file.display().to_string();
-        match std::fs::read_to_string(&file) {
-            Ok(text) => Self::parse(&text).map_err(|reason| GrantError::Malformed { path, reason }),
+        match std::fs::File::open(&file) {
+            Ok(handle) => {
+                let malformed = |reason| GrantError::Malformed { path: path.clone(), reason };
+                crate::guests::check_owner(&handle, &path).map_err(|error| malformed(error.to_string()))?;
+                let text = std::io::read_to_string(handle);
+                let text = text.map_err(|source| GrantError::Io { path: path.clone(), source })?;
+                Self::parse(&text).map_err(malformed)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(GrantError::Missing { name: name.to_string(), path })
             }

@@ -188,7 +188,7 @@ pub fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Result<()
 }
 
 /// Only root, or whoever runs this, may have written the file.
-fn check_owner(file: &File, path: &str) -> Result<(), StoreError> {
+pub(crate) fn check_owner(file: &File, path: &str) -> Result<(), StoreError> {
     let metadata = file.metadata().map_err(|source| StoreError::Io { path: path.to_string(), source })?;
     let owner = metadata.uid();
     if owner != 0 && owner != nix::unistd::geteuid().as_raw() {

@@ -40,6 +40,12 @@ pub trait Launcher {
     /// Maps a compiled guest.
     fn map(&self, file: &File) -> io::Result<Self::Artefact>;
 
+    /// Runs `start`, which starts a program that is no sandbox, without what sandboxes are started with: a program
+    /// inherits the processors that its parent is bound to.
+    fn unpinned<T>(&self, start: impl FnOnce() -> T) -> T {
+        start()
+    }
+
     /// Starts a sandbox that carries out one call.
     fn launch(&self, artefact: &Self::Artefact, job: Job<'_>) -> io::Result<Box<dyn Sandbox>>;
 }

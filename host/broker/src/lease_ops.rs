@@ -1,8 +1,12 @@
 //! Lease operations of guests: their arguments checked, carried out on an open pool.
 
+use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 
+use nix::fcntl::OFlag;
+use wharf_cni::NetConf;
 use wharf_ops::leases::{LeaseOp, LeaseOwner};
 use wharf_ops::{Error, ErrorKind, Reply};
 
@@ -26,7 +30,12 @@ pub(crate) fn read_resolv_conf(paths: &Paths, path: &str) -> Result<Reply, Error
     check_path("resolvConf", path)?;
     let file = paths.inside(path);
     let fault = |error: std::io::Error| Error::from_io(&error, format!("resolvConf: {path}"));
-    let handle = std::fs::File::open(&file).map_err(fault)?;
+    // O_NONBLOCK: opening a FIFO would wait for its other end.
+    let handle = File::options()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(&file)
+        .map_err(fault)?;
     if !handle.metadata().map_err(fault)?.is_file() {
         return Err(Error::invalid(format!("resolvConf: {path} is not a file")));
     }
@@ -39,6 +48,33 @@ pub(crate) fn read_resolv_conf(paths: &Paths, path: &str) -> Result<Reply, Error
         ));
     }
     Ok(Reply::Text(text))
+}
+
+/// A path that a guest names must be the one that the configuration has under `ipam`: what a guest makes up, the broker
+/// does not open.
+pub(crate) fn configured(conf: &NetConf, key: &str, path: Option<&str>) -> Result<(), Error> {
+    let in_conf = conf.raw.get("ipam").and_then(|ipam| ipam.get(key)).and_then(|value| value.as_str());
+    if in_conf.filter(|text| !text.is_empty()) == path {
+        return Ok(());
+    }
+    let reason = format!("{path:?} is not what the configuration has as ipam.{key}");
+    Err(Error::new(ErrorKind::Denied, reason))
+}
+
+/// Whose lease an operation is about, if it is about one.
+pub(crate) fn owner_of(op: &LeaseOp) -> Option<&LeaseOwner> {
+    match op {
+        LeaseOp::TryReserve { owner, .. }
+        | LeaseOp::ReserveNext { owner, .. }
+        | LeaseOp::Release { owner, .. }
+        | LeaseOp::Find { owner, .. } => Some(owner),
+        LeaseOp::Open { .. }
+        | LeaseOp::Close { .. }
+        | LeaseOp::GetAll { .. }
+        | LeaseOp::LastReserved { .. }
+        | LeaseOp::SetLastReserved { .. }
+        | LeaseOp::ReadResolvConf { .. } => None,
+    }
 }
 
 /// An address that was taken, and by whom: what a failed ADD gives back.
@@ -83,6 +119,17 @@ mod tests {
     }
 
     #[test]
+    fn only_what_the_configuration_names_is_opened() {
+        let text = br#"{"cniVersion":"1.0.0","name":"n","type":"host-local","ipam":{"type":"host-local","dataDir":"/d"}}"#;
+        let conf = NetConf::parse(text).unwrap();
+        configured(&conf, "dataDir", Some("/d")).unwrap();
+        configured(&conf, "resolvConf", None).unwrap();
+        for (key, path) in [("dataDir", None), ("dataDir", Some("/e")), ("resolvConf", Some("/etc/shadow"))] {
+            assert_eq!(configured(&conf, key, path).unwrap_err().kind, ErrorKind::Denied, "{key} {path:?}");
+        }
+    }
+
+    #[test]
     fn resolv_conf_is_read_below_the_root_and_bounded() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
@@ -93,6 +140,8 @@ mod tests {
         std::fs::write(root.path().join("etc/long"), vec![b'x'; 70_000]).unwrap();
         assert_eq!(read_resolv_conf(&paths, "/etc/long").unwrap_err().kind, ErrorKind::Exhausted);
         assert_eq!(read_resolv_conf(&paths, "/etc").unwrap_err().kind, ErrorKind::Invalid);
+        nix::unistd::mkfifo(&root.path().join("etc/fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        assert_eq!(read_resolv_conf(&paths, "/etc/fifo").unwrap_err().kind, ErrorKind::Invalid);
         assert_eq!(read_resolv_conf(&paths, "/etc/none").unwrap_err().kind, ErrorKind::NotFound);
     }
 }

@@ -172,12 +172,47 @@ impl Gate<'_> {
                 Ok(reply)
             }
             Err(error) => {
-                // Rules can fail half-way (one family, then the other); everything else is one netlink message.
-                if !matches!(op, KernelOp::Nat(_) | KernelOp::Filter(_)) {
+                if did_nothing(op, error.kind) {
                     transaction.forget(mark);
                 }
                 Err(error)
             }
         }
+    }
+}
+
+/// Whether an operation that failed left everything as it was. Most are one netlink message; rules (one family, then the
+/// other), qdiscs with their filters, and links that are read back after they were made can fail half-way.
+fn did_nothing(op: &KernelOp, kind: ErrorKind) -> bool {
+    match op {
+        KernelOp::Nat(_) | KernelOp::Filter(_) | KernelOp::Shaping(_) => kind == ErrorKind::Invalid,
+        KernelOp::Link(
+            LinkOp::CreateVeth { .. } | LinkOp::CreateIfb { .. } | LinkOp::EnsureBridge { .. },
+        ) => matches!(kind, ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::Invalid),
+        KernelOp::Link(_)
+        | KernelOp::BridgePort(_)
+        | KernelOp::Address(_)
+        | KernelOp::Route(_)
+        | KernelOp::Neighbour(_)
+        | KernelOp::Sysctl(_)
+        | KernelOp::Conntrack(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wharf_ops::links::Common;
+    use wharf_ops::nat::NatOp;
+
+    #[test]
+    fn what_may_have_been_done_by_half_is_undone() {
+        let common = Common { name: "ifb0".into(), ..Common::default() };
+        let create = KernelOp::Link(LinkOp::CreateIfb { ns: Ns::Host, common });
+        assert!(did_nothing(&create, ErrorKind::AlreadyExists), "it is somebody else's");
+        assert!(!did_nothing(&create, ErrorKind::Io));
+        let rules =
+            KernelOp::Nat(NatOp::Masquerade { rules: vec![], backend: wharf_ops::nat::Backend::Automatic });
+        assert!(did_nothing(&rules, ErrorKind::Invalid) && !did_nothing(&rules, ErrorKind::Io));
     }
 }

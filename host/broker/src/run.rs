@@ -116,6 +116,7 @@ impl<L: Launcher> Broker<L> {
                 Command::Check | Command::Status | Command::Version => Course::Look,
             },
             late: Vec::new(),
+            deadline: None,
         };
         match env.command {
             Command::Add => chain::add(&mut invocation, &stages),

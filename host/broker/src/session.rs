@@ -1,11 +1,12 @@
 //! One guest's call: start its sandbox, serve its operations until it is finished or out of time.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, send};
 use wharf_cni::error::code;
 use wharf_cni::{CniError, NetConf};
 use wharf_kernel::Kernel;
@@ -38,6 +39,8 @@ pub(crate) struct Invocation<'a, L: Launcher> {
     pub(crate) args: Vec<(String, String)>,
     pub(crate) plugin_path: Vec<String>,
     pub(crate) container_present: bool,
+    /// When the call that is being served must be over.
+    pub(crate) deadline: Option<Instant>,
     /// What becomes of changes.
     pub(crate) course: Course,
     /// What went wrong with changes that were put off.
@@ -58,6 +61,8 @@ struct Session<'a> {
     handles: Handles,
     pools: BTreeMap<u32, (Option<String>, Pool)>,
     pools_opened: u32,
+    /// A GC gives back what is anybody's; every other call is about its own attachment.
+    any_owner: bool,
     deadline: Instant,
 }
 
@@ -88,7 +93,10 @@ impl<L: Launcher> Invocation<'_, L> {
                 failure::host(code::INTERNAL, Fault::Host, format!("{name}: cannot start a sandbox: {error}"))
             })?;
         let launched = Instant::now();
-        let deadline = started + loaded.grant.limits.deadline();
+        // A delegate's time is part of its caller's.
+        let own = started + loaded.grant.limits.deadline();
+        let deadline = self.deadline.map_or(own, |outer| outer.min(own));
+        let outer = self.deadline.replace(deadline);
         self.kernel.set_deadline(Some(deadline));
         let mut session = Session {
             conf,
@@ -96,14 +104,17 @@ impl<L: Launcher> Invocation<'_, L> {
             handles: Handles::default(),
             pools: BTreeMap::new(),
             pools_opened: 0,
+            any_owner: matches!(call, Call::Gc { .. }),
             deadline,
         };
         let read_only = matches!(call, Call::Describe | Call::Check(_) | Call::Status { .. });
         let ended = self.serve(&loaded, sandbox.as_mut(), &mut session, read_only);
         sandbox.kill();
+        self.deadline = outer;
         let (outcome, timings, served) = ended.map_err(|failure| match failure {
             Ended::Deadline => {
-                let message = format!("{name}: not finished after {} ms", loaded.grant.limits.deadline_ms);
+                let allowed = deadline.saturating_duration_since(started).as_millis();
+                let message = format!("{name}: not finished after {allowed} ms");
                 failure::host(code::DEADLINE, Fault::Guest, message)
             }
             Ended::Limit(message) => failure::of_guest(Failure::Limit(message), name, &digest),
@@ -123,7 +134,12 @@ impl<L: Launcher> Invocation<'_, L> {
     fn load(&self, name: &str) -> Result<Loaded<L::Artefact>, CniError> {
         let unavailable = |message: String| failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, message);
         let paths = &self.broker.paths;
-        let manifest = guests::read(paths, name).map_err(|error| unavailable(error.to_string()))?;
+        let manifest = guests::read(paths, name).map_err(|error| match error {
+            guests::StoreError::Name(_) => {
+                failure::host(code::INVALID_CONFIG, Fault::Runtime, format!("type: {error}"))
+            }
+            _ => unavailable(error.to_string()),
+        })?;
         let grant = Grant::read(&paths.grants(), name).map_err(|error| unavailable(error.to_string()))?;
         if grant.digest != manifest.digest {
             return Err(unavailable(format!(
@@ -160,8 +176,6 @@ impl<L: Launcher> Invocation<'_, L> {
         let limits = &loaded.grant.limits;
         let (mut frames, mut served, mut log_left) =
             (Frames::new(), Served::default(), limits.log_bytes as usize);
-        // A sandbox that does not read its answers must not hold the broker.
-        let _ = sandbox.socket().set_write_timeout(Some(limits.deadline()));
         loop {
             let message = loop {
                 if Instant::now() >= session.deadline {
@@ -170,7 +184,7 @@ impl<L: Launcher> Invocation<'_, L> {
                 if let Some(message) = frames.pop()? {
                     break message;
                 }
-                wait_readable(sandbox, session.deadline)?;
+                wait(sandbox, PollFlags::POLLIN, session.deadline)?;
                 frames.fill(sandbox.socket())?;
             };
             match message {
@@ -188,7 +202,7 @@ impl<L: Launcher> Invocation<'_, L> {
                     served.kernel += asked.elapsed();
                     self.kernel.set_deadline(Some(session.deadline));
                     let frame = wire::encode::<ToSandbox>(&answer)?;
-                    sandbox.socket().write_all(&frame).map_err(|error| Ended::Gone(error.to_string()))?;
+                    write_all(sandbox, &frame, session.deadline)?;
                 }
                 ToBroker::Log(line) => self.note(&loaded.manifest.name, &line, &mut log_left),
                 ToBroker::Finished { outcome, timings } => return Ok((outcome, timings, served)),
@@ -230,11 +244,15 @@ impl<L: Launcher> Invocation<'_, L> {
     fn lease(&mut self, session: &mut Session<'_>, op: LeaseOp) -> Result<Reply, Error> {
         let paths = &self.broker.paths;
         let (number, op) = match op {
-            LeaseOp::ReadResolvConf { path } => return lease_ops::read_resolv_conf(paths, &path),
+            LeaseOp::ReadResolvConf { path } => {
+                lease_ops::configured(session.conf, "resolvConf", Some(&path))?;
+                return lease_ops::read_resolv_conf(paths, &path);
+            }
             LeaseOp::Open { directory } => {
                 if let Some(path) = &directory {
                     lease_ops::check_path("ipam.dataDir", path)?;
                 }
+                lease_ops::configured(session.conf, "dataDir", directory.as_deref())?;
                 if session.pools.values().any(|(open, _)| *open == directory) {
                     return Err(Error::new(ErrorKind::Busy, "this call holds the pool already"));
                 }
@@ -262,6 +280,13 @@ impl<L: Launcher> Invocation<'_, L> {
             | LeaseOp::LastReserved { pool, .. }
             | LeaseOp::SetLastReserved { pool, .. } => (pool, op),
         };
+        if !session.any_owner
+            && let Some(owner) = lease_ops::owner_of(&op)
+            && (owner.container != self.attachment.container || owner.ifname != self.attachment.ifname)
+        {
+            let reason = format!("leases of {}/{} are another attachment's", owner.container, owner.ifname);
+            return Err(Error::new(ErrorKind::Denied, reason));
+        }
         let Some((directory, pool)) = session.pools.get_mut(&number) else {
             return Err(Error::new(ErrorKind::Denied, format!("pool {number} is not open in this call")));
         };
@@ -323,18 +348,33 @@ impl From<WireError> for Ended {
     }
 }
 
-fn wait_readable(sandbox: &mut dyn Sandbox, deadline: Instant) -> Result<(), Ended> {
+/// Writes without ever blocking: a sandbox that does not read its answers, or reads them byte by byte, is ended at the
+/// deadline like any other.
+fn write_all(sandbox: &mut dyn Sandbox, mut bytes: &[u8], deadline: Instant) -> Result<(), Ended> {
+    while !bytes.is_empty() {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        match send(sandbox.socket().as_raw_fd(), bytes, flags) {
+            Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+            Err(Errno::EAGAIN) => wait(sandbox, PollFlags::POLLOUT, deadline)?,
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(Ended::Gone(error.to_string())),
+        }
+    }
+    Ok(())
+}
+
+fn wait(sandbox: &mut dyn Sandbox, until: PollFlags, deadline: Instant) -> Result<(), Ended> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         // A fraction of a millisecond is waited for as a whole one, or the last one would be spent spinning.
         let milliseconds = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
         let socket = sandbox.socket();
-        let mut descriptors = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        let mut descriptors = [PollFd::new(socket.as_fd(), until)];
         match poll(&mut descriptors, timeout) {
             Ok(0) => return Err(Ended::Deadline),
             Ok(_) => return Ok(()),
-            Err(nix::errno::Errno::EINTR) => {}
+            Err(Errno::EINTR) => {}
             Err(error) => return Err(Ended::Gone(error.to_string())),
         }
     }

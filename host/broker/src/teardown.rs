@@ -35,7 +35,12 @@ impl Teardown {
         let deleted = if links.is_empty() {
             Ok(Reply::Done)
         } else {
-            kernel.apply(owner, &KernelOp::Link(LinkOp::DeleteMany { links }))
+            let together = KernelOp::Link(LinkOp::DeleteMany { links: links.clone() });
+            kernel.apply(owner, &together).or_else(|_| {
+                // One that cannot be deleted must not keep the others.
+                let one = |link| kernel.apply(owner, &KernelOp::Link(LinkOp::Delete { link }));
+                links.into_iter().map(one).fold(Ok(Reply::Done), Result::and)
+            })
         };
         let mut result = deleted.map(drop);
         for on in std::mem::take(&mut self.qdiscs) {

@@ -23,8 +23,13 @@ pub(crate) enum Plan {
     AlreadySo,
 }
 
-/// Host-wide switches that other attachments rely on as soon as they are on: an ADD that fails leaves them on.
-const SHARED_SYSCTLS: &[&str] = &["ipv4/ip_forward", "ipv6/conf/all/forwarding"];
+/// Switches of the host, or of a bridge, that other attachments rely on as soon as they are set: an ADD that fails leaves
+/// them as they are.
+fn is_shared(key: &str) -> bool {
+    let last = key.rsplit('/').next().unwrap_or_default();
+    matches!(key, "ipv4/ip_forward" | "ipv6/conf/all/forwarding")
+        || matches!(last, "accept_ra" | "accept_dad" | "route_localnet")
+}
 
 /// Reads the kernel before `op` and says how to undo it.
 pub(crate) fn plan(
@@ -265,7 +270,7 @@ impl Reader<'_> {
         if before == *value {
             return Ok(Plan::AlreadySo);
         }
-        if *ns == Ns::Host && SHARED_SYSCTLS.contains(&key.as_str()) {
+        if *ns == Ns::Host && is_shared(key) {
             return Ok(NOTHING);
         }
         Ok(by(KernelOp::Sysctl(SysctlOp::Write { ns: *ns, key: key.clone(), value: before })))

@@ -1,5 +1,6 @@
 //! The glue between the broker and the sandbox, which do not know each other.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -14,14 +15,18 @@ const MIB: usize = 1024 * 1024;
 pub(crate) struct ForkLauncher {
     identity: Identity,
     log: Log,
-    _pinned: Option<Pinned>,
+    pinned: RefCell<Option<Pinned>>,
 }
 
 impl ForkLauncher {
     /// Broker and sandboxes stay on the current processor: a wake-up across processors costs more than the work.
     pub(crate) fn on_this_cpu(log: Log) -> Self {
         // Where the mask cannot be set (a cpuset that forbids it), it is slower and nothing else.
-        Self { identity: Identity::default(), log, _pinned: wharf_sandbox::pin_to_current_cpu().ok() }
+        Self {
+            identity: Identity::default(),
+            log,
+            pinned: RefCell::new(wharf_sandbox::pin_to_current_cpu().ok()),
+        }
     }
 }
 
@@ -39,6 +44,16 @@ impl Launcher for ForkLauncher {
 
     fn map(&self, file: &File) -> io::Result<Mapped> {
         Artefact::map(file).map(Mapped).map_err(io::Error::other)
+    }
+
+    fn unpinned<T>(&self, start: impl FnOnce() -> T) -> T {
+        // Dropping it gives the old processors back.
+        let was = self.pinned.take().is_some();
+        let result = start();
+        if was {
+            self.pinned.replace(wharf_sandbox::pin_to_current_cpu().ok());
+        }
+        result
     }
 
     fn launch(&self, Mapped(artefact): &Mapped, job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {

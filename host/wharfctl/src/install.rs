@@ -76,6 +76,9 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>> {
 fn install_guest(paths: &Paths, file: &Path) -> Result<String> {
     let name = file.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_string();
     guests::check_name(&name).with_context(|| file.display().to_string())?;
+    if name == "wharf" {
+        bail!("{}: `wharf` is the host's own name; call the guest something else", file.display());
+    }
     let wasm = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let inspection =
         wharf_sandbox::inspect(&wasm).with_context(|| format!("{} is no guest", file.display()))?;
@@ -117,7 +120,8 @@ fn install_guest(paths: &Paths, file: &Path) -> Result<String> {
 fn drop_in(bin_dir: &Path, name: &str) -> Result<()> {
     let link = bin_dir.join(name);
     match fs::symlink_metadata(&link) {
-        Ok(metadata) if !metadata.is_symlink() => {
+        // A link of ours is replaced; a plugin, or somebody else's link to one, is kept.
+        Ok(_) if fs::read_link(&link).ok().as_deref() != Some(Path::new("wharf")) => {
             let kept = bin_dir.join(format!("{name}.{REPLACED}"));
             // A hard link first: at no moment is there no plugin of that name.
             match fs::hard_link(&link, &kept) {
@@ -159,6 +163,12 @@ mod tests {
         drop_in(bin, "bridge").unwrap();
         assert_eq!(fs::read_link(bin.join("bridge")).unwrap(), Path::new("wharf"));
         assert_eq!(fs::read_to_string(bin.join("bridge.replaced-by-wharf")).unwrap(), "reference");
+        symlink("/usr/lib/cni/portmap", bin.join("portmap")).unwrap();
+        drop_in(bin, "portmap").unwrap();
+        assert_eq!(
+            fs::read_link(bin.join("portmap.replaced-by-wharf")).unwrap(),
+            Path::new("/usr/lib/cni/portmap")
+        );
     }
 
     #[test]

@@ -163,7 +163,7 @@ pub(super) fn gc<L: Launcher>(
     }
     take_down(invocation, &mut errors);
     if let Some(stage) = stages.first() {
-        errors.extend(sweep_stale(invocation, &valid_pairs(&stage.conf)).err());
+        sweep_stale(invocation, &valid_pairs(&stage.conf), &mut errors);
     }
     failure::together(errors).map_or(Ok(String::new()), Err)
 }
@@ -171,16 +171,19 @@ pub(super) fn gc<L: Launcher>(
 fn sweep_stale<L: Launcher>(
     invocation: &mut Invocation<'_, L>,
     valid: &[(String, String)],
-) -> Result<(), CniError> {
+    errors: &mut Vec<CniError>,
+) {
     let fault = |error: wharf_ops::Error| failure::host(code::INTERNAL, Fault::Host, format!("GC: {error}"));
     invocation.kernel.set_deadline(None);
-    let owners = invocation.kernel.owners(&invocation.attachment.network).map_err(fault)?;
+    let owners = match invocation.kernel.owners(&invocation.attachment.network) {
+        Ok(owners) => owners,
+        Err(error) => return errors.push(fault(error)),
+    };
     for owner in owners {
         let stays =
             valid.iter().any(|(container, ifname)| *container == owner.container && *ifname == owner.ifname);
         if !stays {
-            invocation.kernel.sweep(&owner).map_err(fault)?;
+            errors.extend(invocation.kernel.sweep(&owner).err().map(fault));
         }
     }
-    Ok(())
 }

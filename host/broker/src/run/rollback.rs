@@ -1,5 +1,7 @@
 //! Undoing an ADD that failed.
 
+use std::time::{Duration, Instant};
+
 use wharf_cni::CniError;
 use wharf_cni::error::code;
 use wharf_ops::links::LinkOp;
@@ -11,6 +13,9 @@ use crate::leases::Pool;
 use crate::pipeline::Course;
 use crate::session::Invocation;
 use crate::transaction::{Entry, Undo};
+
+/// How long the repair waits for a pool that somebody else holds.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// Undoes everything, newest first, and answers the error to report: the first cause, then each undo that failed.
 pub(super) fn roll_back<L: Launcher>(invocation: &mut Invocation<'_, L>, cause: CniError) -> CniError {
@@ -60,7 +65,8 @@ fn undo_one<L: Launcher>(invocation: &mut Invocation<'_, L>, own: &[Link], undo:
             let network = &invocation.attachment.network;
             let place = paths.leases(directory.as_deref(), network);
             let index = paths.lease_index(directory.as_deref(), network);
-            let mut pool = Pool::open(&place, &index, None).map_err(|error| error.to_string())?;
+            let mut pool = Pool::open(&place, &index, Some(Instant::now() + LOCK_WAIT))
+                .map_err(|error| error.to_string())?;
             pool.give_back(address, &owner).map_err(|error| error.to_string())
         }
         Undo::Native { plugin, config } => {
