@@ -18,20 +18,17 @@ fn table(manifests: &[guests::Manifest]) -> String {
     if manifests.is_empty() {
         return "no guests are installed; `wharfctl install` installs them\n".to_string();
     }
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for manifest in manifests {
-        text.push_str(&format!(
-            "{}\n  world    {}\n  digest   {}\n  size     {} KiB\n",
-            manifest.name,
-            manifest.world,
-            manifest.digest,
-            manifest.size.div_ceil(1024)
-        ));
+        lines.push(manifest.name.clone());
+        lines.push(format!("  world    {}", manifest.world));
+        lines.push(format!("  digest   {}", manifest.digest));
+        lines.push(format!("  size     {} KiB", manifest.size.div_ceil(1024)));
         for (room, functions) in by_interface(&manifest.imports) {
-            text.push_str(&format!("  imports  {room}: {}\n", functions.join(", ")));
+            lines.push(format!("  imports  {room}: {}", functions.join(", ")));
         }
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// The imports by interface, in their order.
