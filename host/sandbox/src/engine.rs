@@ -73,7 +73,7 @@ pub(crate) fn compiler() -> wasmtime::Result<Engine> {
 /// The component in an artefact. The memory is used as it is, without a copy.
 pub(crate) fn load(engine: &Engine, artefact: &Artefact) -> wasmtime::Result<Component> {
     // SAFETY: the broker has compared the digest of exactly these bytes with that of what `compile` made, which makes
-    // them trusted; they are private memory that nothing writes to, and a sandbox never unmaps them before it exits.
+    // them trusted; nothing writes to them (see `artefact`), and a sandbox never unmaps them before it exits.
     unsafe { Component::deserialize_raw(engine, NonNull::from(artefact.bytes())) }
 }
 

@@ -33,9 +33,13 @@ pub(crate) fn run(paths: &Paths, options: &Install) -> Result<()> {
             Some(beside.join("../guests")).filter(|folder| folder.is_dir()).unwrap_or(PACKAGED_GUESTS.into())
         }
     };
+    // All are compiled before any is replaced: that takes seconds, in which the node goes on as it was.
+    let files = components(&folder)?;
+    let ready = files.iter().map(|file| prepare(file)).collect::<Result<Vec<_>>>()?;
     let mut names = Vec::new();
-    for file in components(&folder)? {
-        names.push(install_guest(paths, &file)?);
+    for guest in ready {
+        store(paths, &guest)?;
+        names.push(guest.manifest.name);
     }
     let bin_dir = paths.inside(&options.bin_dir.to_string_lossy());
     fs::create_dir_all(&bin_dir).with_context(|| format!("cannot make {}", bin_dir.display()))?;
@@ -72,8 +76,14 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Compiles and stores one guest, and writes its grant. Answers its name.
-fn install_guest(paths: &Paths, file: &Path) -> Result<String> {
+/// A guest that is ready to be stored.
+struct Ready {
+    manifest: Manifest,
+    artefact: Vec<u8>,
+}
+
+/// Checks and compiles one guest.
+fn prepare(file: &Path) -> Result<Ready> {
     let name = file.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_string();
     guests::check_name(&name).with_context(|| file.display().to_string())?;
     if name == "wharf" {
@@ -93,27 +103,32 @@ fn install_guest(paths: &Paths, file: &Path) -> Result<String> {
     let artefact =
         wharf_sandbox::compile(&wasm).with_context(|| format!("cannot compile {}", file.display()))?;
     let manifest = Manifest {
-        name: name.clone(),
+        name,
         digest: format!("sha256:{}", sha256_hex(&wasm)),
         artefact: artefact_digest(&artefact),
         world: world.to_string(),
         imports: inspection.operations,
         size: wasm.len() as u64,
     };
-    let before = guests::read(paths, &name).ok();
-    guests::install(paths, &manifest, &artefact)?;
-    let grant = grants::write(paths, &manifest, before.as_ref())?;
-    println!("{name}  {}", manifest.digest);
+    Ok(Ready { manifest, artefact })
+}
+
+/// Stores one guest and writes its grant.
+fn store(paths: &Paths, Ready { manifest, artefact }: &Ready) -> Result<()> {
+    let before = guests::read(paths, &manifest.name).ok();
+    guests::install(paths, manifest, artefact)?;
+    let grant = grants::write(paths, manifest, before.as_ref())?;
+    println!("{}  {}", manifest.name, manifest.digest);
     if let Written::Kept(missing) = grant
         && !missing.is_empty()
     {
-        let grant = paths.grants().join(format!("{name}.toml"));
+        let grant = paths.grants().join(format!("{}.toml", manifest.name));
         println!(
             "  {} was changed by hand and stays; the guest will not run before it grants {missing:?}",
             grant.display()
         );
     }
-    Ok(name)
+    Ok(())
 }
 
 /// Links a plugin's name to the binary. A plugin that has the name is kept under another.
