@@ -39,12 +39,13 @@ impl Network for Portmap {
             }
             return Ok(previous.clone());
         }
+        nat::forward_ports(&forwards, &config.options(&target)).context("portMappings")?;
+        // After the rules: others of the bridge rely on the switch once it is set, so a failure leaves it.
         if config.answers_localhost()
             && let Some(address) = target.v4()
         {
             route_localnet(host, previous, address)?;
         }
-        nat::forward_ports(&forwards, &config.options(&target)).context("portMappings")?;
         forget(mapping::forwarded_flows(&forwards));
         Ok(previous.clone())
     }
