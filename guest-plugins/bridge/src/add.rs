@@ -55,6 +55,11 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
         pair.host.wait_operational().context(format_args!("bridge port {:?}", pair.name))?;
         announce(&pair, &result);
     }
+    if !result.ips.is_empty() {
+        // From now on the kernel announces by itself. Before, it would have done so when the link came up, and a bridge
+        // floods each of that to every port.
+        tune(container, &format!("ipv4/conf/{}/arp_notify", pair.inner_name), "1");
+    }
     result.override_dns(config.dns.as_ref());
     Ok(result)
 }

@@ -154,7 +154,7 @@ impl Config {
     /// IPv6 address can be used at once.
     pub(crate) fn container_sysctls(&self, ifname: &str) -> Vec<(String, &'static str)> {
         let ipv6 = |key: &str| format!("ipv6/conf/{ifname}/{key}");
-        let mut sysctls = vec![(format!("ipv4/conf/{ifname}/arp_notify"), "1")];
+        let mut sysctls = Vec::new();
         if self.detect_duplicates {
             sysctls.push((ipv6("enhanced_dad"), "1"));
         }

@@ -83,17 +83,10 @@ fn a_vlan_has_a_gateway_link_of_its_own() {
 fn sysctls_of_the_container_depend_on_duplicate_detection() {
     let sysctls = |config: &str| parse(config).unwrap().container_sysctls("eth0.1");
     let own = |text: &str| text.to_owned();
-    assert_eq!(
-        sysctls("{}"),
-        [(own("ipv4/conf/eth0.1/arp_notify"), "1"), (own("ipv6/conf/eth0.1/accept_dad"), "0")]
-    );
+    assert_eq!(sysctls("{}"), [(own("ipv6/conf/eth0.1/accept_dad"), "0")]);
     assert_eq!(
         sysctls(r#"{"enabledad": true}"#),
-        [
-            (own("ipv4/conf/eth0.1/arp_notify"), "1"),
-            (own("ipv6/conf/eth0.1/enhanced_dad"), "1"),
-            (own("ipv6/conf/eth0.1/accept_dad"), "1"),
-        ]
+        [(own("ipv6/conf/eth0.1/enhanced_dad"), "1"), (own("ipv6/conf/eth0.1/accept_dad"), "1"),]
     );
 }
 
