@@ -12,7 +12,6 @@ use crate::workspace::create_dir;
 use crate::{say, sh};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
 
 /// An apt that knows one suite of Debian's archive.
 pub(crate) struct PrivateApt {
@@ -33,7 +32,9 @@ impl PrivateApt {
         if !Path::new(KEYRING).exists() {
             bail!("{KEYRING} is missing: install debian-archive-keyring");
         }
-        let mirror = sources::mirror(Path::new("/etc")).unwrap_or_else(|| DEFAULT_MIRROR.to_owned());
+        let Some(mirror) = sources::mirror(Path::new("/etc")) else {
+            bail!("/etc/apt names no mirror of Debian: add one to its sources, then run this again");
+        };
         let apt = Self { dir: dir.join(format!("apt-{suite}")), suite: suite.to_owned() };
         create_dir(&apt.dir.join("lists/partial"))?;
         create_dir(&apt.dir.join("cache/archives/partial"))?;
