@@ -25,7 +25,12 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
     let bridge = host::ensure_bridge(host, &config)?;
     let end = VethEnd { mtu: config.mtu, mac: config.mac, ..VethEnd::new(request.ifname()) };
     let pair = port::create(host, container, &end)?;
-    port::attach(host, &pair, &bridge.link, &config)?;
+    if config.detect_duplicates {
+        // Somebody else's use of an address is heard over the bridge only.
+        port::attach(host, &pair, &bridge.link, &config)?;
+    } else {
+        port::raise(host, &pair)?;
+    }
 
     let mut result = match &config.ipam {
         Some(ipam) => ipam.add()?,
@@ -45,6 +50,10 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
         hold_to_mac(&pair, inside.mac)?;
     }
     raise_container(container, &pair, &result, &config)?;
+    if !config.detect_duplicates {
+        // Not before: what a new link tells the world when it comes up, a bridge would flood to every port.
+        port::join(&pair, &bridge.link, &config)?;
+    }
     if !gateways.is_empty() {
         carry_gateways(host, &bridge, bridge_info.mac, &gateways, &mut result, &config)?;
     }

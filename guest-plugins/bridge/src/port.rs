@@ -49,8 +49,24 @@ pub(crate) fn create(host: &Netns, namespace: &Netns, inner: &VethEnd) -> Result
 
 /// Makes the host end a port of the bridge, as configured, and raises it.
 pub(crate) fn attach(host: &Netns, pair: &Pair, bridge: &Link, config: &Config) -> Result<()> {
+    ignore_advertisements(host, &pair.name)?;
+    join(pair, bridge, config)?;
+    set_up(pair)
+}
+
+/// Raises the host end.
+pub(crate) fn raise(host: &Netns, pair: &Pair) -> Result<()> {
+    ignore_advertisements(host, &pair.name)?;
+    set_up(pair)
+}
+
+fn set_up(pair: &Pair) -> Result<()> {
+    pair.host.set_up().context(format_args!("raise {:?}", pair.name))
+}
+
+/// Makes the host end a port of the bridge, as configured.
+pub(crate) fn join(pair: &Pair, bridge: &Link, config: &Config) -> Result<()> {
     let Pair { host: port, name, .. } = pair;
-    ignore_advertisements(host, name)?;
     port.set_master(Some(bridge)).context(format_args!("attach {name:?} to {:?}", config.bridge))?;
     // A fresh port has neither flag.
     if config.hairpin {
@@ -59,8 +75,7 @@ pub(crate) fn attach(host: &Netns, pair: &Pair, bridge: &Link, config: &Config) 
     if config.isolated {
         port.set_isolated(true).context("portIsolation")?;
     }
-    set_vlans(port, &config.vlans.port(), config.vlans.keep_default)?;
-    port.set_up().context(format_args!("raise {name:?}"))
+    set_vlans(port, &config.vlans.port(), config.vlans.keep_default)
 }
 
 /// Gives the port these VLANs, and without `keep_default` no others.

@@ -5,6 +5,7 @@ mod namespace;
 mod rollback;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Instant;
 
@@ -117,7 +118,9 @@ impl<L: Launcher> Broker<L> {
             },
             late: Vec::new(),
             deadline: None,
+            guests: BTreeMap::new(),
         };
+        invocation.expect(chain::guests(&stages));
         match env.command {
             Command::Add => chain::add(&mut invocation, &stages),
             Command::Check => chain::check(&mut invocation, &stages),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -45,10 +46,12 @@ pub(crate) struct Invocation<'a, L: Launcher> {
     pub(crate) course: Course,
     /// What went wrong with changes that were put off.
     pub(crate) late: Vec<Error>,
+    /// The guests that are mapped, by name: they stay until the end.
+    pub(crate) guests: BTreeMap<String, Rc<Loaded<L::Artefact>>>,
 }
 
 /// A guest that is installed, granted and mapped.
-struct Loaded<A> {
+pub(crate) struct Loaded<A> {
     manifest: Manifest,
     grant: Grant,
     artefact: A,
@@ -80,7 +83,7 @@ impl<L: Launcher> Invocation<'_, L> {
             return Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, message));
         }
         let started = Instant::now();
-        let loaded = self.load(name)?;
+        let loaded = self.loaded(name)?;
         let digest = loaded.manifest.digest.clone();
         let mut sandbox = self
             .broker
@@ -129,6 +132,24 @@ impl<L: Launcher> Invocation<'_, L> {
         })?;
         trace_timings(name, started, launched, timings, served);
         outcome.map_err(|failure| failure::of_guest(failure, name, &digest))
+    }
+
+    /// Makes ready for the calls of these guests. One that is missing is not worth a word yet: its call will say so.
+    pub(crate) fn expect<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+        let calls: Vec<_> = names.into_iter().filter_map(|name| self.loaded(name).ok()).collect();
+        if calls.len() > 1 {
+            let artefacts: Vec<_> = calls.iter().map(|loaded| &loaded.artefact).collect();
+            self.broker.launcher.expect(&artefacts);
+        }
+    }
+
+    fn loaded(&mut self, name: &str) -> Result<Rc<Loaded<L::Artefact>>, CniError> {
+        if let Some(loaded) = self.guests.get(name) {
+            return Ok(Rc::clone(loaded));
+        }
+        let loaded = Rc::new(self.load(name)?);
+        self.guests.insert(name.to_owned(), Rc::clone(&loaded));
+        Ok(loaded)
     }
 
     fn load(&self, name: &str) -> Result<Loaded<L::Artefact>, CniError> {

@@ -80,9 +80,8 @@ fn round(path: &std::path::Path, call: &Call) -> Result<Run, Box<dyn std::error:
     let limits = Limits::default();
     let identity = Identity::default();
     let started = Instant::now();
-    let job =
-        Job { artefact: &artefact, call, container_present: true, limits, identity, log_level: Level::Info };
-    let mut child = spawn(&job)?;
+    let job = Job { call, container_present: true, limits, identity, log_level: Level::Info };
+    let mut child = spawn(&artefact, &job)?;
     let fork = started.elapsed();
     let mut first = None;
     let mut frames = Frames::new();

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
@@ -23,7 +24,11 @@ const MAX_BYTES: u64 = 256 * 1024 * 1024;
 pub struct Artefact {
     start: NonNull<u8>,
     len: usize,
+    id: u64,
 }
+
+/// How many there were: what tells one from another that was mapped at the same address later.
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 impl Artefact {
     /// Maps the whole file. Compare the digest of [`bytes`](Self::bytes) with that in the store before any of it runs.
@@ -50,7 +55,16 @@ impl Artefact {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, len })
+        Ok(Self::own(start, len))
+    }
+
+    fn own(start: NonNull<u8>, len: usize) -> Self {
+        Self { start, len, id: COUNT.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// What no other artefact of this process has, not even one that is mapped when this is gone.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Copies what is in memory already.
@@ -75,7 +89,7 @@ impl Artefact {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let artefact = Self { start, len };
+        let artefact = Self::own(start, len);
         // SAFETY: the mapping has `len` bytes, is zeroed and writable, and no other reference to it exists yet.
         fill(unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) })?;
         // SAFETY: the range is the mapping made above, and the mutable slice is gone.

@@ -4,7 +4,6 @@
 
 use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
 
 use libc::{c_int, c_ulong};
 
@@ -36,12 +35,11 @@ impl Default for Identity {
 /// Beyond the guest's memory: the broker's own pages, which a fork shares, and the host functions' heap.
 const OWN: u64 = 256 << 20;
 
-/// Gives up everything else. The system call filter comes later, when the component is loaded.
-pub(crate) fn confine(limits: &Limits, identity: Identity, parent: u32) -> Result<(), Error> {
+/// Gives up every privilege, for itself and for what is forked from it. Limits and the system call filter are each
+/// sandbox's own.
+pub(crate) fn give_up(identity: Identity, broker: u32) -> Result<(), Error> {
     // The broker's handlers and mask are none of the guest's business, and a blocked SIGSEGV would hide a trap.
     reset_signals()?;
-    // Before the identity changes: root may raise what it was given.
-    limit(limits)?;
     // The bounding set and the groups need capabilities; the change of uid takes them away.
     if let Identity::User { uid, gid } = identity
         // SAFETY: geteuid(2) always succeeds and touches no memory.
@@ -50,14 +48,20 @@ pub(crate) fn confine(limits: &Limits, identity: Identity, parent: u32) -> Resul
         become_user(uid, gid)?;
     }
     drop_capabilities()?;
-    // After the change of uid, which clears both.
-    prctl("PR_SET_PDEATHSIG", libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0)?;
+    // After the change of uid, which clears both this and the next.
     prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0, 0)?;
+    end_with(broker)?;
+    prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+/// Dies with the broker. A fork does not inherit this.
+pub(crate) fn end_with(broker: u32) -> Result<(), Error> {
+    prctl("PR_SET_PDEATHSIG", libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0)?;
     // SAFETY: getppid(2) always succeeds and touches no memory.
-    if u32::try_from(unsafe { libc::getppid() }) != Ok(parent) {
+    if u32::try_from(unsafe { libc::getppid() }) != Ok(broker) {
         return Err(Error::Confine("find the broker", "it has died".to_owned()));
     }
-    prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1, 0)
+    Ok(())
 }
 
 /// Random numbers of the kernel; answers how many bytes it filled in.
@@ -101,7 +105,7 @@ fn reset_signals() -> Result<(), Error> {
 pub(crate) const KEPT: RawFd = 0;
 
 /// Moves the socket to [`KEPT`] and closes all others.
-pub(crate) fn keep_only(socket: UnixStream) -> Result<UnixStream, Error> {
+pub(crate) fn keep_only(socket: OwnedFd) -> Result<OwnedFd, Error> {
     let number = socket.into_raw_fd();
     // SAFETY: dup2(2) takes over a number that nothing in this process will use as standard input any more.
     if unsafe { libc::dup2(number, KEPT) } != KEPT {
@@ -113,10 +117,11 @@ pub(crate) fn keep_only(socket: UnixStream) -> Result<UnixStream, Error> {
         return Err(failed("close_range (Linux 5.9 or newer is needed)"));
     }
     // SAFETY: KEPT is the socket, and its only owner was given up above.
-    Ok(UnixStream::from(unsafe { OwnedFd::from_raw_fd(KEPT) }))
+    Ok(unsafe { OwnedFd::from_raw_fd(KEPT) })
 }
 
-fn limit(limits: &Limits) -> Result<(), Error> {
+/// Lowers what the process may use. Also without privileges: nothing is raised.
+pub(crate) fn limit(limits: &Limits) -> Result<(), Error> {
     let data = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX).saturating_add(OWN);
     // Most of it is reserved and never used: RLIMIT_DATA is what bounds memory.
     let space = data.saturating_mul(2).saturating_add(MAX_MEMORIES as u64 * (RESERVATION + 2 * GUARD));

@@ -51,10 +51,13 @@ fn config() -> Config {
     config
 }
 
-/// The engine that runs artefacts, with a stack of that many bytes for the guest.
-pub(crate) fn runner(stack_bytes: usize) -> wasmtime::Result<Engine> {
+/// Of the guest's calls: a part of the process's own stack.
+const STACK: usize = 512 << 10;
+
+/// The engine that runs artefacts.
+pub(crate) fn runner() -> wasmtime::Result<Engine> {
     let mut config = config();
-    config.max_wasm_stack(stack_bytes.clamp(64 << 10, 1 << 20));
+    config.max_wasm_stack(STACK);
     // Setting up Cranelift takes longer than all the rest; the CNI binary has none.
     #[cfg(feature = "compiler")]
     config.enable_compiler(false);

@@ -1,8 +1,9 @@
 //! The confined process that runs a guest.
 //!
-//! The broker maps a compiled guest, checks its digest, and [`spawn`]s a process that gives up everything but one
-//! socket, runs one call of the guest in Wasmtime, and exits. Each import call of the guest becomes an `Op` on the
-//! socket. The broker itself never enters Wasmtime.
+//! The broker maps the compiled guests of a call, checks their digests, and starts a [`Zygote`]: a process that gives up
+//! its privileges and loads them. From it each guest's sandbox is forked, which keeps one socket, runs one call of the
+//! guest in Wasmtime, and exits. Each import call of the guest becomes an `Op` on the socket. The broker itself never
+//! enters Wasmtime.
 
 mod addresses;
 mod artefact;
@@ -32,6 +33,7 @@ mod spawn;
 mod state;
 mod sysctl;
 mod wasi;
+mod zygote;
 
 pub use artefact::Artefact;
 pub use confine::Identity;
@@ -40,6 +42,7 @@ pub use inspect::{Inspection, Producer, compile, inspect};
 pub use limits::Limits;
 pub use offer::World;
 pub use spawn::{Child, Ended, Job, Pinned, pin_to_current_cpu, spawn, spawn_native};
+pub use zygote::Zygote;
 
 /// Why there is no sandbox, or no compiled guest.
 #[derive(Debug, thiserror::Error)]

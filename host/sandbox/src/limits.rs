@@ -1,5 +1,6 @@
 //! How much a guest may use, and the limiter that ends it with words instead of a crash.
 
+use serde::{Deserialize, Serialize};
 use wasmtime::{ResourceLimiter, Result};
 
 const MIB: usize = 1024 * 1024;
@@ -7,7 +8,7 @@ const MIB: usize = 1024 * 1024;
 pub(crate) const MAX_MEMORIES: usize = 8;
 
 /// How much a guest may use. The time is the broker's to watch: it kills the sandbox at the deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Of all linear memories together.
     pub memory_bytes: usize,
@@ -19,8 +20,6 @@ pub struct Limits {
     pub log_bytes: usize,
     /// RLIMIT_CPU: what ends a sandbox whose broker was stopped.
     pub cpu_seconds: u64,
-    /// Of the guest's calls. At most 1 MiB: it is part of the process's own stack.
-    pub stack_bytes: usize,
 }
 
 impl Default for Limits {
@@ -31,7 +30,6 @@ impl Default for Limits {
             instances: 64,
             log_bytes: 64 * 1024,
             cpu_seconds: 60,
-            stack_bytes: 512 * 1024,
         }
     }
 }

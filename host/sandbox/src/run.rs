@@ -1,4 +1,4 @@
-//! One call of one guest: link what it imports, instantiate it, call it, say what came of it.
+//! A guest: load it, link what it imports, instantiate it, call it, say what came of it.
 
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
@@ -6,16 +6,17 @@ use std::time::Instant;
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Engine, Store, Trap};
-use wharf_ops::call::{Answer, Failure};
+use wharf_ops::call::{Answer, Call, Failure};
 use wharf_ops::wire::{self, Timings, ToBroker, WireError};
 
 use crate::bindings::wharf;
 use crate::guest::Guest;
 use crate::limits::{LimitReached, Limiter};
 use crate::offer::{self, Missing, World};
-use crate::spawn::Job;
 use crate::state::{Gone, State};
 use crate::wasi::{self, Exited};
+use crate::zygote::Order;
+use crate::{Artefact, engine};
 
 /// The longest message of a trap, in bytes.
 const MAX_MESSAGE: usize = 1024;
@@ -23,57 +24,62 @@ const MAX_MESSAGE: usize = 1024;
 /// What came of a call; none when there is no broker left to tell.
 type Outcome = Option<Result<Answer, Failure>>;
 
-/// Runs the job and tells the broker.
-pub(crate) fn run(
-    engine: &Engine,
-    component: &Component,
-    job: &Job<'_>,
-    socket: UnixStream,
-    timings: Timings,
-) {
-    let limits = job.limits;
-    let state = State::new(socket, job.log_level, limits.log_bytes, Limiter::new(limits));
-    let mut store = Store::new(engine, state);
-    store.limiter(|state| &mut state.limiter);
-    // What a guest hands over in one call must fit into a message, so it need not be copied when it does not.
-    store.set_hostcall_fuel(wire::MAX_FRAME);
-    let mut timings = timings;
-    let outcome = conduct(engine, component, job, &mut store, &mut timings);
-    if let Some(outcome) = outcome {
-        finish(store.data_mut(), outcome, timings);
-    }
-    // The process ends here: nothing is gained by taking it apart first.
-    std::mem::forget(store);
+/// A guest that is loaded and linked, and has not run.
+pub(crate) struct Ready {
+    guest: Guest,
+    pre: InstancePre<State>,
 }
 
-fn conduct(
-    engine: &Engine,
-    component: &Component,
-    job: &Job<'_>,
-    store: &mut Store<State>,
-    timings: &mut Timings,
-) -> Outcome {
-    let started = Instant::now();
-    let (guest, pre) = match prepare(engine, component) {
-        Ok(prepared) => prepared,
-        Err(failure) => return Some(Err(failure)),
-    };
-    let instance = pre.instantiate(&mut *store);
-    timings.instantiate = micros(started);
-    let started = Instant::now();
-    let outcome = instance
-        .and_then(|instance| guest.call(store, &instance, job.call, job.container_present))
-        .map(|answer| answer.map_err(Failure::Guest));
-    timings.run = micros(started);
-    let Ok(last_words) = store.data_mut().close_streams() else { return None };
-    match outcome {
-        Ok(answer) => Some(answer),
-        Err(error) => failure(&error, &last_words).map(Err),
+impl Ready {
+    /// Loads a compiled guest, links what it imports, and finds what it exports.
+    pub(crate) fn new(engine: &Engine, artefact: &Artefact) -> Result<Self, Failure> {
+        let component = engine::load(engine, artefact)
+            .map_err(|error| Failure::Unloadable(format!("the compiled guest does not load: {error:#}")))?;
+        prepare(engine, &component)
+    }
+
+    /// Makes the call, and tells the broker what came of it.
+    pub(crate) fn run(&self, call: &Call, order: &Order, socket: UnixStream, timings: Timings) {
+        let limits = order.limits;
+        let state = State::new(socket, order.log_level, limits.log_bytes, Limiter::new(limits));
+        let mut store = Store::new(self.pre.engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        // What a guest hands over in one call must fit into a message, so it need not be copied when it does not.
+        store.set_hostcall_fuel(wire::MAX_FRAME);
+        let mut timings = timings;
+        let outcome = self.conduct(call, order.container_present, &mut store, &mut timings);
+        if let Some(outcome) = outcome {
+            finish(store.data_mut(), outcome, timings);
+        }
+        // The process ends here: nothing is gained by taking it apart first.
+        std::mem::forget(store);
+    }
+
+    fn conduct(
+        &self,
+        call: &Call,
+        container: bool,
+        store: &mut Store<State>,
+        timings: &mut Timings,
+    ) -> Outcome {
+        let started = Instant::now();
+        let instance = self.pre.instantiate(&mut *store);
+        timings.instantiate = micros(started);
+        let started = Instant::now();
+        let outcome = instance
+            .and_then(|instance| self.guest.call(store, &instance, call, container))
+            .map(|answer| answer.map_err(Failure::Guest));
+        timings.run = micros(started);
+        let Ok(last_words) = store.data_mut().close_streams() else { return None };
+        match outcome {
+            Ok(answer) => Some(answer),
+            Err(error) => failure(&error, &last_words).map(Err),
+        }
     }
 }
 
 /// Links what the component imports, and finds what it exports.
-fn prepare(engine: &Engine, component: &Component) -> Result<(Guest, InstancePre<State>), Failure> {
+fn prepare(engine: &Engine, component: &Component) -> Result<Ready, Failure> {
     let mismatch = |error: wasmtime::Error| Failure::Mismatch(bounded(&format!("{error:#}")));
     let ty = component.component_type();
     let world = check(engine, &ty)?;
@@ -92,7 +98,7 @@ fn prepare(engine: &Engine, component: &Component) -> Result<(Guest, InstancePre
         World::Network => Guest::network(&pre),
         World::Ipam => Guest::ipam(&pre),
     };
-    Ok((guest.map_err(mismatch)?, pre))
+    Ok(Ready { guest: guest.map_err(mismatch)?, pre })
 }
 
 /// Says everything that is missing, before anything of the guest runs.

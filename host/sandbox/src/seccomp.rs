@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use seccompiler::{
-    BackendError, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
 };
 
@@ -43,14 +43,31 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// Builds the filter for this process and applies it. There is no way back.
-pub(crate) fn apply() -> Result<(), Error> {
-    let filter = filter().map_err(|error| Error::Confine("build the seccomp filter", error.to_string()))?;
-    seccompiler::apply_filter(&filter)
-        .map_err(|error| Error::Confine("apply the seccomp filter", error.to_string()))
+/// Stands in the program for the process that it will be applied to. No process has this number: the kernel's own limit
+/// (PID_MAX_LIMIT) is 4194304.
+const ITSELF: u32 = 0x7fff_fff1;
+
+/// The filter, built once for all sandboxes that are forked from one process.
+pub(crate) struct Filter(BpfProgram);
+
+impl Filter {
+    /// Builds it.
+    pub(crate) fn build() -> Result<Self, Error> {
+        program().map(Self).map_err(|error| Error::Confine("build the seccomp filter", error.to_string()))
+    }
+
+    /// Applies it to this process. There is no way back.
+    pub(crate) fn apply(mut self) -> Result<(), Error> {
+        let own = std::process::id();
+        for instruction in self.0.iter_mut().filter(|instruction| instruction.k == ITSELF) {
+            instruction.k = own;
+        }
+        seccompiler::apply_filter(&self.0)
+            .map_err(|error| Error::Confine("apply the seccomp filter", error.to_string()))
+    }
 }
 
-fn filter() -> Result<seccompiler::BpfProgram, BackendError> {
+fn program() -> Result<BpfProgram, BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
     let exec = u64::try_from(libc::PROT_EXEC).unwrap_or_default();
     let never_executable = SeccompRule::new(vec![SeccompCondition::new(
@@ -66,7 +83,7 @@ fn filter() -> Result<seccompiler::BpfProgram, BackendError> {
         0,
         SeccompCmpArgLen::Dword,
         SeccompCmpOp::Eq,
-        u64::from(std::process::id()),
+        u64::from(ITSELF),
     )?])?;
     rules.insert(libc::SYS_tgkill, vec![own]);
     // A debug build of the standard library asks whether a descriptor is open before it closes it.

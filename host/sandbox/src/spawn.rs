@@ -1,4 +1,4 @@
-//! Starts a sandbox: fork, confine, load, filter, run. The caller must be single-threaded.
+//! The processes: a fork, what a sandbox's end means, and where it runs. The caller must be single-threaded.
 
 #![allow(unsafe_code)] // fork(2), and leaving a fork by _exit(2).
 
@@ -8,7 +8,6 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
@@ -18,14 +17,12 @@ use wharf_ops::call::{Call, Failure};
 use wharf_ops::logging::Level;
 use wharf_ops::wire::{self, Timings, ToBroker};
 
-use crate::run::{self, micros};
-use crate::{Artefact, Error, Identity, Limits, confine, engine, seccomp};
+use crate::zygote::Zygote;
+use crate::{Artefact, Error, Identity, Limits, confine, seccomp};
 
 /// One call of one guest.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
-    /// The compiled guest, whose digest the caller has checked.
-    pub artefact: &'a Artefact,
     /// What it is asked to do.
     pub call: &'a Call,
     /// Whether the container's namespace exists: if not, `del` of a network guest gets none.
@@ -71,35 +68,13 @@ impl fmt::Display for Ended {
 }
 
 /// The exit code of a sandbox that could not keep its socket.
-const UNREACHABLE: i32 = 71;
+pub(crate) const UNREACHABLE: i32 = 71;
 /// The exit code of a sandbox in which our own code panicked.
 const PANICKED: i32 = 70;
 
-/// Starts a sandbox for the job. The caller must be single-threaded.
-pub fn spawn(job: &Job<'_>) -> Result<Child, Error> {
-    start(&job.limits, job.identity, |socket, confine| {
-        let started = Instant::now();
-        let loaded = engine::runner(job.limits.stack_bytes)
-            .and_then(|engine| engine::load(&engine, job.artefact).map(|component| (engine, component)));
-        let load = micros(started);
-        let (engine, component) = match loaded {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                return report(
-                    socket,
-                    Failure::Unloadable(format!("the compiled guest does not load: {error:#}")),
-                );
-            }
-        };
-        let started = Instant::now();
-        if let Err(error) = seccomp::apply() {
-            return report(socket, Failure::Sandbox(error.to_string()));
-        }
-        let timings = Timings { load, confine: confine + micros(started), ..Timings::default() };
-        run::run(&engine, &component, job, socket, timings);
-        // The process ends here: nothing is gained by taking it apart first.
-        std::mem::forget((engine, component));
-    })
+/// Starts a sandbox for one job, when no other guest is going to be called. The caller must be single-threaded.
+pub fn spawn(artefact: &Artefact, job: &Job<'_>) -> Result<Child, Error> {
+    Zygote::start(&[artefact], 1, job.identity)?.spawn(artefact, job)
 }
 
 /// Starts a sandbox that runs native code: what an attacker could do who has taken over the process of a guest.
@@ -109,59 +84,70 @@ pub fn spawn_native(
     identity: Identity,
     body: impl FnOnce(UnixStream),
 ) -> Result<Child, Error> {
-    start(limits, identity, |socket, _| match seccomp::apply() {
-        Ok(()) => body(socket),
-        Err(error) => report(socket, Failure::Sandbox(error.to_string())),
-    })
+    let (ours, theirs) = UnixStream::pair().map_err(Error::Socket)?;
+    let broker = std::process::id();
+    let pid = fork_child(|| {
+        // Without the socket there is nobody to tell: the broker sees the end of the stream and the code.
+        let Ok(socket) = confine::keep_only(theirs.into()) else { return UNREACHABLE };
+        let socket = UnixStream::from(socket);
+        tell_of_panics();
+        let confined = confine::give_up(identity, broker)
+            .and_then(|()| confine::limit(limits))
+            .and_then(|()| seccomp::Filter::build()?.apply());
+        match confined {
+            Ok(()) => body(socket),
+            Err(error) => report(&mut ManuallyDrop::new(socket), Failure::Sandbox(error.to_string())),
+        }
+        0
+    })?;
+    Ok(Child::new(pid, ours))
 }
 
-/// Forks. The body runs in the child, confined but for the filter; it also hears what that took, in microseconds.
-fn start(limits: &Limits, identity: Identity, body: impl FnOnce(UnixStream, u32)) -> Result<Child, Error> {
-    let (ours, theirs) = UnixStream::pair().map_err(Error::Socket)?;
-    let parent = std::process::id();
+/// Forks. The body runs in the child and its answer is the exit code. The caller must be single-threaded.
+pub(crate) fn fork_child(body: impl FnOnce() -> i32) -> Result<Pid, Error> {
     // SAFETY: the caller is single-threaded (as this function's documentation demands), so no lock is held by a thread
     // that does not exist in the child.
     match unsafe { fork() }.map_err(|errno| Error::Fork(errno.into()))? {
-        ForkResult::Child => {
-            // Nothing may unwind or return from here into what is the parent's program.
-            let code = catch_unwind(AssertUnwindSafe(|| {
-                let started = Instant::now();
-                // Without the socket there is nobody to tell: the broker sees the end of the stream and the code.
-                let Ok(socket) = confine::keep_only(theirs) else { return UNREACHABLE };
-                tell_of_panics();
-                match confine::confine(limits, identity, parent) {
-                    Ok(()) => body(socket, micros(started)),
-                    Err(error) => report(socket, Failure::Sandbox(error.to_string())),
-                }
-                0
-            }))
-            .unwrap_or(PANICKED);
-            // SAFETY: leaves without running the parent's destructors and exit handlers.
-            unsafe { libc::_exit(code) }
-        }
-        ForkResult::Parent { child: pid } => {
-            drop(theirs);
-            Ok(Child { socket: ours, pid, pidfd: pidfd(pid), ended: None })
-        }
+        ForkResult::Child => leave(body),
+        ForkResult::Parent { child } => Ok(child),
     }
 }
 
+/// Forks a sibling: a process whose parent is the caller's parent. The caller must be single-threaded.
+pub(crate) fn fork_sibling(body: impl FnOnce() -> i32) -> Result<Pid, Error> {
+    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
+    let zero: libc::c_long = 0;
+    // SAFETY: like fork(2), which is this call without CLONE_PARENT: the memory is copied and the stack stays. The caller
+    // is single-threaded, so no lock is held by a thread that does not exist in the child.
+    match unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(flags), zero, zero, zero, zero) } {
+        0 => leave(body),
+        pid => match i32::try_from(pid) {
+            Ok(pid) if pid > 0 => Ok(Pid::from_raw(pid)),
+            _ => Err(Error::Fork(io::Error::last_os_error())),
+        },
+    }
+}
+
+/// Runs the body and ends the process. Nothing may unwind or return from here into what is the parent's program.
+fn leave(body: impl FnOnce() -> i32) -> ! {
+    let code = catch_unwind(AssertUnwindSafe(body)).unwrap_or(PANICKED);
+    // SAFETY: leaves without running the parent's destructors and exit handlers.
+    unsafe { libc::_exit(code) }
+}
+
 /// Tells the broker that there is no sandbox.
-fn report(socket: UnixStream, failure: Failure) {
+pub(crate) fn report(socket: &mut UnixStream, failure: Failure) {
     let outcome = Err(failure);
-    // If the broker is gone, there is nobody to tell. The process ends now, and the socket with it.
-    let _ = wire::send(
-        &mut &*ManuallyDrop::new(socket),
-        &ToBroker::Finished { outcome, timings: Timings::default() },
-    );
+    // If the broker is gone, there is nobody to tell.
+    let _ = wire::send(socket, &ToBroker::Finished { outcome, timings: Timings::default() });
 }
 
 /// A panic here is a fault of ours, whoever provoked it. The usual hook would open files to explain itself.
-fn tell_of_panics() {
+pub(crate) fn tell_of_panics() {
     std::panic::set_hook(Box::new(|panic| {
         // SAFETY: the descriptor is the socket, which nobody closes before the process ends.
-        let socket = unsafe { UnixStream::from_raw_fd(confine::KEPT) };
-        report(socket, Failure::Sandbox(format!("a fault of the host: {panic}")));
+        let mut socket = ManuallyDrop::new(unsafe { UnixStream::from_raw_fd(confine::KEPT) });
+        report(&mut socket, Failure::Sandbox(format!("a fault of the host: {panic}")));
     }));
 }
 
@@ -176,6 +162,10 @@ fn pidfd(pid: Pid) -> Option<OwnedFd> {
 }
 
 impl Child {
+    pub(crate) fn new(pid: Pid, socket: UnixStream) -> Self {
+        Self { socket, pid, pidfd: pidfd(pid), ended: None }
+    }
+
     /// The process, for messages and tests.
     pub fn pid(&self) -> i32 {
         self.pid.as_raw()

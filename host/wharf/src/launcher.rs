@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use wharf_broker::launch::{Job, Launcher, Sandbox};
 use wharf_broker::log::Log;
-use wharf_sandbox::{Artefact, Child, Identity, Limits, Pinned};
+use wharf_sandbox::{Artefact, Child, Identity, Limits, Pinned, Zygote};
 
 const MIB: usize = 1024 * 1024;
 
@@ -16,6 +16,7 @@ pub(crate) struct ForkLauncher {
     identity: Identity,
     log: Log,
     pinned: RefCell<Option<Pinned>>,
+    zygote: RefCell<Option<Zygote>>,
 }
 
 impl ForkLauncher {
@@ -26,6 +27,7 @@ impl ForkLauncher {
             identity: Identity::default(),
             log,
             pinned: RefCell::new(wharf_sandbox::pin_to_current_cpu().ok()),
+            zygote: RefCell::new(None),
         }
     }
 }
@@ -56,6 +58,17 @@ impl Launcher for ForkLauncher {
         result
     }
 
+    fn expect(&self, calls: &[&Mapped]) {
+        let mut artefacts: Vec<&Artefact> = Vec::new();
+        for Mapped(artefact) in calls {
+            if !artefacts.iter().any(|known| std::ptr::eq(*known, artefact)) {
+                artefacts.push(artefact);
+            }
+        }
+        // If it cannot be had now, the launch will say why.
+        self.zygote.replace(Zygote::start(&artefacts, calls.len(), self.identity).ok());
+    }
+
     fn launch(&self, Mapped(artefact): &Mapped, job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
         let limits = Limits {
             memory_bytes: usize::try_from(job.limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(MIB),
@@ -63,16 +76,18 @@ impl Launcher for ForkLauncher {
             cpu_seconds: u64::from(job.limits.deadline_ms).div_ceil(1000) + 1,
             ..Limits::default()
         };
-        let child = wharf_sandbox::spawn(&wharf_sandbox::Job {
-            artefact,
+        let job = wharf_sandbox::Job {
             call: job.call,
             container_present: job.container_present,
             limits,
             identity: self.identity,
             log_level: self.log.level(),
-        })
-        .map_err(io::Error::other)?;
-        Ok(Box::new(Running(child)))
+        };
+        let child = match self.zygote.borrow_mut().as_mut().filter(|zygote| zygote.has(artefact)) {
+            Some(zygote) => zygote.spawn(artefact, &job),
+            None => wharf_sandbox::spawn(artefact, &job),
+        };
+        Ok(Box::new(Running(child.map_err(io::Error::other)?)))
     }
 }
 

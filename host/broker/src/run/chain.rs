@@ -41,6 +41,15 @@ pub(super) fn stages(name: &str, conf: NetConf) -> Result<Vec<Stage>, CniError> 
     Ok(chain.into_iter().map(|conf| Stage { guest: conf.plugin_type.clone(), conf }).collect())
 }
 
+/// The guests that will be called, as far as the configuration says so: each plugin's, and that of its IPAM.
+pub(super) fn guests(stages: &[Stage]) -> impl Iterator<Item = &str> {
+    stages.iter().flat_map(|stage| {
+        let ipam =
+            stage.conf.raw.get("ipam").and_then(|ipam| ipam.get("type")).and_then(|kind| kind.as_str());
+        std::iter::once(stage.guest.as_str()).chain(ipam)
+    })
+}
+
 fn request<L: Launcher>(
     invocation: &Invocation<'_, L>,
     stage: &Stage,

@@ -13,10 +13,10 @@ use wharf_ops::links::{Common, Info, LinkOp, VethEnd};
 use wharf_ops::logging::Level;
 use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::{Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
-use wharf_sandbox::{Ended, Job};
+use wharf_sandbox::Ended;
 
 use crate::Guests;
-use crate::support::{add, job, nothing, request, run};
+use crate::support::{Job, add, job, nothing, request, run};
 
 crate::tests![
     describe,

@@ -6,10 +6,10 @@ use std::os::unix::net::UnixStream;
 
 use wharf_ops::Reply;
 use wharf_ops::call::{Answer, Failure};
-use wharf_sandbox::{Ended, Identity, Limits, pin_to_current_cpu, spawn, spawn_native};
+use wharf_sandbox::{Ended, Identity, Limits, pin_to_current_cpu, spawn_native};
 
 use crate::Guests;
-use crate::support::{add, converse, converse_mute, job, nothing, run};
+use crate::support::{add, converse, converse_mute, job, nothing, run, spawn};
 
 crate::tests![
     a_sandbox_has_no_privileges_and_one_descriptor,

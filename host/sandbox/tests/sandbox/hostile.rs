@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use wharf_ops::call::Answer;
 use wharf_ops::logging::Level;
 use wharf_ops::{Op, Reply};
-use wharf_sandbox::{Ended, Job, Limits, spawn};
+use wharf_sandbox::{Ended, Limits};
 
 use crate::Guests;
-use crate::support::{Report, add, converse, job, nothing, run};
+use crate::support::{Job, Report, add, converse, job, nothing, run, spawn};
 
 crate::tests![
     a_panic_is_a_trap_with_its_message,

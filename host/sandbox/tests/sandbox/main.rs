@@ -14,6 +14,7 @@ mod confinement;
 mod hostile;
 mod mismatch;
 mod support;
+mod zygote;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -31,7 +32,8 @@ type Test = (&'static str, fn(&Guests));
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let tests: Vec<Test> = [calls::TESTS, hostile::TESTS, confinement::TESTS, mismatch::TESTS].concat();
+    let tests: Vec<Test> =
+        [calls::TESTS, hostile::TESTS, confinement::TESTS, mismatch::TESTS, zygote::TESTS].concat();
     if arguments.iter().any(|argument| argument == "--list") {
         for (name, _) in tests {
             println!("{name}: test");

@@ -1,5 +1,6 @@
 //! Fixture guests, and a broker that answers from a function.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use wharf_ops::call::{Answer, Call, Failure, Request};
 use wharf_ops::logging::{Level, LogLine};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox, WireError};
 use wharf_ops::{Attachment, Error, Op, Reply};
-use wharf_sandbox::{Artefact, Child, Ended, Identity, Job, Limits, compile, spawn};
+use wharf_sandbox::{Artefact, Child, Ended, Identity, Limits, compile};
 
 /// Longer than anything takes that is not stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -48,6 +49,30 @@ pub(crate) fn request(config: &str) -> Request {
 /// `add` with that configuration.
 pub(crate) fn add(config: &str) -> Call {
     Call::Add(request(config))
+}
+
+/// One call of one guest.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<'a> {
+    pub(crate) artefact: &'a Artefact,
+    pub(crate) call: &'a Call,
+    pub(crate) container_present: bool,
+    pub(crate) limits: Limits,
+    pub(crate) identity: Identity,
+    pub(crate) log_level: Level,
+}
+
+impl<'a> Job<'a> {
+    /// Without the guest.
+    pub(crate) fn order(&self) -> wharf_sandbox::Job<'a> {
+        let Job { artefact: _, call, container_present, limits, identity, log_level } = *self;
+        wharf_sandbox::Job { call, container_present, limits, identity, log_level }
+    }
+}
+
+/// Starts a sandbox of its own.
+pub(crate) fn spawn(job: &Job<'_>) -> Result<Child, wharf_sandbox::Error> {
+    wharf_sandbox::spawn(job.artefact, &job.order())
 }
 
 /// The usual job.
@@ -132,6 +157,8 @@ pub(crate) fn converse(mut child: Child, mut answer: impl FnMut(&Op) -> Result<R
                 (outcome, timings) = (Some(what), when);
             }
             Err(WireError::Closed) => break,
+            // Killed before it had read its call.
+            Err(WireError::Io(error)) if error.kind() == ErrorKind::ConnectionReset => break,
             Err(error) => panic!("{error}"),
         }
     }
