@@ -37,7 +37,7 @@ pub type ToSandbox = Result<Reply, Error>;
 /// Microseconds that the sandbox spent on each step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
-    /// Engine and mapping of the component.
+    /// Engine and mapping of the components, of all that are loaded at once: only the first call's sandbox tells it.
     pub load: u32,
     /// Giving up privileges.
     pub confine: u32,

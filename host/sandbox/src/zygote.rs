@@ -165,7 +165,7 @@ fn nest(control: &OwnedFd, artefacts: &[&Artefact], identity: Identity, broker: 
         let guests = artefacts.iter().map(|artefact| Ready::new(&engine, artefact)).collect();
         Ok(Nest { filter, guests })
     });
-    let load = micros(started);
+    let mut load = micros(started);
     let mut ready = ready.map_err(|error| Failure::Sandbox(error.to_string()));
     loop {
         let Some((order, socket)) = receive(control) else { return 0 };
@@ -181,6 +181,8 @@ fn nest(control: &OwnedFd, artefacts: &[&Artefact], identity: Identity, broker: 
             Err(Error::Fork(error)) => -error.raw_os_error().unwrap_or(libc::EAGAIN),
             Err(_) => -libc::EAGAIN,
         };
+        // Told once: it was for all of them.
+        load = 0;
         if send(control.as_raw_fd(), &number.to_le_bytes(), MsgFlags::MSG_NOSIGNAL).is_err() {
             return 0;
         }

@@ -85,6 +85,9 @@ fn guests(text: &str) -> Vec<Guest> {
             None => lines.push((name, vec![line])),
         }
     }
+    // All guests of an invocation are loaded at once, at the cost of the first one's call: each bears its share.
+    let all: Vec<f64> = lines.iter().flat_map(|(_, lines)| lines.iter().map(load)).collect();
+    let share = if all.is_empty() { 0.0 } else { all.iter().sum::<f64>() / as_f64(all.len()) };
     let overheads = |lines: &[Value]| lines.iter().filter_map(overhead).collect::<Vec<_>>();
     let median_of = |lines: &[Value], field: &str| {
         median(&lines.iter().filter_map(|line| line.get(field)?.as_f64()).collect::<Vec<_>>())
@@ -92,19 +95,35 @@ fn guests(text: &str) -> Vec<Guest> {
     lines
         .into_iter()
         .map(|(name, lines)| Guest {
-            fields: FIELDS.into_iter().filter_map(|field| Some((field, median_of(&lines, field)?))).collect(),
-            overhead: median(&overheads(&lines)),
+            fields: FIELDS
+                .into_iter()
+                .filter_map(|field| match field {
+                    "load_us" => Some((field, share)),
+                    _ => Some((field, median_of(&lines, field)?)),
+                })
+                .collect(),
+            overhead: median(&overheads(&lines)).map(|own| own + share),
             calls: lines.len(),
             name,
         })
         .collect()
 }
 
-/// All but the kernel's work; a line that does not tell that apart counts without the guest's whole run, its calls
-/// included. The parts before the run are not added up, for the two processes do some of it side by side.
+/// All but the kernel's work and the loading; a line that does not tell the kernel's work apart counts without the
+/// guest's whole run, its calls included. The parts before the run are not added up, for the two processes do some of
+/// it side by side.
 fn overhead(line: &Value) -> Option<f64> {
     let field = |name: &str| line.get(name).and_then(Value::as_f64);
-    Some(field("total_us")? - field("kernel_us").or_else(|| field("run_us"))?)
+    Some(field("total_us")? - field("kernel_us").or_else(|| field("run_us"))? - load(line))
+}
+
+fn load(line: &Value) -> f64 {
+    line.get("load_us").and_then(Value::as_f64).unwrap_or_default()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a number of lines")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]
@@ -116,7 +135,7 @@ mod tests {
     fn lines_become_medians_per_guest() {
         let text = r#"
 {"guest":"bridge","fork_us":100,"load_us":400,"instantiate_us":300,"run_us":900,"ops":20,"total_us":1700}
-{"guest":"portmap","fork_us":90,"load_us":10,"instantiate_us":20,"run_us":1,"ops":1,"total_us":200,"kernel_us":50}
+{"guest":"portmap","fork_us":90,"load_us":0,"instantiate_us":20,"run_us":1,"ops":1,"total_us":200,"kernel_us":50}
 {"guest":"bridge","fork_us":200,"load_us":500,"instantiate_us":300,"run_us":1000,"ops":22,"total_us":2000}
 cut sh"#;
         let guests = guests(text);
@@ -125,8 +144,9 @@ cut sh"#;
             (guests[0].name.as_str(), guests[0].calls, guests[0].get("ops")),
             ("bridge", 2, Some(21.0))
         );
-        assert_eq!(guests[0].overhead, Some(900.0), "the median of 800 and 1000");
-        assert_eq!(guests[1].overhead, Some(150.0), "the kernel's work is no overhead");
-        assert_eq!(guests[1].json()["overhead_us"], 150.0);
+        assert_eq!(guests[0].get("load_us"), Some(300.0), "a third of 400 + 0 + 500");
+        assert_eq!(guests[0].overhead, Some(750.0), "the median of 400 and 500, and the share");
+        assert_eq!(guests[1].overhead, Some(450.0), "the kernel's work is no overhead");
+        assert_eq!(guests[1].json()["overhead_us"], 450.0);
     }
 }
