@@ -4,14 +4,17 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Instant;
 
 use nix::fcntl::OFlag;
 use wharf_cni::NetConf;
+use wharf_ops::call::Call;
 use wharf_ops::leases::{LeaseOp, LeaseOwner};
 use wharf_ops::{Error, ErrorKind, Reply};
 
 use crate::Paths;
-use crate::leases::Pool;
+use crate::leases::{Pool, writable};
 
 /// The longest resolv.conf that is read.
 const MAX_RESOLV_CONF: u64 = 64 * 1024;
@@ -61,6 +64,55 @@ pub(crate) fn configured(conf: &NetConf, key: &str, path: Option<&str>) -> Resul
     Err(Error::new(ErrorKind::Denied, reason))
 }
 
+/// What a call may do with leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// ADD: its own, and a directory that is missing is made.
+    Make,
+    /// CHECK and DEL: its own, where there are some.
+    Own,
+    /// STATUS: what is taken, and whether more could be.
+    Survey,
+    /// GC: anybody's, those of an earlier boot too.
+    Any,
+}
+
+impl Access {
+    /// That of a call.
+    pub(crate) fn of(call: &Call) -> Self {
+        match call {
+            Call::Add(_) => Self::Make,
+            Call::Check(_) | Call::Del(_) | Call::Describe => Self::Own,
+            Call::Status { .. } => Self::Survey,
+            Call::Gc { .. } => Self::Any,
+        }
+    }
+}
+
+/// A pool as a call sees it.
+pub(crate) struct Opened {
+    access: Access,
+    /// None where there is no directory: it has no leases.
+    pool: Option<Pool>,
+}
+
+/// Opens a pool. Only an ADD makes its directory: to ask about a network, or to clean up after it, leaves no trace.
+pub(crate) fn open(
+    access: Access,
+    directory: &Path,
+    index: &Path,
+    deadline: Option<Instant>,
+) -> Result<Opened, Error> {
+    if access == Access::Survey {
+        writable(directory)?;
+    }
+    let pool = match access {
+        Access::Make => Some(Pool::open(directory, index, deadline)?),
+        Access::Own | Access::Survey | Access::Any => Pool::open_existing(directory, index, deadline)?,
+    };
+    Ok(Opened { access, pool })
+}
+
 /// Whose lease an operation is about, if it is about one.
 pub(crate) fn owner_of(op: &LeaseOp) -> Option<&LeaseOwner> {
     match op {
@@ -81,7 +133,8 @@ pub(crate) fn owner_of(op: &LeaseOp) -> Option<&LeaseOwner> {
 pub(crate) type Taken = Option<(IpAddr, LeaseOwner)>;
 
 /// Carries out an operation on an open pool.
-pub(crate) fn apply(pool: &mut Pool, op: LeaseOp) -> Result<(Reply, Taken), Error> {
+pub(crate) fn apply(opened: &mut Opened, op: LeaseOp) -> Result<(Reply, Taken), Error> {
+    let Some(pool) = &mut opened.pool else { return on_nothing(&op).map(|reply| (reply, None)) };
     Ok(match op {
         LeaseOp::TryReserve { address, owner, .. } => {
             let taken = pool.try_reserve(address, &owner)?;
@@ -93,7 +146,8 @@ pub(crate) fn apply(pool: &mut Pool, op: LeaseOp) -> Result<(Reply, Taken), Erro
         }
         LeaseOp::Release { owner, .. } => (Reply::Count(Some(pool.release(&owner)?)), None),
         LeaseOp::Find { owner, .. } => (Reply::Hosts(pool.find(&owner)?), None),
-        LeaseOp::GetAll { .. } => (Reply::Leases(pool.get_all()?), None),
+        LeaseOp::GetAll { .. } if opened.access == Access::Any => (Reply::Leases(pool.get_all()?), None),
+        LeaseOp::GetAll { .. } => (Reply::Leases(pool.get_current()?), None),
         LeaseOp::LastReserved { set, .. } => (Reply::MaybeAddress(pool.last_reserved(set)?), None),
         LeaseOp::SetLastReserved { set, address, .. } => {
             pool.set_last_reserved(set, address)?;
@@ -105,9 +159,64 @@ pub(crate) fn apply(pool: &mut Pool, op: LeaseOp) -> Result<(Reply, Taken), Erro
     })
 }
 
+/// The same for a network that has no leases.
+fn on_nothing(op: &LeaseOp) -> Result<Reply, Error> {
+    match op {
+        LeaseOp::Release { .. } => Ok(Reply::Count(Some(0))),
+        LeaseOp::Find { .. } => Ok(Reply::Hosts(Vec::new())),
+        LeaseOp::GetAll { .. } => Ok(Reply::Leases(Vec::new())),
+        LeaseOp::LastReserved { .. } => Ok(Reply::MaybeAddress(None)),
+        LeaseOp::TryReserve { .. } | LeaseOp::ReserveNext { .. } | LeaseOp::SetLastReserved { .. } => {
+            Err(Error::not_found("this network has no leases, and only ADD makes some"))
+        }
+        LeaseOp::Open { .. } | LeaseOp::Close { .. } | LeaseOp::ReadResolvConf { .. } => {
+            Err(Error::internal("this lease operation has no pool"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_add_makes_a_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let [place, index] = ["networks/n", "index"].map(|name| root.path().join(name));
+        let owner = LeaseOwner { container: "c".into(), ifname: "eth0".into() };
+        let address = IpAddr::from([10, 0, 0, 1]);
+        for access in [Access::Own, Access::Survey, Access::Any] {
+            let mut opened = open(access, &place, &index, None).unwrap();
+            for (op, answer) in [
+                (LeaseOp::Release { pool: 1, owner: owner.clone() }, Reply::Count(Some(0))),
+                (LeaseOp::Find { pool: 1, owner: owner.clone() }, Reply::Hosts(vec![])),
+                (LeaseOp::GetAll { pool: 1 }, Reply::Leases(vec![])),
+                (LeaseOp::LastReserved { pool: 1, set: 0 }, Reply::MaybeAddress(None)),
+            ] {
+                assert_eq!(apply(&mut opened, op).unwrap().0, answer);
+            }
+            for op in [
+                LeaseOp::TryReserve { pool: 1, address, owner: owner.clone() },
+                LeaseOp::SetLastReserved { pool: 1, set: 0, address },
+            ] {
+                assert_eq!(apply(&mut opened, op).unwrap_err().kind, ErrorKind::NotFound);
+            }
+            assert!(!root.path().join("networks").exists(), "{access:?}");
+        }
+        let mut opened = open(Access::Make, &place, &index, None).unwrap();
+        let op = LeaseOp::TryReserve { pool: 1, address, owner };
+        assert_eq!(apply(&mut opened, op).unwrap().0, Reply::Flag(true));
+        assert!(place.join("10.0.0.1").exists());
+    }
+
+    #[test]
+    fn a_survey_wants_a_place_to_write_to() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("networks"), "").unwrap();
+        let place = root.path().join("networks/n");
+        let error = open(Access::Survey, &place, root.path(), None).err().unwrap();
+        assert!(error.message.contains("networks"), "{error}");
+    }
 
     #[test]
     fn a_data_dir_cannot_climb() {

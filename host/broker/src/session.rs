@@ -22,8 +22,7 @@ use crate::failure::{self, Fault};
 use crate::grants::Grant;
 use crate::guests::{self, Manifest};
 use crate::launch::{Job, Launcher, Sandbox};
-use crate::lease_ops;
-use crate::leases::Pool;
+use crate::lease_ops::{self, Access};
 use crate::pipeline::{Course, Gate, Handles};
 use crate::run::{Broker, trace_timings};
 use crate::transaction::Undo;
@@ -62,10 +61,10 @@ struct Session<'a> {
     conf: &'a NetConf,
     depth: u32,
     handles: Handles,
-    pools: BTreeMap<u32, (Option<String>, Pool)>,
+    pools: BTreeMap<u32, (Option<String>, lease_ops::Opened)>,
     pools_opened: u32,
     /// A GC gives back what is anybody's; every other call is about its own attachment.
-    any_owner: bool,
+    leases: Access,
     deadline: Instant,
 }
 
@@ -107,7 +106,7 @@ impl<L: Launcher> Invocation<'_, L> {
             handles: Handles::default(),
             pools: BTreeMap::new(),
             pools_opened: 0,
-            any_owner: matches!(call, Call::Gc { .. }),
+            leases: Access::of(call),
             deadline,
         };
         let read_only = matches!(call, Call::Describe | Call::Check(_) | Call::Status { .. });
@@ -280,7 +279,7 @@ impl<L: Launcher> Invocation<'_, L> {
                 let network = &self.attachment.network;
                 let place = paths.leases(directory.as_deref(), network);
                 let index = paths.lease_index(directory.as_deref(), network);
-                let pool = Pool::open(&place, &index, Some(session.deadline))?;
+                let pool = lease_ops::open(session.leases, &place, &index, Some(session.deadline))?;
                 session.pools_opened += 1;
                 session.pools.insert(session.pools_opened, (directory, pool));
                 return Ok(Reply::Pool(session.pools_opened));
@@ -301,7 +300,7 @@ impl<L: Launcher> Invocation<'_, L> {
             | LeaseOp::LastReserved { pool, .. }
             | LeaseOp::SetLastReserved { pool, .. } => (pool, op),
         };
-        if !session.any_owner
+        if session.leases != Access::Any
             && let Some(owner) = lease_ops::owner_of(&op)
             && (owner.container != self.attachment.container || owner.ifname != self.attachment.ifname)
         {

@@ -17,6 +17,7 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use wharf_ops::Error;
 
 use super::address::Address;
+use super::boot::Boot;
 use super::failed;
 use super::holder::Holder;
 
@@ -41,25 +42,47 @@ pub(super) enum Lease {
     Held(Holder),
 }
 
+/// A lease file that was read.
+struct Seen {
+    lease: Lease,
+    /// The file, if it is a regular one.
+    file: Option<File>,
+}
+
+impl Seen {
+    fn nothing(lease: Lease) -> Self {
+        Self { lease, file: None }
+    }
+}
+
 /// An open lease directory.
 pub(super) struct Files {
     path: PathBuf,
     directory: File,
+    boot: Boot,
 }
 
 impl Files {
     /// Opens the directory and makes it if need be, with its parents, as host-local does.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut opened = open(path, flags, Mode::empty());
-        if matches!(opened, Err(Errno::ENOENT)) {
-            let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
-            made.map_err(|error| Error::from_io(&error, format_args!("create {}", path.display())))?;
-            opened = open(path, flags, Mode::empty());
+    pub(super) fn open(path: &Path, boot: Boot) -> Result<Self, Error> {
+        if let Some(files) = Self::existing(path, boot.clone())? {
+            return Ok(files);
         }
-        let directory =
-            opened.map_err(|errno| failed(errno, format_args!("open lease directory {}", path.display())))?;
-        Ok(Self { path: path.to_owned(), directory: directory.into() })
+        let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
+        made.map_err(|error| Error::from_io(&error, format_args!("create {}", path.display())))?;
+        Self::existing(path, boot)?.ok_or_else(|| {
+            Error::not_found(format!("lease directory {} was removed while it was opened", path.display()))
+        })
+    }
+
+    /// Opens the directory, if it is there.
+    pub(super) fn existing(path: &Path, boot: Boot) -> Result<Option<Self>, Error> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        match open(path, flags, Mode::empty()) {
+            Ok(directory) => Ok(Some(Self { path: path.to_owned(), directory: directory.into(), boot })),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(failed(errno, format_args!("open lease directory {}", path.display()))),
+        }
     }
 
     pub(super) fn directory(&self) -> &File {
@@ -88,33 +111,46 @@ impl Files {
 
     /// Reads one lease.
     pub(super) fn read(&self, address: Address) -> Result<Lease, Error> {
-        self.read_file(&address.file())
+        self.read_file(&address.file()).map(|seen| seen.lease)
+    }
+
+    /// Whether there is a lease that was written in an earlier boot than this. Nothing of that boot lives any more.
+    pub(super) fn is_of_earlier_boot(&self, address: Address) -> Result<bool, Error> {
+        Ok(self.is_old(&self.read_file(&address.file())?))
+    }
+
+    /// Something else than a regular file is of no boot.
+    fn is_old(&self, seen: &Seen) -> bool {
+        seen.file.as_ref().is_some_and(|file| self.boot.is_after(file))
     }
 
     /// Something else than a regular file is nobody's.
-    fn read_file(&self, name: &str) -> Result<Lease, Error> {
+    fn read_file(&self, name: &str) -> Result<Seen, Error> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = match openat(&self.directory, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
-            Err(Errno::ENOENT) => return Ok(Lease::Free),
-            Err(Errno::ELOOP | Errno::ENXIO) => return Ok(Lease::Ownerless),
+            Err(Errno::ENOENT) => return Ok(Seen::nothing(Lease::Free)),
+            Err(Errno::ELOOP | Errno::ENXIO) => return Ok(Seen::nothing(Lease::Ownerless)),
             Err(errno) => return Err(self.error(errno, "open", name)),
         };
         let stat = fstat(&file).map_err(|errno| self.error(errno, "stat", name))?;
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-            return Ok(Lease::Ownerless);
+            return Ok(Seen::nothing(Lease::Ownerless));
         }
         let mut content = Vec::with_capacity(128);
-        match file.take(LONGEST).read_to_end(&mut content) {
-            Ok(_) => Ok(Holder::of_content(&content).map_or(Lease::Ownerless, Lease::Held)),
+        match (&file).take(LONGEST).read_to_end(&mut content) {
+            Ok(_) => {
+                let lease = Holder::of_content(&content).map_or(Lease::Ownerless, Lease::Held);
+                Ok(Seen { lease, file: Some(file) })
+            }
             Err(error) => {
                 Err(Error::from_io(&error, format_args!("read {}", self.path.join(name).display())))
             }
         }
     }
 
-    /// Reads every lease. What is not named by an address is none.
-    pub(super) fn scan(&self, mut each: impl FnMut(Address, Lease)) -> Result<(), Error> {
+    /// Reads every lease, and whether it is of an earlier boot. What is not named by an address is none.
+    pub(super) fn scan(&self, mut each: impl FnMut(Address, Lease, bool)) -> Result<(), Error> {
         let error =
             |error: std::io::Error| Error::from_io(&error, format_args!("list {}", self.path.display()));
         // Through /proc, for the path may name another directory by now.
@@ -123,9 +159,10 @@ impl Files {
             let name = entry.map_err(error)?.file_name();
             let Some(name) = name.to_str() else { continue };
             if let Some(address) = Address::of_file(name) {
-                match self.read_file(name)? {
-                    Lease::Free => {}
-                    lease => each(address, lease),
+                let seen = self.read_file(name)?;
+                if seen.lease != Lease::Free {
+                    let old = self.is_old(&seen);
+                    each(address, seen.lease, old);
                 }
             }
         }
@@ -165,12 +202,13 @@ impl Files {
         let mut file = File::from(openat(&self.directory, name, flags, Mode::from_bits_truncate(0o600))?);
         let written = file.write_all(holder.as_bytes());
         written.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        self.boot.mark(&file);
         Ok(file)
     }
 
     /// Reads the cursor of a range set. One that is not an address is none.
     pub(super) fn cursor(&self, set: u32) -> Result<Option<IpAddr>, Error> {
-        match self.read_file(&cursor_file(set))? {
+        match self.read_file(&cursor_file(set))?.lease {
             Lease::Held(text) => {
                 Ok(std::str::from_utf8(text.as_bytes()).ok().and_then(|text| text.parse().ok()))
             }

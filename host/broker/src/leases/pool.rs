@@ -11,6 +11,7 @@ use wharf_ops::Error;
 use wharf_ops::leases::{Lease as Reserved, LeaseOwner};
 
 use super::address::Address;
+use super::boot::Boot;
 use super::files::{Files, Lease};
 use super::holder::{Holder, spread};
 use super::home::Home;
@@ -29,6 +30,8 @@ pub struct Pool {
     /// Whether the index can be kept in `home`.
     keeps: bool,
     index: Option<Index>,
+    /// Ranges in which nothing is free, as long as the lock is held.
+    full: Vec<(Address, Address)>,
     /// Last, so that it goes last.
     _lock: Flock<File>,
     #[cfg(test)]
@@ -44,37 +47,73 @@ impl Pool {
     /// this one pool, writable for nobody else, on a file system that does not survive a boot. It may vanish or
     /// be damaged at any time; it need not be there, then the cost grows with the number of leases.
     pub fn open(directory: &Path, index: &Path, deadline: Option<Instant>) -> Result<Self, Error> {
+        Self::open_in(&Boot::default(), directory, index, deadline)
+    }
+
+    /// As [`Self::open`] in a given boot.
+    pub(super) fn open_in(
+        boot: &Boot,
+        directory: &Path,
+        index: &Path,
+        deadline: Option<Instant>,
+    ) -> Result<Self, Error> {
         loop {
-            let files = Files::open(directory)?;
+            let files = Files::open(directory, boot.clone())?;
             if let Some(lock) = lock::take(files.directory(), directory, deadline)? {
-                return Ok(Self {
-                    files,
-                    home: Home::new(index),
-                    keeps: true,
-                    index: None,
-                    _lock: lock,
-                    #[cfg(test)]
-                    scans: 0,
-                    #[cfg(test)]
-                    words: 0,
-                });
+                return Ok(Self::new(files, index, lock));
             }
         }
     }
 
-    /// Takes one address; false if somebody has it.
+    /// As [`Self::open`], but a directory that is not there is not made: there are no leases in it.
+    pub fn open_existing(
+        directory: &Path,
+        index: &Path,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Self>, Error> {
+        while let Some(files) = Files::existing(directory, Boot::default())? {
+            if let Some(lock) = lock::take(files.directory(), directory, deadline)? {
+                return Ok(Some(Self::new(files, index, lock)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn new(files: Files, index: &Path, lock: Flock<File>) -> Self {
+        Self {
+            files,
+            home: Home::new(index),
+            keeps: true,
+            index: None,
+            full: Vec::new(),
+            _lock: lock,
+            #[cfg(test)]
+            scans: 0,
+            #[cfg(test)]
+            words: 0,
+        }
+    }
+
+    /// Takes one address; false if somebody has it. A lease of an earlier boot is nobody's.
     pub fn try_reserve(&mut self, address: IpAddr, owner: &LeaseOwner) -> Result<bool, Error> {
         let holder = Holder::new(owner)?;
         let address = Address::from(address);
+        self.forget_earlier_life(owner)?;
         self.index()?;
-        let taken = self.files.draft(&holder)?.publish(address)?;
+        let mut taken = self.files.draft(&holder)?.publish(address)?;
+        if !taken && self.reclaim(address)? {
+            taken = self.files.draft(&holder)?.publish(address)?;
+        }
         if taken {
-            self.note(|index| index.insert(holder.hash(), address));
+            self.note(|index| index.insert(new_entry(&holder, address)));
         }
         Ok(taken)
     }
 
     /// Takes the first free address from `first` to `last` that comes after `after` and is not in `skip`.
+    ///
+    /// Asked again for a range in which nothing was free, it takes over the first one that a lease of an earlier boot
+    /// has. A caller that has several ranges thus tries them all before.
     pub fn reserve_next(
         &mut self,
         first: IpAddr,
@@ -84,12 +123,13 @@ impl Pool {
         owner: &LeaseOwner,
     ) -> Result<Option<IpAddr>, Error> {
         let holder = Holder::new(owner)?;
-        let Some((mut next, last)) = span(first, last, after)? else { return Ok(None) };
+        let Some((first, last)) = span(first, last, after)? else { return Ok(None) };
+        self.forget_earlier_life(owner)?;
         let mut skip: HashSet<Address> = skip.iter().copied().map(Address::from).collect();
-        loop {
-            let Some(free) = self.look(|index| index.next_free(next, last, &skip))? else { return Ok(None) };
+        let mut next = first;
+        while let Some(free) = self.look(|index| index.next_free(next, last, &skip))? {
             if self.files.draft(&holder)?.publish(free)? {
-                self.note(|index| index.insert(holder.hash(), free));
+                self.note(|index| index.insert(new_entry(&holder, free)));
                 return Ok(Some(free.ip()));
             }
             // Somebody made the file without the lock, in this moment.
@@ -97,19 +137,61 @@ impl Pool {
             skip.insert(free);
             next = free;
         }
+        if !self.full.contains(&(first, last)) {
+            self.full.push((first, last));
+            return Ok(None);
+        }
+        while let Some(old) = self.look(|index| index.next_old(first, last, &skip))? {
+            if self.reclaim(old)? && self.files.draft(&holder)?.publish(old)? {
+                self.note(|index| index.insert(new_entry(&holder, old)));
+                return Ok(Some(old.ip()));
+            }
+            self.forget();
+            skip.insert(old);
+        }
+        Ok(None)
+    }
+
+    /// Removes the leases that an owner has from an earlier boot: a container that keeps its id across boots starts
+    /// anew, and gives back only what it gets now.
+    fn forget_earlier_life(&mut self, owner: &LeaseOwner) -> Result<(), Error> {
+        for holder in Holder::candidates(owner)? {
+            for entry in
+                self.look(|index| index.entries(holder.hash()))?.into_iter().filter(|entry| entry.old)
+            {
+                if matches!(self.files.read(entry.address)?, Lease::Held(found) if found == holder) {
+                    self.reclaim(entry.address)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a lease if it is of an earlier boot, and answers whether it was.
+    fn reclaim(&mut self, address: Address) -> Result<bool, Error> {
+        if !self.files.is_of_earlier_boot(address)? {
+            return Ok(false);
+        }
+        let hash = match self.files.read(address)? {
+            Lease::Held(holder) => holder.hash(),
+            Lease::Ownerless | Lease::Free => nobodys(address),
+        };
+        self.files.remove(address)?;
+        self.note(|index| index.remove(hash, address));
+        Ok(true)
     }
 
     /// Gives back every address of `owner` and answers how many they were.
     pub fn release(&mut self, owner: &LeaseOwner) -> Result<u32, Error> {
-        let (holder, addresses) = self.held(owner)?;
-        self.free(&holder, &addresses)
+        let (holder, held) = self.held(owner)?;
+        self.free(&holder, &addresses(&held))
     }
 
     /// Gives back one address, if `owner` has it.
     pub fn give_back(&mut self, address: IpAddr, owner: &LeaseOwner) -> Result<(), Error> {
-        let (holder, mut addresses) = self.held(owner)?;
-        addresses.retain(|held| held.ip() == address);
-        self.free(&holder, &addresses).map(drop)
+        let (holder, mut held) = self.held(owner)?;
+        held.retain(|entry| entry.address.ip() == address);
+        self.free(&holder, &addresses(&held)).map(drop)
     }
 
     fn free(&mut self, holder: &Holder, addresses: &[Address]) -> Result<u32, Error> {
@@ -128,16 +210,28 @@ impl Pool {
         Ok(released)
     }
 
-    /// The addresses of `owner`, in order.
+    /// The addresses of `owner`, in order. What it had in an earlier boot does not count.
     pub fn find(&mut self, owner: &LeaseOwner) -> Result<Vec<IpAddr>, Error> {
-        Ok(self.held(owner)?.1.into_iter().map(Address::ip).collect())
+        let held = self.held(owner)?.1.into_iter();
+        Ok(held.filter(|entry| !entry.old).map(|entry| entry.address.ip()).collect())
     }
 
     /// Every lease that belongs to somebody, in the order of the addresses. This one reads all of them.
     pub fn get_all(&mut self) -> Result<Vec<Reserved>, Error> {
+        self.list(true)
+    }
+
+    /// The same without leases of an earlier boot: what is taken.
+    pub fn get_current(&mut self) -> Result<Vec<Reserved>, Error> {
+        self.list(false)
+    }
+
+    fn list(&mut self, with_old: bool) -> Result<Vec<Reserved>, Error> {
         let mut leases = Vec::new();
-        self.files.scan(|address, lease| {
-            if let Lease::Held(holder) = lease {
+        self.files.scan(|address, lease, old| {
+            if let Lease::Held(holder) = lease
+                && (with_old || !old)
+            {
                 leases.push((address, holder.owner()));
             }
         })?;
@@ -161,9 +255,9 @@ impl Pool {
         Ok(())
     }
 
-    /// The addresses of an owner, with the holder that their files name: first exactly this owner, then the
+    /// What an owner has, with the holder that their files name: first exactly this owner, then the
     /// container alone, as leases of old versions have it.
-    fn held(&mut self, owner: &LeaseOwner) -> Result<(Holder, Vec<Address>), Error> {
+    fn held(&mut self, owner: &LeaseOwner) -> Result<(Holder, Vec<Entry>), Error> {
         let [exact, container] = Holder::candidates(owner)?;
         let found = self.held_by(&exact)?;
         if found.is_empty() && exact != container {
@@ -173,7 +267,7 @@ impl Pool {
         Ok((exact, found))
     }
 
-    fn held_by(&mut self, holder: &Holder) -> Result<Vec<Address>, Error> {
+    fn held_by(&mut self, holder: &Holder) -> Result<Vec<Entry>, Error> {
         let mut found = self.confirmed(holder)?;
         if found.is_none() {
             // A file was changed in place, which the directory does not show.
@@ -184,11 +278,11 @@ impl Pool {
     }
 
     /// What the index has for a holder; none if a file contradicts it.
-    fn confirmed(&mut self, holder: &Holder) -> Result<Option<Vec<Address>>, Error> {
-        let mut found = self.look(|index| index.addresses(holder.hash()))?;
-        found.sort_unstable();
-        for address in &found {
-            match self.files.read(*address)? {
+    fn confirmed(&mut self, holder: &Holder) -> Result<Option<Vec<Entry>>, Error> {
+        let mut found = self.look(|index| index.entries(holder.hash()))?;
+        found.sort_unstable_by_key(|entry| entry.address);
+        for entry in &found {
+            match self.files.read(entry.address)? {
                 Lease::Held(other) if other == *holder => {}
                 _ => return Ok(None),
             }
@@ -234,13 +328,12 @@ impl Pool {
         // Sealed before the scan: what changes from here on is seen by the next call.
         let stamp = self.files.seal();
         let mut entries: Vec<Entry> = Vec::new();
-        self.files.scan(|address, lease| {
+        self.files.scan(|address, lease, old| {
             let hash = match lease {
                 Lease::Held(holder) => holder.hash(),
-                // Nobody looks for it; the address spreads these over the table.
-                Lease::Ownerless | Lease::Free => spread(!spread(low_half(address))),
+                Lease::Ownerless | Lease::Free => nobodys(address),
             };
-            entries.push((hash, address));
+            entries.push(Entry { hash, address, old });
         })?;
         let mut index = Index::build(&entries).map_err(|Broken| damaged())?;
         if let Some(stamp) = stamp {
@@ -284,9 +377,19 @@ fn span(first: IpAddr, last: IpAddr, after: Option<IpAddr>) -> Result<Option<(Ad
     Ok(next.filter(|next| *next <= high).map(|next| (next, high)))
 }
 
+fn new_entry(holder: &Holder, address: Address) -> Entry {
+    Entry { hash: holder.hash(), address, old: false }
+}
+
+fn addresses(entries: &[Entry]) -> Vec<Address> {
+    entries.iter().map(|entry| entry.address).collect()
+}
+
+/// What stands for the holder of a lease that names nobody. Nobody looks for it; the address spreads these over the
+/// table.
 #[expect(clippy::cast_possible_truncation, reason = "only to spread the addresses")]
-fn low_half(address: Address) -> u64 {
-    address.value as u64
+fn nobodys(address: Address) -> u64 {
+    spread(!spread(address.value as u64))
 }
 
 fn damaged() -> Error {

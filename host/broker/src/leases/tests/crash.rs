@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 
+use super::super::boot::Boot;
 use super::super::files::Files;
 use super::super::holder::Holder;
 use super::*;
@@ -35,7 +36,7 @@ fn check(bench: &Bench, what: &str) {
 #[test]
 fn a_crash_after_the_lease_and_before_the_index_is_seen() {
     let bench = three();
-    let files = Files::open(&bench.directory()).unwrap();
+    let files = Files::open(&bench.directory(), Boot::default()).unwrap();
     assert!(
         files.draft(&Holder::new(&owner("c4")).unwrap()).unwrap().publish(ip("10.1.0.4").into()).unwrap()
     );
@@ -50,7 +51,7 @@ fn a_crash_after_the_lease_and_before_the_index_is_seen() {
 #[test]
 fn a_crash_between_the_seal_and_the_header_is_seen() {
     let bench = three();
-    let files = Files::open(&bench.directory()).unwrap();
+    let files = Files::open(&bench.directory(), Boot::default()).unwrap();
     bench.write("10.1.0.4", "c4\r\neth0");
     files.seal().unwrap();
     assert_eq!(bench.pool().find(&owner("c4")).unwrap(), [ip("10.1.0.4")]);
@@ -59,7 +60,7 @@ fn a_crash_between_the_seal_and_the_header_is_seen() {
 #[test]
 fn a_seal_is_a_time_that_no_change_gets() {
     let bench = three();
-    let files = Files::open(&bench.directory()).unwrap();
+    let files = Files::open(&bench.directory(), Boot::default()).unwrap();
     let [first, second] = [files.seal().unwrap(), files.seal().unwrap()];
     assert_ne!(first, second);
     // Older than what a clock of whole seconds would call now.

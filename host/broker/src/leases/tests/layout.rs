@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use wharf_ops::ErrorKind;
 use wharf_ops::leases::LeaseOwner;
 
+use super::super::boot::Boot;
 use super::super::files::Files;
 use super::super::holder::Holder;
 use super::*;
@@ -162,7 +163,7 @@ fn a_file_system_without_unnamed_files_will_do() {
     let bench = Bench::new();
     fs::create_dir_all(bench.directory()).unwrap();
     bench.write(".wharf-draft", "left by a crash");
-    let files = Files::open(&bench.directory()).unwrap();
+    let files = Files::open(&bench.directory(), Boot::default()).unwrap();
     let holder = Holder::new(&owner("c1")).unwrap();
     let draft = files.named_draft(&holder).unwrap();
     assert!(draft.publish(ip("10.1.0.2").into()).unwrap());

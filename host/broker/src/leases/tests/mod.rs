@@ -1,5 +1,6 @@
 //! The store as its callers see it, with host-local played by hand.
 
+mod boots;
 mod crash;
 mod layout;
 mod sharing;

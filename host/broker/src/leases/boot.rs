@@ -1,0 +1,157 @@
+//! Which boot a lease is of.
+//!
+//! A lease carries the boot's id beside its content, in an extended attribute: a third line would keep the reference
+//! plugin from recognising its owner. Leases without one (the reference's, and those on a file system without
+//! attributes) are of an earlier boot if they were last written before this one.
+
+use std::cell::OnceCell;
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
+use rustix::time::{ClockId, clock_gettime};
+
+/// The extended attribute with the boot's id.
+pub(super) const ATTRIBUTE: &str = "user.wharf.boot-id";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// The length of a UUID as text.
+const ID_LEN: usize = 36;
+/// A file system that is made at boot.
+const AT_BOOT: &str = "/run";
+
+/// A boot of the machine. What is known of it is read when it is first needed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Boot {
+    id: OnceCell<Option<String>>,
+    since: OnceCell<Option<SystemTime>>,
+}
+
+impl Boot {
+    /// Another boot than the one that is.
+    #[cfg(test)]
+    pub(super) fn of(id: &str, since: SystemTime) -> Self {
+        Self { id: OnceCell::from(Some(id.to_owned())), since: OnceCell::from(Some(since)) }
+    }
+
+    /// Marks a lease as one of this boot. Where that is not possible its time has to tell.
+    pub(super) fn mark(&self, lease: &File) {
+        if let Some(id) = self.id() {
+            let _ = fsetxattr(lease, ATTRIBUTE, id.as_bytes(), XattrFlags::empty());
+        }
+    }
+
+    /// Whether the lease was written in an earlier boot than this. In doubt it was not.
+    pub(super) fn is_after(&self, lease: &File) -> bool {
+        match (mark_of(lease), self.id()) {
+            (Some(marked), Some(id)) => marked != id,
+            (Some(_), None) => false,
+            (None, _) => self.since().is_some_and(|since| written(lease).is_some_and(|at| at < since)),
+        }
+    }
+
+    fn id(&self) -> Option<&str> {
+        let read = || {
+            let text = std::fs::read_to_string(BOOT_ID).ok()?;
+            is_id(text.trim_end()).then(|| text.trim_end().to_owned())
+        };
+        self.id.get_or_init(read).as_deref()
+    }
+
+    fn since(&self) -> Option<SystemTime> {
+        *self.since.get_or_init(|| {
+            let time = clock_gettime(ClockId::Boottime);
+            let up = Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?);
+            let computed = SystemTime::now().checked_sub(up)?;
+            // A clock that was set forward since (no clock of its own, a paused machine) would make leases of this
+            // boot look old; what was made at boot carries the time that it was taken for then.
+            Some(born(Path::new(AT_BOOT)).map_or(computed, |born| born.min(computed)))
+        })
+    }
+}
+
+/// The boot id that a lease carries. What is no boot id counts as none.
+fn mark_of(lease: &File) -> Option<String> {
+    // Longer than an id, so that what only begins like one is told from it.
+    let mut value = [0_u8; ID_LEN + 1];
+    let len = fgetxattr(lease, ATTRIBUTE, &mut value).ok()?;
+    let text = std::str::from_utf8(value.get(..len)?).ok()?;
+    is_id(text).then(|| text.to_owned())
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == ID_LEN && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+fn written(lease: &File) -> Option<SystemTime> {
+    lease.metadata().ok()?.modified().ok()
+}
+
+/// When a file system that is made at boot was made, if that is one and tells.
+fn born(place: &Path) -> Option<SystemTime> {
+    let made_at_boot = statfs(place).ok()?.filesystem_type() == TMPFS_MAGIC;
+    std::fs::metadata(place).ok()?.created().ok().filter(|_| made_at_boot)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    const THIS: &str = "11111111-2222-3333-4444-555555555555";
+    const OTHER: &str = "99999999-2222-3333-4444-555555555555";
+
+    fn boot() -> Boot {
+        Boot::of(THIS, SystemTime::now() - Duration::from_hours(1))
+    }
+
+    fn lease() -> (tempfile::TempDir, File) {
+        let place = tempfile::tempdir().unwrap();
+        let file = File::create(place.path().join("10.1.0.2")).unwrap();
+        (place, file)
+    }
+
+    fn set(file: &File, value: &str) {
+        fsetxattr(file, ATTRIBUTE, value.as_bytes(), XattrFlags::empty()).unwrap();
+    }
+
+    #[test]
+    fn a_mark_decides_whatever_the_time_says() {
+        let (_place, file) = lease();
+        boot().mark(&file);
+        file.set_modified(UNIX_EPOCH).unwrap();
+        assert!(!boot().is_after(&file));
+        set(&file, OTHER);
+        file.set_modified(SystemTime::now()).unwrap();
+        assert!(boot().is_after(&file));
+    }
+
+    #[test]
+    fn without_a_mark_the_time_decides() {
+        let (_place, file) = lease();
+        for mark in [None, Some(""), Some("no id"), Some("11111111-2222-3333-4444-5555555555556")] {
+            if let Some(mark) = mark {
+                set(&file, mark);
+            }
+            file.set_modified(SystemTime::now()).unwrap();
+            assert!(!boot().is_after(&file), "{mark:?}");
+            file.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
+            assert!(boot().is_after(&file), "{mark:?}");
+        }
+    }
+
+    #[test]
+    fn the_real_boot_has_an_id_and_was_before_now() {
+        let boot = Boot::default();
+        assert!(boot.id().is_some_and(is_id));
+        assert!(boot.since().unwrap() < SystemTime::now());
+        let (_place, file) = lease();
+        assert!(!boot.is_after(&file));
+        boot.mark(&file);
+        assert_eq!(mark_of(&file).as_deref(), boot.id());
+        file.set_modified(UNIX_EPOCH).unwrap();
+        assert!(!boot.is_after(&file));
+    }
+}
