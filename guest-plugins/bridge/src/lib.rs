@@ -14,7 +14,8 @@ mod vlan;
 mod tests;
 
 use wharf_sdk::delegate::Ipam;
-use wharf_sdk::{Netns, Network, NetworkResult, Owner, Request, Result};
+use wharf_sdk::firewall::nat::{self, Backend};
+use wharf_sdk::{Context, Netns, Network, NetworkResult, Owner, Request, Result};
 
 use config::Config;
 
@@ -46,7 +47,14 @@ impl Network for Bridge {
     }
 
     fn status(config: &wharf_sdk::Config) -> Result<()> {
-        Config::read(config, None)?.ipam.map_or(Ok(()), |ipam| ipam.status())
+        let config = Config::read(config, None)?;
+        if let Some(backend) = config.masquerade.filter(|_| config.ipam.is_some()) {
+            nat::available(backend).context("ipMasq")?;
+        }
+        if config.anti_spoof {
+            nat::available(Backend::Nftables).context("macspoofchk")?;
+        }
+        config.ipam.map_or(Ok(()), |ipam| ipam.status())
     }
 
     fn gc(config: &wharf_sdk::Config, _valid: &[Owner], _host: &Netns) -> Result<()> {

@@ -141,8 +141,9 @@ fn take_next(pool: &impl Leases, number: u32, set: &RangeSet, owner: &Owner) -> 
             pieces.extend(from.first().map(|range| (range.first, at, None)));
         }
     }
-    for (first, last, after) in pieces {
-        if let Some(address) = pool.reserve_next(first, last, after, &skip, owner)? {
+    // Where nothing is free, asking again takes over what a lease of an earlier boot has.
+    for (first, last, after) in pieces.iter().chain(&pieces) {
+        if let Some(address) = pool.reserve_next(*first, *last, *after, &skip, owner)? {
             pool.set_last_reserved(number, address)?;
             return Ok(address);
         }

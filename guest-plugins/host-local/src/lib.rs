@@ -9,7 +9,7 @@ mod range;
 mod resolv;
 
 use wharf_sdk::leases::{Pool, read_resolv_conf};
-use wharf_sdk::{Config, Context, Dns, Ipam, NetworkResult, Owner, Request, Result};
+use wharf_sdk::{Config, Context, Dns, HostError, Ipam, NetworkResult, Owner, Request, Result};
 
 use config::Plan;
 
@@ -47,10 +47,9 @@ impl Ipam for HostLocal {
 
     fn status(config: &Config) -> Result<()> {
         let plan = Plan::of_config(config)?;
-        if !lookup::worth_counting(&plan.sets) {
-            return Ok(());
-        }
-        lookup::status(&Pool::open(plan.data_dir.as_deref())?, &plan.sets)
+        // Opening it shows whether leases could be written.
+        let pool = Pool::open(plan.data_dir.as_deref()).map_err(HostError::not_available)?;
+        if lookup::worth_counting(&plan.sets) { lookup::status(&pool, &plan.sets) } else { Ok(()) }
     }
 
     fn gc(config: &Config, valid: &[Owner]) -> Result<()> {

@@ -12,9 +12,7 @@ use std::net::IpAddr;
 
 use wharf_sdk::firewall::conntrack::{self, Family};
 use wharf_sdk::firewall::nat;
-use wharf_sdk::{
-    Context, Error, HostError, Netns, Network, NetworkResult, Request, Result, code, debug, warn,
-};
+use wharf_sdk::{Context, Error, Netns, Network, NetworkResult, Request, Result, code, debug, warn};
 
 use config::Config;
 use target::Target;
@@ -72,9 +70,8 @@ impl Network for Portmap {
     }
 
     fn status(config: &wharf_sdk::Config) -> Result<()> {
-        Config::read(config)?;
-        let unavailable = |error: HostError| Error { code: code::NOT_AVAILABLE, ..error.into() };
-        nat::detect().map(drop).map_err(|error| unavailable(error).context("ports cannot be forwarded"))
+        let config = Config::read(config)?;
+        nat::available(config.backend).context("ports cannot be forwarded")
     }
 }
 

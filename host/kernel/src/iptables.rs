@@ -159,6 +159,12 @@ fn uses_legacy(kernel: &mut RealKernel) -> Result<bool, Error> {
     Ok(legacy_has_nat(kernel, true)? || legacy_has_nat(kernel, false)?)
 }
 
+/// Whether there is the program that the legacy flavour needs. Nothing is executed.
+pub(crate) fn legacy_is_installed() -> Result<(), Error> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    legacy::installed(std::env::split_paths(&path).chain(legacy::FOLDERS.map(Into::into)))
+}
+
 /// Whether the legacy flavour has a nat table in the host's namespace. Asking the program would make one.
 fn legacy_has_nat(kernel: &mut RealKernel, v4: bool) -> Result<bool, Error> {
     // Not /proc/net: that is the main thread's namespace.

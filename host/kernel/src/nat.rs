@@ -76,10 +76,12 @@ fn both(
     first.and(iptables(kernel, owner))
 }
 
-/// nf_tables if the kernel has it.
+/// nf_tables if the kernel has it, else the legacy flavour of iptables, which needs a program.
 fn detect(kernel: &mut RealKernel) -> Result<Backend, Error> {
-    let works = nftables::query::works(kernel.netfilter()?)?;
-    Ok(if works { Backend::Nftables } else { Backend::Iptables })
+    if nftables::query::works(kernel.netfilter()?)? {
+        return Ok(Backend::Nftables);
+    }
+    iptables::legacy_is_installed().map(|()| Backend::Iptables)
 }
 
 /// Never `Automatic`: the kernel is only asked if the configuration leaves it open.

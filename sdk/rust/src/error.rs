@@ -146,6 +146,15 @@ impl HostError {
             HostErrorKind::Internal => "internal",
         }
     }
+
+    /// What STATUS answers where this call shows that an ADD could not be served: [`code::NOT_AVAILABLE`], with the
+    /// cause. A host that is busy is asked again instead.
+    #[must_use]
+    pub fn not_available(self) -> Error {
+        let busy = self.kind == HostErrorKind::Busy;
+        let error = Error::from(self);
+        if busy { error } else { Error { code: code::NOT_AVAILABLE, ..error } }
+    }
 }
 
 impl From<HostError> for Error {
@@ -188,6 +197,21 @@ impl From<Error> for wit::CniError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn status_is_not_available_for_whatever_reason_but_a_busy_host() {
+        for (kind, code) in [
+            (HostErrorKind::Io, code::NOT_AVAILABLE),
+            (HostErrorKind::Denied, code::NOT_AVAILABLE),
+            (HostErrorKind::Unsupported, code::NOT_AVAILABLE),
+            (HostErrorKind::Busy, code::TRY_AGAIN_LATER),
+        ] {
+            let host = HostError { kind, errno: None, operation: "nat/detect".into(), message: "no".into() };
+            let error = host.not_available();
+            assert_eq!((error.code, error.msg.as_str()), (code, "no"));
+            assert!(error.details.is_some_and(|details| details.contains("nat/detect")));
+        }
+    }
 
     #[test]
     fn a_host_error_keeps_its_cause_in_the_details() {

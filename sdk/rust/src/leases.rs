@@ -23,18 +23,21 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Opens and locks the pool; `directory` is the configuration's `dataDir`, none the default.
+    /// Opens and locks the pool; `directory` is the configuration's `dataDir`, none the default. Only an ADD makes it
+    /// where it is missing; other calls find it empty. STATUS fails here where no lease could be written.
     pub fn open(directory: Option<&str>) -> HostResult<Self> {
         Ok(Self { raw: wit::Pool::open(directory)? })
     }
 
-    /// Takes one address; false if somebody has it.
+    /// Takes one address; false if somebody has it. A lease of an earlier boot is nobody's.
     pub fn try_reserve(&self, address: IpAddr, owner: &Owner) -> HostResult<bool> {
         Ok(self.raw.try_reserve(address.into(), &owner.to_wit())?)
     }
 
     /// Takes the first free address from `first` to `last` that comes after `after` (from `first` on, if none) and is
     /// not in `skip`. Does not wrap. Time does not grow with the number of leases.
+    ///
+    /// Asked again for the same where nothing was free, it takes over an address whose lease is of an earlier boot.
     pub fn reserve_next(
         &self,
         first: IpAddr,
@@ -59,7 +62,7 @@ impl Pool {
         Ok(self.raw.find(&owner.to_wit())?.into_iter().map(Into::into).collect())
     }
 
-    /// Every lease of the pool.
+    /// Every lease of the pool. Those of an earlier boot are among them in a GC only.
     pub fn leases(&self) -> HostResult<Vec<Lease>> {
         let all = self.raw.get_all()?.into_iter();
         Ok(all

@@ -1,7 +1,7 @@
 //! Allocation against a store in memory.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wharf_sdk::addr::successor;
 
@@ -14,6 +14,10 @@ pub(crate) struct Memory {
     pub(crate) taken: RefCell<BTreeMap<IpAddr, Owner>>,
     pub(crate) cursors: RefCell<BTreeMap<u32, IpAddr>>,
     pub(crate) refuse_release_of: Option<Owner>,
+    /// Leases of an earlier boot.
+    pub(crate) old: RefCell<BTreeSet<IpAddr>>,
+    /// What was asked for in vain since the last address was given.
+    pub(crate) full: RefCell<BTreeSet<(IpAddr, Option<IpAddr>)>>,
 }
 
 impl Leases for Memory {
@@ -39,11 +43,19 @@ impl Leases for Memory {
             None => Some(first),
         };
         while let Some(address) = at.filter(|address| *address <= last) {
-            if !skip.contains(&address) && self.try_reserve(address, owner)? {
-                return Ok(Some(address));
+            let again = self.full.borrow().contains(&(first, after));
+            if !skip.contains(&address) {
+                if again && self.old.borrow_mut().remove(&address) {
+                    self.taken.borrow_mut().remove(&address);
+                }
+                if self.try_reserve(address, owner)? {
+                    self.full.take();
+                    return Ok(Some(address));
+                }
             }
             at = successor(address);
         }
+        self.full.borrow_mut().insert((first, after));
         Ok(None)
     }
 
@@ -230,4 +242,19 @@ fn a_request_that_cannot_be_met_is_named() {
         assert_eq!(error.code, wanted_code, "{error}");
         assert!(error.msg.ends_with(text), "{error}");
     }
+}
+
+#[test]
+fn leases_of_an_earlier_boot_are_the_last_resort() {
+    let pool = Memory::default();
+    let sets = [set(&[("10.1.0.0/24", "10.1.0.1", "10.1.0.3"), ("10.2.0.0/24", "10.2.0.2", "10.2.0.3")])];
+    for address in ["10.1.0.1", "10.1.0.2", "10.2.0.2"] {
+        pool.try_reserve(ip(address), &owner("gone")).unwrap();
+        pool.old.borrow_mut().insert(ip(address));
+    }
+    pool.set_last_reserved(0, ip("10.2.0.2")).unwrap();
+    // What is free first, wherever it is; then round robin goes on; never the gateway.
+    assert_eq!(given(&pool, &sets, 4), ["10.2.0.3", "10.1.0.3", "10.2.0.2", "10.1.0.2"]);
+    let error = allocate(&pool, &sets, &[], &owner("late")).unwrap_err();
+    assert_eq!(error.code, code::EXHAUSTED);
 }

@@ -3,6 +3,7 @@
 //! always so; only if that fails does it look.
 
 use std::io::{ErrorKind as IoErrorKind, Write as _};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use wharf_ops::{Attachment, Error, ErrorKind};
@@ -17,6 +18,9 @@ use super::words::saved;
 
 /// Seconds to wait for the lock that all users of legacy iptables share.
 const LOCK_PATIENCE: &str = "10";
+
+/// Where distributions put it, which may not be on a runtime's PATH.
+pub(super) const FOLDERS: [&str; 2] = ["/usr/sbin/", "/sbin/"];
 
 /// The nat table of one family.
 pub(crate) struct Legacy<'a> {
@@ -98,7 +102,7 @@ impl<'a> Legacy<'a> {
         let plain = program.replace("-legacy", "");
         let inside = self.netns.enter(|| {
             for name in [program, &plain] {
-                for folder in ["", "/usr/sbin/", "/sbin/"] {
+                for folder in [""].into_iter().chain(FOLDERS) {
                     match run(&format!("{folder}{name}"), arguments, input) {
                         Err(error) if error.kind == ErrorKind::NotFound => {}
                         outcome => return outcome,
@@ -112,6 +116,21 @@ impl<'a> Legacy<'a> {
         });
         inside.map_err(|error| Error::internal(format!("entering the host's namespace: {error}")))?
     }
+}
+
+/// Whether the program that writes rules is in one of these folders.
+pub(super) fn installed(mut folders: impl Iterator<Item = PathBuf>) -> Result<(), Error> {
+    let has = |folder: PathBuf| {
+        ["iptables-legacy-restore", "iptables-restore"].iter().any(|name| folder.join(name).is_file())
+    };
+    if folders.any(has) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "this host can render neither nftables nor iptables rules: its kernel has no nf_tables, and there is no \
+         iptables-legacy-restore. Load the module nf_tables, or install iptables",
+    ))
 }
 
 fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, Error> {
@@ -218,6 +237,20 @@ fn leads_to(entry: &Rule, inner: &Rule) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_program_is_looked_for_without_being_run() {
+        let folder = std::env::temp_dir().join(format!("wharf-legacy-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let look = || installed([PathBuf::from("/nowhere"), folder.clone()].into_iter());
+        let error = look().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unsupported);
+        assert!(error.message.contains("nf_tables") && error.message.contains("iptables-legacy-restore"));
+        std::fs::write(folder.join("iptables-legacy-restore"), "no program").unwrap();
+        let outcome = look();
+        std::fs::remove_dir_all(&folder).unwrap();
+        outcome.unwrap();
+    }
 
     #[test]
     fn whose_a_rule_is_follows_from_what_it_leads_to() {

@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 
 use crate::bindings::wharf::firewall::nat as wit;
 pub use crate::bindings::wharf::firewall::nat::{Backend, Protocol};
-use crate::error::HostResult;
+use crate::error::{Error, HostError, HostResult, Result, code};
 
 /// Whose source address is rewritten on the way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,19 @@ pub struct ForwardOptions {
 /// Which backend `Backend::Automatic` means on this host.
 pub fn detect() -> HostResult<Backend> {
     Ok(wit::detect()?)
+}
+
+/// For STATUS: whether this host can render the rules of a backend. The error is [`code::NOT_AVAILABLE`] and says what
+/// is missing.
+pub fn available(backend: Backend) -> Result<()> {
+    match (backend, detect().map_err(HostError::not_available)?) {
+        (Backend::Nftables, Backend::Iptables) => {
+            let reason = "the kernel of this host has no nf_tables, which the nftables backend needs: load the module, \
+                          or choose the iptables backend";
+            Err(Error::new(code::NOT_AVAILABLE, reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Masquerades, in one kernel transaction; replaces what the attachment had.
