@@ -7,6 +7,7 @@ mod legacy;
 mod names;
 mod nft;
 mod plan;
+mod reference;
 mod rule;
 mod tables;
 mod words;
@@ -27,6 +28,8 @@ use names::{HOSTPORT_DNAT, POSTROUTING, PREROUTING};
 use nft::Nft;
 use rule::Target;
 use tables::{Found, Tables};
+pub(crate) use names::reference_ifb;
+pub(crate) use reference::{reference_leftovers, remove_reference_chain};
 pub(crate) use words::are_iptables;
 
 const MASQUERADING: &str = "masquerading with iptables";

@@ -15,6 +15,7 @@ mod netlink;
 pub mod netns;
 mod nftables;
 mod real;
+pub mod reference;
 mod routes;
 mod shaping;
 mod sysctl;

@@ -13,6 +13,7 @@ mod masquerades;
 pub(crate) mod owner;
 mod parts;
 pub(crate) mod query;
+mod reference;
 mod spoof;
 pub(crate) mod transaction;
 
@@ -25,6 +26,7 @@ pub(crate) use forwards::{
 };
 pub(crate) use masquerades::{get_masquerades, masquerade, remove_masquerades};
 pub(crate) use parts::{owners, remove_all};
+pub(crate) use reference::{reference_leftovers, remove_reference_rule};
 pub(crate) use spoof::{get_guard, guard, remove_guards};
 
 /// What is never masqueraded.

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::time::{ClockId, clock_gettime};
 use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
-use rustix::time::{ClockId, clock_gettime};
 
 /// The extended attribute with the boot's id.
 pub(super) const ATTRIBUTE: &str = "user.wharf.boot-id";
@@ -61,8 +61,7 @@ impl Boot {
 
     fn since(&self) -> Option<SystemTime> {
         *self.since.get_or_init(|| {
-            let time = clock_gettime(ClockId::Boottime);
-            let up = Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?);
+            let up = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
             let computed = SystemTime::now().checked_sub(up)?;
             // A clock that was set forward since (no clock of its own, a paused machine) would make leases of this
             // boot look old; what was made at boot carries the time that it was taken for then.

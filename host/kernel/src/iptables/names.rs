@@ -34,7 +34,18 @@ pub(crate) fn forward(owner: &Attachment) -> String {
 
 /// The comment of masquerading rules.
 pub(crate) fn masquerade_comment(owner: &Attachment) -> String {
-    cut(format!("name: {} id: {}", quote(&owner.network), quote(&owner.container)))
+    cut(format!("{}{}", comment_of_network(&owner.network), quote(&owner.container)))
+}
+
+/// What such a comment begins with; the quoted container follows.
+pub(crate) fn comment_of_network(network: &str) -> String {
+    format!("name: {} id: ", quote(network))
+}
+
+/// The ifb that the reference's bandwidth plugin makes for a container on a network.
+pub(crate) fn reference_ifb(network: &str, container: &str) -> String {
+    let hash = Sha512::new().chain_update(network).chain_update(container).finalize();
+    format!("bwp{}", hex(&hash, 12))
 }
 
 /// The comment of a forwarded container's way in.
@@ -86,6 +97,11 @@ mod tests {
     fn names_are_those_of_the_reference() {
         assert_eq!(masquerade(&owner("test", "1234")), "CNI-2bbe0c48b91a7d1b8a6753a8");
         assert_eq!(forward(&owner("test", "1234")), "CNI-DN-2bbe0c48b91a7d1b8a675");
+    }
+
+    #[test]
+    fn the_ifb_is_named_as_the_reference_does() {
+        assert_eq!(reference_ifb("test", "1234"), "bwp2bbe0c48b91a");
     }
 
     #[test]

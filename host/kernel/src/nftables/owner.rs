@@ -56,6 +56,11 @@ pub(crate) fn decode(userdata: &[u8]) -> Option<Attachment> {
     find(userdata, OWNER).or_else(|| find(userdata, COMMENT)).and_then(parse)
 }
 
+/// The comment of a rule, whoever made it.
+pub(crate) fn comment(userdata: &[u8]) -> Option<&str> {
+    find(userdata, COMMENT)
+}
+
 /// Whether `found`, which [`decode`] answered, is `owner`.
 pub(crate) fn same(found: &Attachment, owner: &Attachment) -> bool {
     found == owner || (found.container.starts_with('#') && key(found) == key(owner))
