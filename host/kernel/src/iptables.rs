@@ -24,13 +24,19 @@ use crate::nftables::owner;
 use crate::real::RealKernel;
 
 use legacy::Legacy;
+pub(crate) use names::reference_ifb;
 use names::{HOSTPORT_DNAT, POSTROUTING, PREROUTING};
 use nft::Nft;
+pub(crate) use reference::{reference_leftovers, remove_reference_chain};
 use rule::Target;
 use tables::{Found, Tables};
-pub(crate) use names::reference_ifb;
-pub(crate) use reference::{reference_leftovers, remove_reference_chain};
 pub(crate) use words::are_iptables;
+
+/// The chains of a container on a network: ipMasq's and portmap's.
+#[cfg(test)]
+pub(crate) fn chain_names(owner: &Attachment) -> (String, String) {
+    (names::masquerade(owner), names::forward(owner))
+}
 
 const MASQUERADING: &str = "masquerading with iptables";
 const FORWARDING: &str = "forwarding ports with iptables";

@@ -27,6 +27,12 @@ pub use real::RealKernel;
 
 use wharf_ops::{Attachment, Error, KernelOp, Reply};
 
+/// Whether an owner that [`Kernel::owners`] answered is `owner`: one whose names are too long for the kernel comes
+/// back with a hash in the place of its container.
+pub fn is_same_owner(found: &Attachment, owner: &Attachment) -> bool {
+    nftables::owner::same(found, owner)
+}
+
 /// Carries out operations, on the real kernel or on a model of it.
 pub trait Kernel {
     /// Does one thing. `owner` is whose firewall state it is; the links and addresses in `op` say everything else.

@@ -26,6 +26,8 @@ pub(crate) use forwards::{
 };
 pub(crate) use masquerades::{get_masquerades, masquerade, remove_masquerades};
 pub(crate) use parts::{owners, remove_all};
+#[cfg(test)]
+pub(crate) use reference::hash as sha512_16;
 pub(crate) use reference::{reference_leftovers, remove_reference_rule};
 pub(crate) use spoof::{get_guard, guard, remove_guards};
 

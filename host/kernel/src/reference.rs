@@ -92,3 +92,6 @@ impl RealKernel {
 pub fn reference_ifb(network: &str, container: &str) -> String {
     iptables::reference_ifb(network, container)
 }
+
+#[cfg(test)]
+mod tests;

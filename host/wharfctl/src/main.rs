@@ -1,5 +1,6 @@
 //! The operator's tool: installs Wharf and shows what is installed.
 
+mod gc;
 mod grants;
 mod guests;
 mod install;
@@ -24,6 +25,11 @@ struct Cli {
 enum Command {
     /// Compile and store the guests, write their grants, and put the CNI binary in place.
     Install(Install),
+    /// Remove what a network has on this node for none of its valid attachments.
+    ///
+    /// Does what the CNI command GC does, without the network's configuration and its guests: firewall rules, ifbs and
+    /// leases that carry the network's name. An attachment that is made while this runs must be in the list too.
+    Gc(gc::Options),
     /// List the installed guests: name, digest, world, imports.
     Guests {
         /// Print JSON.
@@ -54,6 +60,7 @@ fn main() -> ExitCode {
     let paths = Paths::from_env();
     let done = match &cli.command {
         Command::Install(options) => install::run(&paths, options),
+        Command::Gc(options) => gc::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
     };
     match done {

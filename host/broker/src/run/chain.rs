@@ -188,11 +188,7 @@ fn sweep_stale<L: Launcher>(
         Ok(owners) => owners,
         Err(error) => return errors.push(fault(error)),
     };
-    for owner in owners {
-        let stays =
-            valid.iter().any(|(container, ifname)| *container == owner.container && *ifname == owner.ifname);
-        if !stays {
-            errors.extend(invocation.kernel.sweep(&owner).err().map(fault));
-        }
+    for owner in crate::collect::stale(owners, &invocation.attachment.network, valid) {
+        errors.extend(invocation.kernel.sweep(&owner).err().map(fault));
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use wharf_ops::{Attachment, Error, Ns};
 
-use crate::reference::{Known, Leftover, Place};
 use crate::real::RealKernel;
+use crate::reference::{Known, Leftover, Place};
 
 use super::legacy::Legacy;
 use super::names::{self, HOSTPORT_DNAT, POSTROUTING};
@@ -16,10 +16,7 @@ use super::{FAMILIES, legacy_has_nat, native, plan};
 const WHAT: &str = "removing what a reference plugin left in iptables' nat table";
 
 /// The chains of containers of the network that are not in use.
-pub(crate) fn reference_leftovers(
-    kernel: &mut RealKernel,
-    known: Known<'_>,
-) -> Result<Vec<Leftover>, Error> {
+pub(crate) fn reference_leftovers(kernel: &mut RealKernel, known: Known<'_>) -> Result<Vec<Leftover>, Error> {
     let mut leftovers = Vec::new();
     for v4 in FAMILIES {
         leftovers.extend(in_rules(&native(kernel, v4)?.all()?, known, (false, v4)));
@@ -109,8 +106,7 @@ fn comment(found: &Found) -> Option<&str> {
 
 /// The container in a comment about this network, and where the way to its chain begins.
 fn named_by(text: &str, network: &str) -> Option<(String, &'static str)> {
-    let (text, entry) =
-        text.strip_prefix("dnat ").map_or((text, POSTROUTING), |text| (text, HOSTPORT_DNAT));
+    let (text, entry) = text.strip_prefix("dnat ").map_or((text, POSTROUTING), |text| (text, HOSTPORT_DNAT));
     let container = text.strip_prefix(&names::comment_of_network(network))?.strip_prefix('"')?;
     // A name has no quotes in it; one that was cut has none behind it.
     let container = container.strip_suffix('"').unwrap_or(container);

@@ -92,6 +92,7 @@ fn destination(exprs: &[Expr]) -> Option<IpAddr> {
     })
 }
 
-fn hash(text: &str) -> String {
+/// The hash in ipMasq's comments.
+pub(crate) fn hash(text: &str) -> String {
     hex(&Sha512::digest(text.as_bytes()), HASH_LEN)
 }

@@ -1,0 +1,113 @@
+//! The ifbs of bandwidth: Wharf's by their alias, the reference's by the name that it makes of network and container.
+
+use std::collections::BTreeSet;
+
+use wharf_kernel::{Kernel, RealKernel, reference};
+use wharf_ops::leases::Lease;
+use wharf_ops::links::{Info, LinkOp};
+use wharf_ops::{Attachment, KernelOp, Link, Ns, Reply};
+
+use super::{Collection, Item, Kind, Report};
+
+/// The longest alias that the kernel takes, in bytes.
+const ALIAS_LENGTH: usize = 255;
+
+pub(super) fn collect(wanted: &Collection, kernel: &mut RealKernel, leased: &[Lease], report: &mut Report) {
+    let nobody =
+        Attachment { network: wanted.network.clone(), container: String::new(), ifname: String::new() };
+    let all = kernel.apply(&nobody, &KernelOp::Link(LinkOp::GetAll { ns: Ns::Host }));
+    let Some(links) = report.note("links", all.and_then(Reply::infos)) else { return };
+    let theirs = if wanted.adopt { of_reference(wanted, leased, report) } else { Vec::new() };
+    for info in links.into_iter().filter(|info| info.kind == "ifb" && info.name.starts_with("bwp")) {
+        let Some((container, ifname, reference)) = stale(wanted, &theirs, &info) else { continue };
+        let link = Link { ns: Ns::Host, index: info.index, name: info.name.clone() };
+        let delete = KernelOp::Link(LinkOp::Delete { link });
+        let outcome = wanted.carry_out(|| kernel.apply(&nobody, &delete).map(drop));
+        report.items.push(Item { kind: Kind::Link, what: info.name, container, ifname, reference, outcome });
+    }
+}
+
+/// Names of the reference's ifbs, with their containers: of those that are known and not in use.
+fn of_reference(wanted: &Collection, leased: &[Lease], report: &Report) -> Vec<(String, String)> {
+    let leased = leased.iter().map(|lease| lease.owner.container.as_str());
+    let found = report.items.iter().filter(|item| item.reference).map(|item| item.container.as_str());
+    let containers: BTreeSet<&str> = leased.chain(found).collect();
+    let stale = containers.into_iter().filter(|container| !wanted.keeps(container, ""));
+    stale
+        .map(|container| (reference::reference_ifb(&wanted.network, container), container.to_owned()))
+        .collect()
+}
+
+/// Whose an ifb of the network is, unless that is in use, and whether the reference made it.
+fn stale(wanted: &Collection, theirs: &[(String, String)], info: &Info) -> Option<(String, String, bool)> {
+    match info.alias.as_deref() {
+        None | Some("") => {
+            let (_, container) = theirs.iter().find(|(name, _)| *name == info.name)?;
+            Some((container.clone(), String::new(), true))
+        }
+        Some(alias) => {
+            let (container, ifname) = alias.strip_prefix(&prefix(&wanted.network))?.split_once('/')?;
+            let kept = wanted.valid.iter().any(|(container, ifname)| {
+                same_alias(&format!("{}{container}/{ifname}", prefix(&wanted.network)), alias)
+            });
+            (!kept).then(|| (container.to_owned(), ifname.to_owned(), false))
+        }
+    }
+}
+
+/// As the guest writes it. None of the three can contain a slash.
+fn prefix(network: &str) -> String {
+    format!("wharf:{network}/")
+}
+
+/// A long one was cut.
+fn same_alias(whole: &str, alias: &str) -> bool {
+    whole == alias || (alias.len() + 3 >= ALIAS_LENGTH && whole.starts_with(alias))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ifb(name: &str, alias: Option<&str>) -> Info {
+        Info {
+            index: 7,
+            name: name.into(),
+            kind: "ifb".into(),
+            mac: None,
+            mtu: 1500,
+            up: true,
+            operational: true,
+            promiscuous: false,
+            master: None,
+            peer: None,
+            alias: alias.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn an_ifb_is_stale_by_its_alias_or_by_the_name_of_the_reference() {
+        let long = "c".repeat(300);
+        let wanted = Collection {
+            network: "net".into(),
+            valid: vec![("live".into(), "eth0".into()), (long.clone(), "eth0".into())],
+            data_dir: None,
+            adopt: true,
+            dry_run: true,
+        };
+        let theirs = [("bwp1".to_owned(), "old".to_owned())];
+        let of = |name: &str, alias: Option<&str>| stale(&wanted, &theirs, &ifb(name, alias));
+        let owned = |container: &str, ifname: &str, reference| {
+            Some((container.to_owned(), ifname.to_owned(), reference))
+        };
+        assert_eq!(of("bwpx", Some("wharf:net/live/eth0")), None);
+        assert_eq!(of("bwpx", Some("wharf:net/live/eth1")), owned("live", "eth1", false));
+        assert_eq!(of("bwpx", Some("wharf:net2/gone/eth0")), None, "another network's");
+        assert_eq!(of("bwpx", Some("somebody's")), None);
+        let cut = format!("wharf:net/{long}/eth0");
+        assert_eq!(of("bwpx", Some(&cut[..255])), None);
+        assert_eq!(of("bwp1", Some("somebody's")), None);
+        assert_eq!(of("bwp1", None), owned("old", "", true));
+        assert_eq!(of("bwp2", Some("")), None);
+    }
+}
