@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wharf_tests::{Network, Node, json};
+use wharf_tests::{Network, Node, Value, json};
 
 use crate::common::{BACKENDS, assert_undone, bridge, full, limits, with_ipam};
 
@@ -63,6 +63,55 @@ fn a_full_range_is_not_available() {
     network.status().error_naming(50, &["10.1.0.9"]);
     attachment.del().silent();
     network.status().silent();
+}
+
+#[test]
+fn asking_about_a_network_or_cleaning_up_after_it_leaves_no_trace() {
+    let node = Node::new();
+    let network = Network::new(&node, full("nftables"));
+    let container = node.container("c");
+    let target = container.eth0();
+    network.status().silent();
+    network.check(&target, &json!({"cniVersion": "1.1.0", "ips": []})).error(101);
+    let ipam = json!({"cniVersion": "1.1.0", "name": "net", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}});
+    node.call("host-local", "CHECK", &target, &ipam).error(101);
+    network.del(&target, None).silent();
+    network.gc(&[]).silent();
+    assert!(!node.root().join("var/lib/cni").exists(), "nobody was ever added");
+    assert!(!node.root().join("run/wharf/leases").exists());
+}
+
+#[test]
+fn a_place_for_leases_that_cannot_be_written_to_is_not_available() {
+    let node = Node::new();
+    let network = Network::new(&node, [bridge(json!({}))]);
+    fs::create_dir_all(node.root().join("var/lib/cni")).unwrap();
+    fs::write(node.root().join("var/lib/cni/networks"), "").unwrap();
+    network.status().error_naming(50, &["var/lib/cni/networks", "Not a directory"]);
+    // A pool too large to be counted must have its place, too.
+    let range = json!({"ranges": [[{"subnet": "10.0.0.0/8"}]]});
+    Network::new(&node, [with_ipam(range)]).status().error_naming(50, &["var/lib/cni/networks"]);
+}
+
+#[test]
+fn a_host_that_can_write_no_rules_is_not_available() {
+    let node = Node::new();
+    let ipam = json!({"type": "host-local", "subnet": "10.1.0.0/24"});
+    let status = |plugin: &str, options: Value| {
+        let mut config = json!({"cniVersion": "1.1.0", "name": "net", "type": plugin});
+        config.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        // Without that capability nf_tables answers nobody.
+        let without = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"];
+        node.exec_under(&without, plugin, &[("CNI_COMMAND", "STATUS")], config.to_string().as_bytes())
+    };
+    for backend in BACKENDS {
+        status("portmap", json!({"backend": backend})).error_naming(50, &["forwarded", "nf_tables"]);
+        let masquerading = json!({"ipMasq": true, "ipMasqBackend": backend, "ipam": ipam});
+        status("bridge", masquerading).error_naming(50, &["ipMasq", "nf_tables"]);
+    }
+    status("bridge", json!({"macspoofchk": true})).error_naming(50, &["macspoofchk"]);
+    status("bridge", json!({"ipam": ipam})).silent();
+    status("bridge", json!({"ipMasq": true})).silent();
 }
 
 #[test]

@@ -46,9 +46,9 @@ pub(super) fn of_reference(
     leased: &[Lease],
     report: &mut Report,
 ) {
-    let leases: Vec<(IpAddr, String)> =
+    let addresses: Vec<(IpAddr, String)> =
         leased.iter().map(|lease| (lease.address, lease.owner.container.clone())).collect();
-    let known = Known { network: &wanted.network, valid: &wanted.valid, leases: &leases };
+    let known = Known { network: &wanted.network, valid: &wanted.valid, leases: &addresses };
     let Some(found) = report.note("reference plugins' rules", kernel.reference_leftovers(known)) else {
         return;
     };
