@@ -22,6 +22,7 @@ mod concurrency;
 mod del;
 mod delegation;
 mod gc_status;
+mod grants;
 mod guard;
 mod host_local;
 mod host_local_requests;
