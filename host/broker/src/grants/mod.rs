@@ -213,9 +213,12 @@ impl Grant {
         let mut allowed = Vec::with_capacity(OPERATIONS.len());
         for pattern in &document.operations {
             let before = allowed.len();
-            allowed.extend(
-                OPERATIONS.iter().map(|operation| operation.name).filter(|name| covers(pattern, name)),
-            );
+            let mut names = OPERATIONS.iter().map(|operation| operation.name);
+            match pattern.strip_suffix("/*") {
+                Some(room) => allowed
+                    .extend(names.filter(|name| name.split_once('/').is_some_and(|(its, _)| its == room))),
+                None => allowed.extend(names.find(|name| name == pattern)),
+            }
             if allowed.len() == before {
                 return Err(format!("operations: {pattern:?} names no operation; there are {}", known()));
             }
@@ -279,13 +282,6 @@ impl Grant {
     /// What `imports` asks for beyond the grant.
     pub fn missing<'a>(&self, imports: &'a [String]) -> Vec<&'a str> {
         imports.iter().map(String::as_str).filter(|name| !self.allows(name)).collect()
-    }
-}
-
-fn covers(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix("/*") {
-        Some(room) => name.split_once('/').is_some_and(|(its, _)| its == room),
-        None => pattern == name,
     }
 }
 
