@@ -23,6 +23,7 @@ mod del;
 mod delegation;
 mod earlier_boot;
 mod gc_status;
+mod grants;
 mod guard;
 mod host_local;
 mod host_local_requests;

@@ -109,6 +109,10 @@ impl Gate<'_> {
             self.log.line(Level::Error, self.guest, &format!("{} denied; {cure}", operation.name), &[]);
             return Err(Error::new(ErrorKind::Denied, format!("{} is not granted", operation.name)));
         }
+        if let Err(refusal) = self.grant.confine(op, self.attachment) {
+            self.log.line(Level::Error, self.guest, &refusal.to_string(), &[]);
+            return Err(refusal.into_error());
+        }
         if self.read_only && operation.changes {
             let reason = format!("{} changes something, and this call may only look", operation.name);
             return Err(Error::new(ErrorKind::Denied, reason));

@@ -19,7 +19,7 @@ use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox, WireError};
 use wharf_ops::{Attachment, Error, ErrorKind, Op, Reply};
 
 use crate::failure::{self, Fault};
-use crate::grants::Grant;
+use crate::grants::{Grant, GrantError};
 use crate::guests::{self, Manifest};
 use crate::launch::{Job, Launcher, Sandbox};
 use crate::lease_ops::{self, Access};
@@ -160,21 +160,10 @@ impl<L: Launcher> Invocation<'_, L> {
             }
             _ => unavailable(error.to_string()),
         })?;
-        let grant = Grant::read(&paths.grants(), name).map_err(|error| unavailable(error.to_string()))?;
-        if grant.digest != manifest.digest {
-            return Err(unavailable(format!(
-                "the grant of {name:?} is for {}, but {} is installed: run `wharfctl install`",
-                grant.digest, manifest.digest
-            )));
-        }
-        let missing = grant.missing(&manifest.imports);
-        if !missing.is_empty() {
-            let message = format!(
-                "the guest {name:?} imports more than {} grants; missing: operations = {missing:?}",
-                paths.grants().join(format!("{name}.toml")).display()
-            );
-            return Err(failure::host(code::DENIED, Fault::Host, message));
-        }
+        let grant = Grant::read_for(&paths.grants(), &manifest).map_err(|error| match error {
+            GrantError::Imports { .. } => failure::host(code::DENIED, Fault::Host, error.to_string()),
+            _ => unavailable(error.to_string()),
+        })?;
         let file = guests::open(paths, &manifest).map_err(|error| unavailable(error.to_string()))?;
         let artefact = self
             .broker

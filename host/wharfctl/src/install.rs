@@ -119,14 +119,20 @@ fn store(paths: &Paths, Ready { manifest, artefact }: &Ready) -> Result<()> {
     guests::install(paths, manifest, artefact)?;
     let grant = grants::write(paths, manifest, before.as_ref())?;
     println!("{}  {}", manifest.name, manifest.digest);
-    if let Written::Kept(missing) = grant
-        && !missing.is_empty()
-    {
-        let grant = paths.grants().join(format!("{}.toml", manifest.name));
+    let Written::Kept { missing, constrained } = grant else { return Ok(()) };
+    let grant = paths.grants().join(format!("{}.toml", manifest.name));
+    if constrained {
         println!(
-            "  {} was changed by hand and stays; the guest will not run before it grants {missing:?}",
+            "  {} was changed by hand and stays; it had no constraints and got some, look at them",
             grant.display()
         );
+    }
+    if !missing.is_empty() {
+        println!(
+            "  {} was changed by hand and stays; the guest will not run before its operations have:",
+            grant.display()
+        );
+        missing.iter().for_each(|name| println!("    {name:?},"));
     }
     Ok(())
 }

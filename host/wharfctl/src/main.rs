@@ -36,6 +36,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What guests may do: say it, check it, suggest it.
+    #[command(subcommand)]
+    Grants(grants::Command),
 }
 
 #[derive(Debug, clap::Args)]
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Install(options) => install::run(&paths, options),
         Command::Gc(options) => gc::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
+        Command::Grants(command) => grants::run(&paths, command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

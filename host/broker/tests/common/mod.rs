@@ -15,7 +15,6 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
-use wharf_broker::grants::least;
 use wharf_broker::guests::{self, Manifest, artefact_digest, sha256_hex};
 use wharf_broker::launch::{Job, Launcher, Sandbox};
 use wharf_broker::log::Log;
@@ -25,6 +24,20 @@ use wharf_kernel::{Kernel, Netns, RealKernel};
 use wharf_ops::call::{Answer, Failure, NetworkResult};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox};
 use wharf_ops::{OPERATIONS, Op};
+
+/// Constraints that bound nothing.
+const UNBOUNDED: &str = "
+links = { names = ['*'], container-names = ['*'] }
+bridge-ports = { vlans = ['1-4094'] }
+addresses = { cidrs = ['0.0.0.0/0', '::/0'], container-cidrs = ['0.0.0.0/0', '::/0'] }
+routes = { cidrs = ['0.0.0.0/0', '::/0'], container-cidrs = ['0.0.0.0/0', '::/0'] }
+neighbours = { cidrs = ['0.0.0.0/0', '::/0'], container-cidrs = ['0.0.0.0/0', '::/0'] }
+sysctl = { keys = ['*/*', '*/*/*', '*/*/*/*'], container-keys = ['*/*', '*/*/*', '*/*/*/*'] }
+nat = { host-ports = ['1-65535'], cidrs = ['0.0.0.0/0', '::/0'] }
+shaping = { names = ['*'], container-names = ['*'] }
+leases = { cidrs = ['0.0.0.0/0', '::/0'] }
+delegate = { plugins = ['*'] }
+";
 
 /// What plays the guest: it gets the sandbox's end of the socket.
 pub type Script = fn(&mut Guest);
@@ -115,16 +128,11 @@ impl Node {
             imports: imports.clone(),
             size: 1,
         };
-        let grant = match operations {
-            Some(operations) => {
-                manifest.imports.clear();
-                manifest
-                    .imports
-                    .extend(imports.into_iter().filter(|name| operations.contains(name.as_str())));
-                format!("digest = {:?}\noperations = {operations}\n", manifest.digest)
-            }
-            None => least(&manifest.digest, &imports),
-        };
+        if let Some(operations) = operations {
+            manifest.imports.retain(|name| operations.contains(name.as_str()));
+        }
+        let operations = operations.map_or_else(|| format!("{imports:?}"), str::to_string);
+        let grant = format!("digest = {:?}\noperations = {operations}\n{UNBOUNDED}", manifest.digest);
         guests::install(&paths, &manifest, b"g").unwrap();
         let grant = format!("{grant}{limits}");
         guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();

@@ -1,0 +1,134 @@
+//! Writing grant files without losing what an operator changed in them.
+
+use std::fs;
+use std::io;
+
+use anyhow::{Context, Result, anyhow};
+use wharf_broker::Paths;
+use wharf_broker::grants::{Grant, fresh, is_untouched, with_digest, with_tables};
+use wharf_broker::guests::{Manifest, write_atomically};
+
+/// What became of a grant file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is new, or was as Wharf had written it: it grants what the guest imports.
+    Least,
+    /// An operator had changed it: what was there stays.
+    Kept {
+        /// Imports that it does not grant.
+        missing: Vec<String>,
+        /// Whether it was from before there were constraints, and got those of the guest.
+        constrained: bool,
+    },
+}
+
+/// Writes the grant of an installed guest. `before` is the manifest that was there.
+pub(crate) fn write(paths: &Paths, manifest: &Manifest, before: Option<&Manifest>) -> Result<Written> {
+    let directory = paths.grants();
+    let name = format!("{}.toml", manifest.name);
+    let file = directory.join(&name);
+    let old = match fs::read_to_string(&file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        other => Some(other.with_context(|| format!("cannot read {}", file.display()))?),
+    };
+    let (text, written) = match old {
+        Some(text) if !is_untouched(&text, before) => {
+            kept(&text, manifest).map_err(|reason| anyhow!("{}: {reason}", file.display()))?
+        }
+        _ => (fresh(&manifest.name, &manifest.digest, &manifest.imports), Written::Least),
+    };
+    write_atomically(&directory, &name, text.as_bytes())?;
+    Ok(written)
+}
+
+/// An operator's file for a new guest: another digest, and constraints if it is older than they are.
+fn kept(text: &str, manifest: &Manifest) -> Result<(String, Written), String> {
+    let mut text = with_digest(text, &manifest.digest)?;
+    let grown = with_tables(&text, &manifest.name, &manifest.imports)?;
+    let constrained = grown.is_some();
+    text = grown.unwrap_or(text);
+    let grant = Grant::parse(&text)?;
+    let missing = grant.missing(&manifest.imports).into_iter().map(str::to_string).collect();
+    Ok((text, Written::Kept { missing, constrained }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(digit: char, imports: &[&str]) -> Manifest {
+        Manifest {
+            name: "g".into(),
+            digest: format!("sha256:{}", digit.to_string().repeat(64)),
+            artefact: "0".repeat(64),
+            world: "network".into(),
+            imports: imports.iter().map(ToString::to_string).collect(),
+            size: 1,
+        }
+    }
+
+    #[test]
+    fn an_untouched_grant_follows_the_guest() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let (old, new) = (manifest('1', &["links/get"]), manifest('2', &["links/get", "routes/add"]));
+        assert_eq!(write(&paths, &old, None).unwrap(), Written::Least);
+        assert_eq!(write(&paths, &new, Some(&old)).unwrap(), Written::Least);
+        assert!(Grant::read(&paths.grants(), "g").unwrap().allows("routes/add"));
+    }
+
+    #[test]
+    fn an_operators_grant_keeps_everything_but_the_digest() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let (old, new) = (manifest('1', &["links/get"]), manifest('2', &["links/get", "routes/add"]));
+        write(&paths, &old, None).unwrap();
+        let file = paths.grants().join("g.toml");
+        let own = fs::read_to_string(&file).unwrap() + "\n[limits]\ndeadline-ms = 5\n";
+        fs::write(&file, own).unwrap();
+        let kept = Written::Kept { missing: vec!["routes/add".into()], constrained: false };
+        assert_eq!(write(&paths, &new, Some(&old)).unwrap(), kept);
+        let grant = Grant::read(&paths.grants(), "g").unwrap();
+        assert_eq!((grant.limits.deadline_ms, grant.digest.as_str()), (5, new.digest.as_str()));
+        assert!(!grant.allows("routes/add"));
+    }
+    #[test]
+    fn comments_and_constraints_of_an_operator_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let (old, new) = (manifest('1', &["links/set-up"]), manifest('2', &["links/set-up"]));
+        write(&paths, &old, None).unwrap();
+        let file = paths.grants().join("g.toml");
+        let own = fs::read_to_string(&file).unwrap().replace("[\"veth*\"]", "[\"cni0\"] # only this one");
+        fs::write(&file, &own).unwrap();
+        write(&paths, &new, Some(&old)).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), own.replace(&old.digest, &new.digest));
+        // And again, as the file has a digest of its own now.
+        let newer = manifest('3', &["links/set-up", "routes/add"]);
+        let kept = Written::Kept { missing: vec!["routes/add".into()], constrained: false };
+        assert_eq!(write(&paths, &newer, Some(&new)).unwrap(), kept);
+        assert_eq!(fs::read_to_string(&file).unwrap(), own.replace(&old.digest, &newer.digest));
+    }
+
+    #[test]
+    fn files_from_before_there_were_constraints_are_carried_over() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let (old, new) = (manifest('1', &["links/set-up"]), manifest('2', &["links/set-up"]));
+        let first = format!(
+            "# What this guest may do. Nothing is allowed that no line names; `wharfctl guests` shows what it imports.\n\
+             digest = \"{}\"\noperations = [\n    \"links/set-up\",\n]\n",
+            old.digest
+        );
+        write_atomically(&paths.grants(), "g.toml", first.as_bytes()).unwrap();
+        assert_eq!(write(&paths, &new, Some(&old)).unwrap(), Written::Least, "nobody had changed it");
+        assert!(!Grant::read(&paths.grants(), "g").unwrap().is_unconstrained());
+
+        let changed = format!("{first}[limits]\ndeadline-ms = 7\n");
+        write_atomically(&paths.grants(), "g.toml", changed.as_bytes()).unwrap();
+        let kept = Written::Kept { missing: vec![], constrained: true };
+        assert_eq!(write(&paths, &new, Some(&old)).unwrap(), kept);
+        let grant = Grant::read(&paths.grants(), "g").unwrap();
+        assert!(grant.limits.deadline_ms == 7 && !grant.is_unconstrained());
+    }
+}
