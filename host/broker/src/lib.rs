@@ -9,19 +9,22 @@ pub mod delegate;
 pub mod failure;
 pub mod grants;
 pub mod guests;
-#[allow(dead_code, reason = "the pipeline is moved onto it next")]
 pub mod journal;
 pub mod launch;
 mod lease_ops;
 pub mod leases;
 pub mod log;
+mod native;
 mod paths;
 pub mod pipeline;
+mod repair;
 pub mod run;
+mod running;
 mod session;
+pub mod signals;
 mod teardown;
-mod transaction;
 mod undo;
 
 pub use paths::Paths;
-pub use run::{Broker, Output};
+pub use repair::Recovered;
+pub use run::{Broker, Output, recover};

@@ -72,6 +72,8 @@ impl Launcher for ForkLauncher {
             log_level: self.log.level(),
         })
         .map_err(io::Error::other)?;
+        #[cfg(feature = "faults")]
+        crate::faults::sandbox_started(child.pid());
         Ok(Box::new(Running(child)))
     }
 }

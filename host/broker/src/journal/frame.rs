@@ -64,6 +64,6 @@ pub(super) fn encode(frame: &Frame<'_>, buffer: &mut Vec<u8>) -> Result<(), post
 
 /// The first bytes of the body's BLAKE3.
 pub(super) fn checksum(body: &[u8]) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(body).as_bytes();
-    [a, b, c, d, e, f, g, h]
+    let hash = blake3::hash(body);
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }

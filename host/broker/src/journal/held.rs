@@ -96,29 +96,21 @@ impl Held {
         self.append(&Frame::Commit(Cow::Borrowed(commit)), true)
     }
 
-    /// Takes everything behind the last commit that was there when the file was opened off, damage included; the whole
-    /// file if there was none. Answers whether there is still a file.
-    pub(crate) fn cut(&mut self) -> Result<bool, JournalError> {
+    /// Takes everything off that is behind the last commit that was there when the file was opened, damage included.
+    /// The file stays, if only as an empty one.
+    pub(crate) fn cut(&mut self) -> Result<(), JournalError> {
         self.waiting.clear();
-        if self.committed == 0 {
-            return std::fs::remove_file(&self.path)
-                .map(|()| false)
-                .map_err(|source| io("cannot remove", &self.path, source));
-        }
         self.file.set_len(self.committed).map_err(|source| io("cannot cut", &self.path, source))?;
         self.length = self.committed;
+        self.broken = false;
         self.record.damage = None;
         self.record.transactions.retain(|transaction| transaction.commit.is_some());
-        self.broken = false;
-        Ok(true)
+        Ok(())
     }
 
-    /// Empties the file, which stays: the transaction that is about to begin is its first.
-    pub(crate) fn empty(&mut self) -> Result<(), JournalError> {
-        self.file.set_len(0).map_err(|source| io("cannot cut", &self.path, source))?;
-        (self.committed, self.length, self.broken) = (0, 0, false);
-        self.record = Record::default();
-        Ok(())
+    /// [Cuts](Self::cut) it, and removes it if nothing is left.
+    pub(crate) fn close(mut self) -> Result<(), JournalError> {
+        if self.committed == 0 { self.remove() } else { self.cut() }
     }
 
     /// Removes the file. Nobody can have opened it anew while it is locked.

@@ -91,18 +91,17 @@ fn next(bytes: &[u8]) -> Result<Option<(Frame<'static>, &[u8])>, Fault> {
         return Ok(None);
     }
     let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else { return Err(Fault::Torn) };
-    let ([length, complement], sum) = {
-        let [a, b, c, d, e, f, g, h, sum @ ..] = *head;
-        ([[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes), sum)
-    };
-    if length != !complement {
+    let word =
+        |at: usize| head.get(at..).and_then(|rest| rest.first_chunk::<4>()).copied().unwrap_or_default();
+    let length = u32::from_le_bytes(word(0));
+    if length != !u32::from_le_bytes(word(4)) {
         return Err(Fault::Damaged("the length of a frame contradicts itself".into()));
     }
     let Some((body, after)) = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length))
     else {
         return Err(Fault::Torn);
     };
-    if checksum(body) != sum {
+    if Some(&checksum(body)) != head.last_chunk() {
         return Err(Fault::Damaged("a frame's checksum is wrong".into()));
     }
     match postcard::take_from_bytes::<Frame<'static>>(body) {

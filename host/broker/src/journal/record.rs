@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use wharf_ops::call::NetworkResult;
-use wharf_ops::leases::LeaseOwner;
 use wharf_ops::{Attachment, KernelOp, Link};
 
 use super::Damage;
@@ -40,6 +39,23 @@ pub struct Begin {
     pub plugin_path: Vec<String>,
     /// CNI_ARGS as given, for the same.
     pub args: String,
+}
+
+#[cfg(test)]
+impl Begin {
+    /// Of a test: nothing but whose it is.
+    pub(crate) fn of_test(key: &super::Key) -> Self {
+        Self {
+            attachment: key.attachment.clone(),
+            entry: key.entry.clone(),
+            netns: None,
+            boot: super::boot_id(),
+            time: 1000,
+            pid: 1,
+            plugin_path: Vec::new(),
+            args: String::new(),
+        }
+    }
 }
 
 /// A guest that was run.
@@ -212,12 +228,6 @@ impl Transaction {
     pub fn of_earlier_boot(&self) -> bool {
         let now = super::boot_id();
         !now.is_empty() && !self.begin.boot.is_empty() && now != self.begin.boot
-    }
-
-    /// The name that its leases are under.
-    pub(crate) fn lease_owner(&self) -> LeaseOwner {
-        let Attachment { container, ifname, .. } = &self.begin.attachment;
-        LeaseOwner { container: container.clone(), ifname: ifname.clone() }
     }
 }
 

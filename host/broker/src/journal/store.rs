@@ -70,13 +70,10 @@ impl Store {
     pub(crate) fn create(&self, key: &Key, patience: &Patience<'_>) -> Result<Held, JournalError> {
         let path = self.directory.join(key.file_name());
         loop {
-            let file = match open(&path, true)? {
-                Some(file) => file,
-                None => {
-                    let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
-                    made.map_err(|source| io("cannot create", &self.directory, source))?;
-                    continue;
-                }
+            let Some(file) = open(&path, true)? else {
+                let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
+                made.map_err(|source| io("cannot create", &self.directory, source))?;
+                continue;
             };
             if let Some(held) = hold(file, &path, patience)? {
                 return Ok(held);

@@ -138,13 +138,10 @@ impl Node {
     }
 
     pub fn run_with(&self, command: &str, script: Script, policy: Box<dyn Policy>) -> Output {
-        let broker = Broker {
-            paths: Paths::below(self.root.path()),
-            launcher: Scripted(script),
-            kernels: |host, container| -> Box<dyn Kernel> { Box::new(RealKernel::new(host, container)) },
-            policy: RefCell::new(policy),
-            log: Log::from_env(),
-        };
+        let kernels = |host, container| -> Box<dyn Kernel> { Box::new(RealKernel::new(host, container)) };
+        let paths = Paths::below(self.root.path());
+        let mut broker = Broker::new(paths, Scripted(script), kernels, Log::from_env());
+        broker.policy = RefCell::new(policy);
         let netns = self.netns.display().to_string();
         let get = |key: &str| {
             Some(match key {

@@ -29,7 +29,7 @@ fn every_cut_is_a_prefix() {
             assert_eq!(part.begin, of.begin);
             assert!(part.commit.is_none() || part == of);
         }
-        assert!(parsed.committed as usize <= cut);
+        assert!(parsed.committed <= cut as u64);
     }
 }
 
@@ -43,7 +43,7 @@ fn every_flipped_byte_is_noticed() {
             damaged[at] ^= bit;
             let parsed = parse(&damaged);
             let damage = parsed.record.damage.as_ref().unwrap_or_else(|| panic!("byte {at} was not missed"));
-            assert!(damage.offset as usize <= at && !damage.reason.is_empty());
+            assert!(damage.offset <= at as u64 && !damage.reason.is_empty());
             assert!(parsed.committed <= whole.committed);
             for (part, of) in parsed.record.committed().zip(whole.record.committed()) {
                 assert_eq!(part, of, "what is before the damage is as it was");
@@ -99,20 +99,20 @@ fn frames_that_contradict_each_other_are_damage() {
 fn random_bytes_never_panic() {
     // A small generator: the fuzz target goes further.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
+    let mut below = |limit: usize| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state
+        usize::try_from(state % limit as u64).unwrap()
     };
     let valid = sample();
     for _ in 0..20_000 {
         let mut bytes = valid.clone();
-        for _ in 0..next() % 8 {
-            let at = next() as usize % bytes.len();
-            bytes[at] = next() as u8;
+        for _ in 0..below(8) {
+            let at = below(bytes.len());
+            bytes[at] = u8::try_from(below(256)).unwrap();
         }
-        bytes.truncate(next() as usize % (bytes.len() + 1));
+        bytes.truncate(below(bytes.len() + 1));
         parse(&bytes);
     }
 }

@@ -15,16 +15,8 @@ fn key(network: &str) -> Key {
 }
 
 fn begin(key: &Key) -> Begin {
-    Begin {
-        attachment: key.attachment.clone(),
-        entry: key.entry.clone(),
-        netns: Some(NetnsId { path: "/run/netns/x".into(), device: 4, inode: 7 }),
-        boot: boot_id(),
-        time: 1000,
-        pid: 1,
-        plugin_path: vec!["/opt/cni/bin".into()],
-        args: "K=V".into(),
-    }
+    let netns = Some(NetnsId { path: "/run/netns/x".into(), device: 4, inode: 7 });
+    Begin { netns, plugin_path: vec!["/opt/cni/bin".into()], args: "K=V".into(), ..Begin::of_test(key) }
 }
 
 fn effect(name: &str) -> Effect {
@@ -64,10 +56,10 @@ impl Bench {
 fn what_was_written_is_read() {
     let bench = Bench::new();
     let mut held = bench.create();
-    let mode = |path: &std::path::Path| {
+    let permissions = |path: &std::path::Path| {
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o777
     };
-    assert_eq!((mode(held.path()), mode(held.path().parent().unwrap())), (0o600, 0o700));
+    assert_eq!((permissions(held.path()), permissions(held.path().parent().unwrap())), (0o600, 0o700));
     held.begin(&begin(&key("n"))).unwrap();
     held.guest(&GuestRun { name: "bridge".into(), digest: "sha256:0".into() }).unwrap();
     held.intent(0, "bridge", &effect("ifb0"), true).unwrap();
@@ -78,16 +70,15 @@ fn what_was_written_is_read() {
     held.done(2, &Outcome::AlreadySo, false).unwrap();
     drop(held);
 
-    let mut held = bench.find().unwrap();
+    let held = bench.find().unwrap();
     let pending = held.record().pending().unwrap();
     assert_eq!(pending.begin, begin(&key("n")));
     assert_eq!(pending.steps.len(), 2, "what may wait was lost with its process");
     assert_eq!(pending.created().collect::<Vec<_>>(), made.iter().collect::<Vec<_>>());
     assert_eq!(pending.steps[1].outcome, Outcome::Pending);
     assert!(!held.is_whole());
-    assert!(!held.cut().unwrap(), "nothing was committed");
-    drop(held);
-    assert!(bench.find().is_none());
+    held.close().unwrap();
+    assert!(bench.find().is_none(), "nothing was committed");
 }
 
 #[test]
@@ -106,8 +97,8 @@ fn a_second_add_is_another_transaction_and_can_be_taken_back() {
     held.begin(&begin(&key("n"))).unwrap();
     held.intent(0, "bridge", &effect("ifb1"), true).unwrap();
     held.commit(&commit()).unwrap();
-    assert!(held.cut().unwrap(), "even after its commit");
-    drop(held);
+    // Even after its commit.
+    held.close().unwrap();
     let held = bench.find().unwrap();
     assert_eq!(*held.record(), first);
     held.remove().unwrap();
