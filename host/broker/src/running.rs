@@ -15,13 +15,20 @@ pub(crate) struct Running {
     journal: Held,
     transaction: Transaction,
     created: Vec<Link>,
+    /// Those of them that go when the attachment goes. A bridge stays, and so does a veth between two ends of the host.
+    private: Vec<Link>,
 }
 
 impl Running {
     /// Starts one in a journal that holds nothing unfinished.
     pub(crate) fn begin(mut journal: Held, begin: Begin) -> Result<Self, JournalError> {
         match journal.begin(&begin) {
-            Ok(()) => Ok(Self { journal, transaction: Transaction::new(begin), created: Vec::new() }),
+            Ok(()) => Ok(Self {
+                journal,
+                transaction: Transaction::new(begin),
+                created: Vec::new(),
+                private: Vec::new(),
+            }),
             Err(error) => {
                 // What could not be begun needs no file. If it stays, it is empty and means nothing.
                 let _ = journal.close();
@@ -52,6 +59,9 @@ impl Running {
         let Some(step) = self.transaction.steps.last_mut() else { return Ok(()) };
         step.outcome = outcome;
         self.created.extend_from_slice(step.created());
+        if step.creates_private_links() {
+            self.private.extend_from_slice(step.created());
+        }
         // That it was simply done follows from whatever is written next.
         if step.outcome != Outcome::Done {
             let now = needs_undo(&step.effect) || !step.created().is_empty();
@@ -90,12 +100,12 @@ impl Running {
 
     /// Whether this ADD created the link: what is done to it needs no undo, for it will be deleted.
     pub(crate) fn owns(&self, link: &Link) -> bool {
-        self.owns_index(link.ns, link.index)
+        self.created.iter().any(|own| own.ns == link.ns && own.index == link.index)
     }
 
-    /// Whether this ADD created the link with that index.
-    pub(crate) fn owns_index(&self, ns: Ns, index: u32) -> bool {
-        self.created.iter().any(|own| own.ns == ns && own.index == index)
+    /// Whether this ADD created the link with that index, and it goes with the attachment: whatever depends on it will.
+    pub(crate) fn takes_along(&self, ns: Ns, index: u32) -> bool {
+        self.private.iter().any(|own| own.ns == ns && own.index == index)
     }
 
     /// Whether this ADD created the link with that name.
@@ -141,6 +151,7 @@ mod tests {
         running.intend("g", rules()).unwrap();
         running.ended(Outcome::Created(vec![link.clone()])).unwrap();
         assert!(running.owns(&link) && running.owns_name(Ns::Host, "v"));
+        assert!(!running.takes_along(Ns::Host, 7), "rules make no link of the attachment's");
         assert!(!running.owns(&Link { ns: Ns::Container, ..link }));
     }
 

@@ -248,7 +248,7 @@ impl Reader<'_> {
         Ok(match op {
             RouteOp::GetAll { .. } | RouteOp::Lookup { .. } => NOTHING,
             RouteOp::Add { ns, route }
-                if route.link.is_some_and(|link| self.running.owns_index(*ns, link)) =>
+                if route.link.is_some_and(|link| self.running.takes_along(*ns, link)) =>
             {
                 NOTHING
             }
@@ -275,7 +275,7 @@ impl Reader<'_> {
             NeighbourOp::GetAll { .. } => return Ok(NOTHING),
             NeighbourOp::Set { on, address, .. } | NeighbourOp::Remove { on, address } => (on, *address),
         };
-        if self.running.owns(on) {
+        if self.running.takes_along(on.ns, on.index) {
             return Ok(NOTHING);
         }
         let all = self.ask(&KernelOp::Neighbour(NeighbourOp::GetAll { on: on.clone() }))?.neighbours()?;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use wharf_ops::call::NetworkResult;
-use wharf_ops::{Attachment, KernelOp, Link};
+use wharf_ops::links::LinkOp;
+use wharf_ops::{Attachment, KernelOp, Link, Ns};
 
 use super::Damage;
 
@@ -169,6 +170,19 @@ impl Step {
         match &self.outcome {
             Outcome::Created(links) => links,
             _ => &[],
+        }
+    }
+}
+
+impl Step {
+    /// Whether the links that it created go when the attachment goes: not so a bridge, which is shared, and a veth between
+    /// two ends of the host, such as the one into a VLAN.
+    pub fn creates_private_links(&self) -> bool {
+        let Effect::Kernel { op: KernelOp::Link(op), .. } = &self.effect else { return false };
+        match op {
+            LinkOp::CreateIfb { .. } => true,
+            LinkOp::CreateVeth { a, b } => a.ns != Ns::Host || b.ns != Ns::Host,
+            _ => false,
         }
     }
 }

@@ -10,7 +10,8 @@ mod undo;
 use std::path::PathBuf;
 
 use wharf_kernel::{Kernel, Netns};
-use wharf_ops::{Error, KernelOp, Link, Reply};
+use wharf_ops::links::LinkOp;
+use wharf_ops::{Error, ErrorKind, KernelOp, Link, Reply};
 
 pub use orphans::Recovered;
 pub(crate) use orphans::{heal, recover, reopen, sweep_stale};
@@ -70,18 +71,21 @@ impl std::fmt::Display for Unfinished {
 }
 
 impl Repair<'_> {
-    /// Does the tasks in order. What fails is tried once more after the rest; what fails again is answered.
+    /// Does the tasks in order. What fails is tried once more after the rest; what fails again is answered. Only then
+    /// "not found" is believed to mean that it went with something else, or with its namespace.
     pub(crate) fn work_off(&mut self, tasks: Vec<Task>) -> Vec<Unfinished> {
         // The deadline that a guest overran does not bound the repair.
         self.kernel.set_deadline(None);
         let failed: Vec<Task> = tasks.into_iter().filter(|task| self.attempt(task).is_err()).collect();
-        let again = |task: Task| {
-            self.attempt(&task).err().map(|reason| Unfinished { what: task.to_string(), reason })
+        let again = |task: Task| match self.attempt(&task) {
+            Ok(()) => None,
+            Err(error) if error.kind == ErrorKind::NotFound && task.is_of_the_kernel() => None,
+            Err(error) => Some(Unfinished { what: task.to_string(), reason: error.to_string() }),
         };
         failed.into_iter().filter_map(again).collect()
     }
 
-    fn attempt(&mut self, task: &Task) -> Result<(), String> {
+    fn attempt(&mut self, task: &Task) -> Result<(), Error> {
         match task {
             Task::Kernel { op, unless_used, own, .. } => {
                 if let Some(bridge) = unless_used
@@ -98,27 +102,19 @@ impl Repair<'_> {
                 Some(link) => self.apply(&Task::delete(link)),
                 None => Ok(()),
             },
-            Task::Lease { directory, wanted, .. } => {
-                lease::give_back(self, directory.as_deref(), wanted).map_err(|error| error.to_string())
-            }
+            Task::Lease { directory, wanted, .. } => lease::give_back(self, directory.as_deref(), wanted),
             Task::Native { plugin, config } => {
-                lease::native_del(self, plugin, config).map_err(|error| error.to_string())
+                lease::native_del(self, plugin, config).map_err(|error| Error::internal(error.to_string()))
             }
         }
     }
 
-    fn apply(&mut self, op: &KernelOp) -> Result<(), String> {
-        match self.kernel.apply(&self.begin.attachment, op) {
-            Ok(_) => Ok(()),
-            // It went with something else, or with its namespace.
-            Err(error) if error.kind == wharf_ops::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
+    fn apply(&mut self, op: &KernelOp) -> Result<(), Error> {
+        self.kernel.apply(&self.begin.attachment, op).map(drop)
     }
 
     /// Whether the links that an operation names by index are still the ones that were recorded.
     fn is_meant(&mut self, op: &KernelOp) -> bool {
-        use wharf_ops::links::LinkOp;
         let links: Vec<Link> =
             op.links().into_iter().flatten().filter(|link| link.index != 0).cloned().collect();
         links.into_iter().all(|link| {
@@ -131,7 +127,6 @@ impl Repair<'_> {
 
     /// `own` are the links that the ADD created: on a bridge, they are nobody else's ports.
     fn has_ports(&mut self, own: &[Link], bridge: &Link) -> bool {
-        use wharf_ops::links::LinkOp;
         let all = KernelOp::Link(LinkOp::GetAll { ns: bridge.ns });
         match self.kernel.apply(&self.begin.attachment, &all).and_then(Reply::infos) {
             Ok(links) => links.iter().any(|link| {

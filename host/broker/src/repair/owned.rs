@@ -10,7 +10,7 @@ use wharf_ops::shaping::ShapingOp;
 use wharf_ops::{KernelOp, Link, Ns};
 
 use super::task::Task;
-use super::undo::{is_of_the_host, lasting};
+use super::undo::lasting;
 use super::{Repair, Unfinished};
 use crate::journal::{Effect, Record, Step};
 
@@ -124,7 +124,7 @@ fn of_step(step: &Step) -> Vec<Task> {
     match op {
         KernelOp::Link(LinkOp::CreateVeth { .. } | LinkOp::CreateIfb { .. }) => match step.created() {
             [] => recorded(),
-            ends if is_of_the_host(ends) => Vec::new(),
+            _ if !step.creates_private_links() => Vec::new(),
             ends => vec![Task::link(of, ends)],
         },
         KernelOp::Route(RouteOp::Add { ns: Ns::Host, .. }) => recorded(),

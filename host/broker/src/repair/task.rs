@@ -53,6 +53,11 @@ impl Task {
         Self::Link { of, ends }
     }
 
+    /// Whether it is about the kernel, where "not found" means that it is gone.
+    pub(crate) fn is_of_the_kernel(&self) -> bool {
+        matches!(self, Self::Kernel { .. } | Self::Link { .. })
+    }
+
     pub(crate) fn delete(link: &Link) -> KernelOp {
         KernelOp::Link(LinkOp::Delete { link: link.clone() })
     }

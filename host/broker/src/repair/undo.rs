@@ -23,7 +23,7 @@ pub(crate) fn undo(repair: &mut Repair<'_>, transaction: &Transaction) -> Vec<Un
 }
 
 /// A veth between two ends in the host: no attachment's alone.
-pub(super) fn is_of_the_host(ends: &[Link]) -> bool {
+fn is_of_the_host(ends: &[Link]) -> bool {
     ends.len() > 1 && ends.iter().all(|end| end.ns == Ns::Host)
 }
 

@@ -1,5 +1,6 @@
 //! A broker whose sandboxes are scripts in this process, over the real kernel in throw-away namespaces.
 #![allow(
+    dead_code,
     missing_docs,
     unreachable_pub,
     clippy::indexing_slicing,
@@ -7,6 +8,9 @@
     clippy::unwrap_used,
     reason = "helpers of tests"
 )]
+
+pub mod attach;
+pub mod faulty;
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -21,10 +25,10 @@ use wharf_broker::launch::{Job, Launcher, Sandbox};
 use wharf_broker::log::Log;
 use wharf_broker::pipeline::{NoPolicy, Policy};
 use wharf_broker::{Broker, Output, Paths};
-use wharf_kernel::{Kernel, Netns, RealKernel};
-use wharf_ops::call::{Answer, Failure, NetworkResult};
+use wharf_kernel::Netns;
+use wharf_ops::call::{Answer, CniError, Failure, NetworkResult};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox};
-use wharf_ops::{OPERATIONS, Op};
+use wharf_ops::{Error, OPERATIONS, Op, Reply};
 
 /// What plays the guest: it gets the sandbox's end of the socket.
 pub type Script = fn(&mut Guest);
@@ -41,6 +45,25 @@ impl Guest {
         self.frames.receive(&mut self.socket).unwrap()
     }
 
+    /// As [`Guest::ask`], for a script that ends with the broker or with the first error.
+    pub fn attempt(&mut self, op: Op) -> Result<Reply, Stop> {
+        wire::send(&mut self.socket, &ToBroker::Op(op)).map_err(|_| Stop::Gone)?;
+        let answer: ToSandbox = self.frames.receive(&mut self.socket).map_err(|_| Stop::Gone)?;
+        answer.map_err(Stop::Failed)
+    }
+
+    /// Ends a script of attempts.
+    pub fn conclude(&mut self, done: Result<Answer, Stop>) {
+        match done {
+            Ok(answer) => self.finish(Ok(answer)),
+            Err(Stop::Gone) => {}
+            Err(Stop::Failed(error)) => {
+                let error = CniError { code: 100, msg: error.to_string(), details: None };
+                self.finish(Err(Failure::Guest(error)));
+            }
+        }
+    }
+
     pub fn finish(&mut self, outcome: Result<Answer, Failure>) {
         // The broker may have hung up, which is what some tests are about.
         let _ = wire::send(&mut self.socket, &ToBroker::Finished { outcome, timings: Timings::default() });
@@ -49,6 +72,14 @@ impl Guest {
     pub fn succeed(&mut self) {
         self.finish(Ok(Answer::Result(NetworkResult::default())));
     }
+}
+
+/// Why a script does not go on.
+pub enum Stop {
+    /// The broker hung up.
+    Gone,
+    /// An operation failed.
+    Failed(Error),
 }
 
 pub struct Scripted(pub Script);
@@ -138,27 +169,115 @@ impl Node {
     }
 
     pub fn run_with(&self, command: &str, script: Script, policy: Box<dyn Policy>) -> Output {
-        let kernels = |host, container| -> Box<dyn Kernel> { Box::new(RealKernel::new(host, container)) };
+        self.call(&Call { policy: RefCell::new(Some(policy)), ..Call::of(self, command) }, script)
+    }
+
+    /// A broker of this node, over the kernel that [`faulty`] puts faults into.
+    pub fn broker(&self, script: Script) -> Broker<Scripted> {
         let paths = Paths::below(self.root.path());
-        let mut broker = Broker::new(paths, Scripted(script), kernels, Log::from_env());
-        broker.policy = RefCell::new(policy);
-        let netns = self.netns.display().to_string();
-        let get = |key: &str| {
-            Some(match key {
-                "CNI_COMMAND" => command.to_string(),
-                "CNI_CONTAINERID" => "c1".into(),
-                "CNI_IFNAME" => "eth0".into(),
-                "CNI_NETNS" => netns.clone(),
-                _ => return None,
-            })
-        };
-        let conf = br#"{"cniVersion":"1.1.0","name":"n","type":"g","cni.dev/valid-attachments":[]}"#;
-        self.host.enter(|| broker.run("g", get, &conf[..])).unwrap()
+        let mut broker = Broker::new(paths, Scripted(script), faulty::kernel, Log::from_env());
+        broker.lease_hook = faulty::lease;
+        broker
+    }
+
+    pub fn call(&self, call: &Call, script: Script) -> Output {
+        let mut broker = self.broker(script);
+        if let Some(policy) = call.policy.take() {
+            broker.policy = RefCell::new(policy);
+        }
+        let conf = call.conf();
+        self.host.enter(|| broker.run("g", |key| call.variable(key), conf.as_bytes())).unwrap()
+    }
+
+    /// The names of the journals.
+    pub fn journals(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(Paths::below(self.root.path()).attachments()).into_iter().flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Everything that an attachment could leave, on the host and in its files.
+    pub fn dump(&self) -> String {
+        let leases = std::process::Command::new("find")
+            .args(["var/lib/cni", "run/wharf/attachments", "-type", "f", "-not", "-name", "lock"])
+            .args(["-not", "-name", "last_reserved*"])
+            .current_dir(self.root.path())
+            .output()
+            .unwrap();
+        let mut files: Vec<_> =
+            String::from_utf8(leases.stdout).unwrap().lines().map(str::to_owned).collect();
+        files.sort();
+        format!("{}\nfiles: {files:#?}", self.host.enter(|| shell(DUMP)).unwrap())
     }
 
     /// What a program prints that runs in the host's namespace.
     pub fn shell(&self, script: &str) -> String {
         self.host.enter(|| shell(script)).unwrap()
+    }
+}
+
+/// What is configured, without indices, handles and what comes and goes with traffic.
+const DUMP: &str = r#"
+ip -br link | awk '{ sub(/@.*/, "", $1); print $1 }' | sort
+ip -o addr | grep -v fe80 | awk '{ print $2, $3, $4 }' | sort
+ip route show table all | grep -v -e fe80 -e ff00 | sed 's/ linkdown//' | sort
+ip neigh show nud permanent | sort
+tc qdisc show | grep -v noqueue | sed 's/qdisc \([a-z]*\) [0-9a-f]*:/\1/' | sort
+nft list ruleset
+"#;
+
+/// Two dumps are the same; if not, the lines that differ are told.
+#[track_caller]
+pub fn assert_same(now: &str, before: &str, context: &str) {
+    let only = |all: &str, other: &str, sign: char| -> Vec<String> {
+        let lines = all.lines().filter(|line| !other.lines().any(|known| known == *line));
+        lines.map(|line| format!("{sign} {line}")).collect()
+    };
+    let changes = [only(now, before, '+'), only(before, now, '-')].concat();
+    assert!(now == before, "{context}: this differs from before:\n{}", changes.join("\n"));
+}
+
+/// One call, as a runtime makes it.
+pub struct Call {
+    pub command: String,
+    pub container: String,
+    pub netns: Option<PathBuf>,
+    pub network: String,
+    pub path: String,
+    /// More members of the configuration.
+    pub conf: String,
+    pub policy: RefCell<Option<Box<dyn Policy>>>,
+}
+
+impl Call {
+    /// For the node's own container.
+    pub fn of(node: &Node, command: &str) -> Self {
+        Self {
+            command: command.into(),
+            container: "c1".into(),
+            netns: Some(node.netns.clone()),
+            network: "n".into(),
+            path: String::new(),
+            conf: r#","cni.dev/valid-attachments":[]"#.into(),
+            policy: RefCell::new(None),
+        }
+    }
+
+    fn variable(&self, key: &str) -> Option<String> {
+        Some(match key {
+            "CNI_COMMAND" => self.command.clone(),
+            "CNI_CONTAINERID" => self.container.clone(),
+            "CNI_IFNAME" => "eth0".into(),
+            "CNI_NETNS" => self.netns.as_ref()?.display().to_string(),
+            "CNI_PATH" => self.path.clone(),
+            _ => return None,
+        })
+    }
+
+    fn conf(&self) -> String {
+        format!(r#"{{"cniVersion":"1.1.0","name":{:?},"type":"g"{}}}"#, self.network, self.conf)
     }
 }
 
