@@ -128,7 +128,7 @@ impl Launcher for Scripted {
 pub struct Node {
     pub root: tempfile::TempDir,
     pub host: Netns,
-    _container: Netns,
+    container: Option<Netns>,
     pub netns: PathBuf,
 }
 
@@ -161,7 +161,7 @@ impl Node {
         guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();
         let netns = root.path().join("container");
         let container = Netns::create_at(&netns).unwrap();
-        Self { host: Netns::anonymous().unwrap(), _container: container, netns, root }
+        Self { host: Netns::anonymous().unwrap(), container: Some(container), netns, root }
     }
 
     pub fn run(&self, command: &str, script: Script) -> Output {
@@ -189,6 +189,23 @@ impl Node {
         self.host.enter(|| broker.run("g", |key| call.variable(key), conf.as_bytes())).unwrap()
     }
 
+    /// Puts a shell script onto a CNI_PATH of this node, which is answered.
+    pub fn native(&self, name: &str, script: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = self.root.path().join("native");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        folder
+    }
+
+    /// The container's namespace goes, with everything in it.
+    pub fn vanish(&mut self) {
+        self.container = None;
+        Netns::remove(&self.netns).unwrap();
+    }
+
     /// The names of the journals.
     pub fn journals(&self) -> Vec<String> {
         let entries = std::fs::read_dir(Paths::below(self.root.path()).attachments()).into_iter().flatten();
@@ -209,7 +226,12 @@ impl Node {
         let mut files: Vec<_> =
             String::from_utf8(leases.stdout).unwrap().lines().map(str::to_owned).collect();
         files.sort();
-        format!("{}\nfiles: {files:#?}", self.host.enter(|| shell(DUMP)).unwrap())
+        // Sorted: the kernel lists the elements of a map in any order.
+        let text = self.host.enter(|| shell(DUMP)).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.extend(files.iter().map(|file| format!("file {file}")));
+        lines.sort();
+        lines.join("\n")
     }
 
     /// What a program prints that runs in the host's namespace.
@@ -265,7 +287,13 @@ impl Call {
         }
     }
 
-    fn variable(&self, key: &str) -> Option<String> {
+    /// With an address manager.
+    pub fn ipam(node: &Node, command: &str, ipam: &str) -> Self {
+        let conf = format!(r#","ipam":{{"type":{ipam:?}}},"cni.dev/valid-attachments":[]"#);
+        Self { conf, ..Self::of(node, command) }
+    }
+
+    pub fn variable(&self, key: &str) -> Option<String> {
         Some(match key {
             "CNI_COMMAND" => self.command.clone(),
             "CNI_CONTAINERID" => self.container.clone(),
@@ -276,7 +304,7 @@ impl Call {
         })
     }
 
-    fn conf(&self) -> String {
+    pub fn conf(&self) -> String {
         format!(r#"{{"cniVersion":"1.1.0","name":{:?},"type":"g"{}}}"#, self.network, self.conf)
     }
 }
@@ -303,4 +331,27 @@ pub fn error(output: &Output) -> (u64, String) {
 /// Bytes that are no message.
 pub fn garbage(guest: &mut Guest) {
     let _ = guest.socket.write_all(&[5, 0, 0, 0, 255, 255, 255, 255, 255]);
+}
+
+/// Makes a journal one of another boot. The boot id is text in the bodies; each frame is its length, the complement of
+/// that, eight bytes of the body's BLAKE3, and the body.
+pub fn rewrite_boot(path: &std::path::Path) {
+    let bytes = std::fs::read(path).unwrap();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let boot = boot.trim().as_bytes();
+    let mut rewritten = bytes[..8].to_vec();
+    let mut rest = &bytes[8..];
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
+        let mut body = rest[16..16 + length].to_vec();
+        if let Some(at) = body.windows(boot.len()).position(|window| window == boot) {
+            body[at] = if body[at] == b'0' { b'1' } else { b'0' };
+        }
+        rewritten.extend(&rest[..8]);
+        rewritten.extend(&blake3::hash(&body).as_bytes()[..8]);
+        rewritten.extend(&body);
+        rest = &rest[16 + length..];
+    }
+    assert_ne!(rewritten, bytes);
+    std::fs::write(path, rewritten).unwrap();
 }
