@@ -33,6 +33,11 @@ pub fn host(number: u32, fault: Fault, message: impl Into<String>) -> CniError {
     CniError::new(number, message).with_details(format!("fault: {}", fault.word()))
 }
 
+/// A signal ended the call. What it had done is undone: it may be tried again.
+pub fn interrupted(signal: &str) -> CniError {
+    host(code::TRY_AGAIN_LATER, Fault::Runtime, format!("ended by {signal}"))
+}
+
 /// What came of a guest, with the guest's name and digest in `details`.
 pub fn of_guest(failure: Failure, name: &str, digest: &str) -> CniError {
     let (number, message, fault, inner) = match failure {

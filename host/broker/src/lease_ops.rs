@@ -96,6 +96,13 @@ pub(crate) struct Opened {
     pool: Option<Pool>,
 }
 
+impl Opened {
+    /// What an owner has.
+    pub(crate) fn find(&mut self, owner: &LeaseOwner) -> Result<Vec<IpAddr>, Error> {
+        self.pool.as_mut().map_or(Ok(Vec::new()), |pool| pool.find(owner))
+    }
+}
+
 /// Opens a pool. Only an ADD makes its directory: to ask about a network, or to clean up after it, leaves no trace.
 pub(crate) fn open(
     access: Access,

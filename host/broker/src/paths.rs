@@ -52,6 +52,11 @@ impl Paths {
         self.root.join("run/wharf/leases").join(name)
     }
 
+    /// One journal per attachment and entry; goes with the boot.
+    pub fn attachments(&self) -> PathBuf {
+        self.root.join("run/wharf/attachments")
+    }
+
     /// An absolute path of the configuration, below the root.
     pub fn inside(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))

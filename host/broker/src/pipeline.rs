@@ -5,9 +5,10 @@ use wharf_ops::links::LinkOp;
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 
 use crate::grants::Grant;
+use crate::journal::{Effect, Outcome};
 use crate::log::{Level, Log};
-use crate::teardown::Teardown;
-use crate::transaction::Transaction;
+use crate::running::Running;
+use crate::teardown::Removal;
 use crate::undo::{self, Plan};
 
 /// Sees each change before it is made.
@@ -74,9 +75,9 @@ impl Handles {
 #[derive(Debug)]
 pub(crate) enum Course {
     /// They are recorded, to be undone if the ADD fails.
-    Add(Transaction),
-    /// Some are put off, to be done at once.
-    Del(Teardown),
+    Add(Box<Running>),
+    /// Some are put off, to be done at once; what is done need not be swept.
+    Del(Removal),
     /// There are none.
     Look,
 }
@@ -141,12 +142,14 @@ impl Gate<'_> {
             return Err(Error::not_found("there is no container namespace in this call"));
         }
         let reply = match course {
-            Course::Add(transaction) if op.operation().changes => self.recorded(kernel, transaction, op)?,
-            Course::Del(teardown) => {
-                if teardown.takes(op) {
+            Course::Add(running) if op.operation().changes => self.recorded(kernel, running, op)?,
+            Course::Del(removal) => {
+                if removal.teardown.takes(op) {
                     Reply::Done
                 } else {
-                    kernel.apply(self.attachment, op)?
+                    let reply = kernel.apply(self.attachment, op)?;
+                    removal.owned.kernel_done(op);
+                    reply
                 }
             }
             Course::Add(_) | Course::Look => kernel.apply(self.attachment, op)?,
@@ -159,29 +162,24 @@ impl Gate<'_> {
     fn recorded(
         &self,
         kernel: &mut dyn Kernel,
-        transaction: &mut Transaction,
+        running: &mut Running,
         op: &KernelOp,
     ) -> Result<Reply, Error> {
-        let undo = match undo::plan(kernel, self.attachment, transaction, op)? {
-            Plan::AlreadySo => return Ok(Reply::Done),
+        let undo = match undo::plan(kernel, self.attachment, running, op)? {
+            Plan::AlreadySo => {
+                running.found(self.guest, op)?;
+                return Ok(Reply::Done);
+            }
             Plan::Do(undo) => undo,
         };
-        let mark = transaction.mark();
-        for undo in undo {
-            transaction.record(op.operation().name, undo);
-        }
-        match kernel.apply(self.attachment, op) {
-            Ok(reply) => {
-                undo::settle(transaction, mark, &reply);
-                Ok(reply)
-            }
-            Err(error) => {
-                if did_nothing(op, error.kind) {
-                    transaction.forget(mark);
-                }
-                Err(error)
-            }
-        }
+        running.intend(self.guest, Effect::Kernel { op: op.clone(), undo })?;
+        let answer = kernel.apply(self.attachment, op);
+        running.ended(match &answer {
+            Ok(reply) => undo::outcome(reply),
+            Err(error) if did_nothing(op, error.kind) => Outcome::Nothing,
+            Err(_) => Outcome::Failed,
+        })?;
+        answer
     }
 }
 

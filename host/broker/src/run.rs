@@ -1,34 +1,54 @@
 //! One invocation of the CNI binary, from the environment to what is printed.
 
+mod add;
+mod attachment;
 mod chain;
+mod del;
 mod namespace;
-mod rollback;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read, Write};
+use std::process::Child;
 use std::time::Instant;
 
 use wharf_cni::error::code;
 use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version, args};
 use wharf_kernel::{Kernel, Netns};
-use wharf_ops::Attachment;
 use wharf_ops::wire::Timings;
+use wharf_ops::{Attachment, Error};
 
 use crate::Paths;
 use crate::failure::{self, Fault};
+use crate::journal::{JournalError, Key};
 use crate::launch::Launcher;
 use crate::log::Log;
-use crate::pipeline::{Course, Policy};
+use crate::native::{self, Start};
+use crate::pipeline::{Course, NoPolicy, Policy};
+use crate::repair::{self, Recovered, Tools};
+use crate::running::Running;
 use crate::session::{Invocation, Served};
-use crate::teardown::Teardown;
-use crate::transaction::Transaction;
+use crate::signals::Signals;
+use crate::teardown::Removal;
+use namespace::Namespaces;
 
 /// Where timings go, for the benchmark: a file that gets one JSON line per guest.
 const TIMINGS: &str = "WHARF_TRACE_TIMINGS";
 
 /// Makes the kernel for the two namespaces of a call.
 pub type Kernels = fn(Netns, Option<Netns>) -> Box<dyn Kernel>;
+
+/// Is told of each write to a lease store. An error before it happens instead of it.
+pub type LeaseHook = fn(Moment) -> Result<(), Error>;
+
+/// A moment of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It is about to happen.
+    Before,
+    /// It has happened.
+    After,
+}
 
 /// Everything an invocation needs that is not of the request.
 pub struct Broker<L: Launcher> {
@@ -42,6 +62,10 @@ pub struct Broker<L: Launcher> {
     pub policy: RefCell<Box<dyn Policy>>,
     /// Where lines go.
     pub log: Log,
+    /// What ends a call.
+    pub signals: Signals,
+    /// Where faults can be put into lease stores.
+    pub lease_hook: LeaseHook,
 }
 
 /// What is to be printed on standard output, and the exit status.
@@ -53,33 +77,55 @@ pub struct Output {
     pub status: u8,
 }
 
-impl Output {
-    fn success(stdout: String) -> Self {
-        Self { stdout, status: 0 }
-    }
-
-    fn failure(error: &CniError, version: Version) -> Self {
-        Self { stdout: error.render(version), status: 1 }
-    }
-}
-
 impl<L: Launcher> Broker<L> {
-    /// Serves one request. `name` is what the binary was called by: a plugin's name, or `wharf`.
-    pub fn run(&self, name: &str, get: impl Fn(&str) -> Option<String>, stdin: impl Read) -> Output {
-        let env = match Env::parse(get) {
-            Ok(env) => env,
-            Err(error) => return Output::failure(&error.into(), Version::CURRENT),
-        };
-        if env.command == Command::Version {
-            let mut bytes = Vec::new();
-            // The reply echoes the version asked with; input that cannot be read is no reason to fail.
-            let _ = stdin.take(wharf_cni::config::MAX_BYTES as u64).read_to_end(&mut bytes);
-            return Output::success(wharf_cni::version::reply(wharf_cni::version::requested(&bytes)));
+    /// With no policy, no signals and no faults.
+    pub fn new(paths: Paths, launcher: L, kernels: Kernels, log: Log) -> Self {
+        Self {
+            paths,
+            launcher,
+            kernels,
+            policy: RefCell::new(Box::new(NoPolicy)),
+            log,
+            signals: Signals::none(),
+            lease_hook: |_| Ok(()),
         }
+    }
+
+    /// Serves one request and answers what is to be printed. `name` is what the binary was called by: a plugin's name,
+    /// or `wharf`.
+    pub fn run(&self, name: &str, get: impl Fn(&str) -> Option<String>, stdin: impl Read) -> Output {
+        let mut stdout = Vec::new();
+        let status = self.run_to(name, get, stdin, &mut stdout);
+        Output { stdout: String::from_utf8_lossy(&stdout).into_owned(), status }
+    }
+
+    /// Serves one request, prints on `stdout` and answers the exit status. An ADD whose result cannot be written is
+    /// undone.
+    pub fn run_to(
+        &self,
+        name: &str,
+        get: impl Fn(&str) -> Option<String>,
+        stdin: impl Read,
+        stdout: &mut dyn Write,
+    ) -> u8 {
         let mut version = Version::CURRENT;
-        match self.request(name, &env, stdin, &mut version) {
-            Ok(stdout) => Output::success(stdout),
-            Err(error) => Output::failure(&error, version),
+        let served = match Env::parse(get) {
+            Err(error) => Err(error.into()),
+            Ok(env) if env.command == Command::Version => {
+                let mut bytes = Vec::new();
+                // The reply echoes the version asked with; input that cannot be read is no reason to fail.
+                let _ = stdin.take(wharf_cni::config::MAX_BYTES as u64).read_to_end(&mut bytes);
+                Ok(wharf_cni::version::reply(wharf_cni::version::requested(&bytes)))
+            }
+            Ok(env) => self.request(name, &env, stdin, &mut version, stdout),
+        };
+        let (text, status) = match served {
+            Ok(text) => (text, 0),
+            Err(error) => (error.render(version), 1),
+        };
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Ok(()) => status,
+            Err(_) => 1,
         }
     }
 
@@ -89,6 +135,7 @@ impl<L: Launcher> Broker<L> {
         env: &Env,
         stdin: impl Read,
         version: &mut Version,
+        stdout: &mut dyn Write,
     ) -> Result<String, CniError> {
         let conf = read_conf(env, stdin, self.log)?;
         *version = conf.cni_version;
@@ -96,40 +143,86 @@ impl<L: Launcher> Broker<L> {
         let stages = chain::stages(name, conf)?;
         let args = args::parse_args(&env.args)?;
         let network = stages.first().map(|stage| stage.conf.name.clone()).unwrap_or_default();
-        let (host, container) = namespace::open(env)?;
+        let attachment =
+            Attachment { network, container: env.container_id.clone(), ifname: env.ifname.clone() };
+        let key = Key { attachment: attachment.clone(), entry: chain::entry(name, &stages) };
+        let mut journal = match env.command {
+            Command::Del => attachment::find(self, &key, true, &stages)?,
+            Command::Check => attachment::find(self, &key, false, &stages)?,
+            Command::Add | Command::Status | Command::Gc | Command::Version => None,
+        };
+        let recorded = journal.as_ref().filter(|_| env.command == Command::Del).and_then(|held| {
+            let last = held.record().transactions.last().filter(|last| !last.of_earlier_boot())?;
+            last.begin.netns.clone()
+        });
+        let namespaces = match recorded {
+            Some(recorded) => namespace::of_record(env, &recorded, self.log)?,
+            None => namespace::open(env)?,
+        };
+        let course = match env.command {
+            Command::Add => {
+                let held = add::journal(self, &key, &stages)?;
+                let begin = attachment::begin(&key, env, &namespaces);
+                let running = Running::begin(held, begin).map_err(|error| attachment::fault(&error))?;
+                Course::Add(Box::new(running))
+            }
+            Command::Del | Command::Gc => Course::Del(Removal::default()),
+            Command::Check | Command::Status | Command::Version => Course::Look,
+        };
+        let Namespaces { host, container, path } = namespaces;
         let container_present = container.is_some();
         let mut kernel = (self.kernels)(host, container);
         let mut invocation = Invocation {
             broker: self,
             kernel: kernel.as_mut(),
-            attachment: Attachment {
-                network,
-                container: env.container_id.clone(),
-                ifname: env.ifname.clone(),
-            },
-            netns_path: env.netns.clone(),
+            attachment,
+            netns_path: path,
             args,
+            cni_args: env.args.clone(),
             plugin_path: env.path.clone(),
             container_present,
-            course: match env.command {
-                Command::Add => Course::Add(Transaction::default()),
-                Command::Del | Command::Gc => Course::Del(Teardown::default()),
-                Command::Check | Command::Status | Command::Version => Course::Look,
-            },
+            course,
             late: Vec::new(),
             deadline: None,
             guests: BTreeMap::new(),
         };
         invocation.expect(chain::guests(&stages));
         match env.command {
-            Command::Add => chain::add(&mut invocation, &stages),
+            Command::Add => add::run(&mut invocation, &stages, stdout),
             Command::Check => chain::check(&mut invocation, &stages),
-            Command::Del => chain::del(&mut invocation, &stages),
+            Command::Del => {
+                let known = journal.take().map(|held| del::Known::of(&invocation, held)).transpose()?;
+                if let (Course::Del(_), Some(known)) = (&invocation.course, &known) {
+                    let owned = known.owned(&invocation);
+                    invocation.course = Course::Del(Removal { owned, ..Removal::default() });
+                }
+                del::run(&mut invocation, &stages, known)
+            }
             Command::Status => chain::status(&mut invocation, &stages),
             Command::Gc => chain::gc(&mut invocation, &stages),
             Command::Version => Ok(String::new()),
         }
     }
+
+    /// Undoes every ADD that was cut short and that nobody works on, and answers what was found.
+    pub fn recover(&self) -> Result<Vec<Recovered>, JournalError> {
+        repair::recover(&self.tools(&|command| self.start(command)))
+    }
+
+    /// What repairs work with.
+    pub(crate) fn tools<'a>(&'a self, start: Start<'a>) -> Tools<'a> {
+        Tools { paths: &self.paths, kernels: self.kernels, start, lease_hook: self.lease_hook, log: self.log }
+    }
+
+    /// Starts a native plugin.
+    pub(crate) fn start(&self, command: &mut std::process::Command) -> io::Result<Child> {
+        self.launcher.unpinned(|| native::spawn(command))
+    }
+}
+
+/// As [`Broker::recover`], for who runs no guests.
+pub fn recover(paths: &Paths, kernels: Kernels, log: Log) -> Result<Vec<Recovered>, JournalError> {
+    repair::recover(&Tools { paths, kernels, start: &native::spawn, lease_hook: |_| Ok(()), log })
 }
 
 /// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names.

@@ -1,5 +1,7 @@
 //! One guest's call: start its sandbox, serve its operations until it is finished or out of time.
 
+mod leases;
+
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
@@ -13,10 +15,9 @@ use wharf_cni::{CniError, NetConf};
 use wharf_kernel::Kernel;
 use wharf_ops::call::{Answer, Call, Failure};
 use wharf_ops::delegate::DelegateOp;
-use wharf_ops::leases::LeaseOp;
 use wharf_ops::logging::{Level, LogLine};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox, WireError};
-use wharf_ops::{Attachment, Error, ErrorKind, Op, Reply};
+use wharf_ops::{Attachment, Error, Op, Reply};
 
 use crate::failure::{self, Fault};
 use crate::grants::{Grant, GrantError};
@@ -25,7 +26,7 @@ use crate::launch::{Job, Launcher, Sandbox};
 use crate::lease_ops::{self, Access};
 use crate::pipeline::{Course, Gate, Handles};
 use crate::run::{Broker, trace_timings};
-use crate::transaction::Undo;
+use crate::signals::Signals;
 
 /// Delegates may delegate, but not for ever.
 const MAX_DEPTH: u32 = 3;
@@ -37,6 +38,8 @@ pub(crate) struct Invocation<'a, L: Launcher> {
     pub(crate) attachment: Attachment,
     pub(crate) netns_path: Option<String>,
     pub(crate) args: Vec<(String, String)>,
+    /// CNI_ARGS as it came.
+    pub(crate) cni_args: String,
     pub(crate) plugin_path: Vec<String>,
     pub(crate) container_present: bool,
     /// When the call that is being served must be over.
@@ -81,9 +84,17 @@ impl<L: Launcher> Invocation<'_, L> {
             let message = format!("{name}: delegation goes deeper than {MAX_DEPTH} plugins");
             return Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, message));
         }
+        if let Some(signal) = self.broker.signals.caught() {
+            return Err(failure::interrupted(signal));
+        }
         let started = Instant::now();
         let loaded = self.loaded(name)?;
         let digest = loaded.manifest.digest.clone();
+        if let Course::Add(running) = &mut self.course {
+            running
+                .guest(name, &digest)
+                .map_err(|error| failure::host(code::IO_FAILURE, Fault::Host, error.message))?;
+        }
         let mut sandbox = self
             .broker
             .launcher
@@ -119,6 +130,7 @@ impl<L: Launcher> Invocation<'_, L> {
                 let message = format!("{name}: not finished after {allowed} ms");
                 failure::host(code::DEADLINE, Fault::Guest, message)
             }
+            Ended::Interrupted(signal) => failure::interrupted(signal),
             Ended::Limit(message) => failure::of_guest(Failure::Limit(message), name, &digest),
             Ended::Gone(reason) => {
                 let how = sandbox.wait();
@@ -193,7 +205,7 @@ impl<L: Launcher> Invocation<'_, L> {
                 if let Some(message) = frames.pop()? {
                     break message;
                 }
-                wait(sandbox, PollFlags::POLLIN, session.deadline)?;
+                wait(sandbox, PollFlags::POLLIN, session.deadline, &self.broker.signals)?;
                 frames.fill(sandbox.socket())?;
             };
             match message {
@@ -211,7 +223,7 @@ impl<L: Launcher> Invocation<'_, L> {
                     served.kernel += asked.elapsed();
                     self.kernel.set_deadline(Some(session.deadline));
                     let frame = wire::encode::<ToSandbox>(&answer)?;
-                    write_all(sandbox, &frame, session.deadline)?;
+                    write_all(sandbox, &frame, session.deadline, &self.broker.signals)?;
                 }
                 ToBroker::Log(line) => self.note(&loaded.manifest.name, &line, &mut log_left),
                 ToBroker::Finished { outcome, timings } => return Ok((outcome, timings, served)),
@@ -238,7 +250,7 @@ impl<L: Launcher> Invocation<'_, L> {
         gate.admit(self.broker.policy.borrow_mut().as_mut(), &op)?;
         match op {
             Op::Kernel(op) => gate.carry_out(self.kernel, &mut session.handles, &mut self.course, &op),
-            Op::Lease(op) => self.lease(session, op),
+            Op::Lease(op) => self.lease(session, &loaded.manifest.name, op),
             Op::Delegate(op) => Ok(self.delegate(session, &op)),
         }
     }
@@ -250,67 +262,10 @@ impl<L: Launcher> Invocation<'_, L> {
         }
     }
 
-    fn lease(&mut self, session: &mut Session<'_>, op: LeaseOp) -> Result<Reply, Error> {
-        let paths = &self.broker.paths;
-        let (number, op) = match op {
-            LeaseOp::ReadResolvConf { path } => {
-                lease_ops::configured(session.conf, "resolvConf", Some(&path))?;
-                return lease_ops::read_resolv_conf(paths, &path);
-            }
-            LeaseOp::Open { directory } => {
-                if let Some(path) = &directory {
-                    lease_ops::check_path("ipam.dataDir", path)?;
-                }
-                lease_ops::configured(session.conf, "dataDir", directory.as_deref())?;
-                if session.pools.values().any(|(open, _)| *open == directory) {
-                    return Err(Error::new(ErrorKind::Busy, "this call holds the pool already"));
-                }
-                let network = &self.attachment.network;
-                let place = paths.leases(directory.as_deref(), network);
-                let index = paths.lease_index(directory.as_deref(), network);
-                let pool = lease_ops::open(session.leases, &place, &index, Some(session.deadline))?;
-                session.pools_opened += 1;
-                session.pools.insert(session.pools_opened, (directory, pool));
-                return Ok(Reply::Pool(session.pools_opened));
-            }
-            LeaseOp::Close { pool } => {
-                session.pools.remove(&pool);
-                return Ok(Reply::Done);
-            }
-            LeaseOp::Release { pool, .. } => {
-                // Nobody may get the address while the link that has it is still there.
-                self.take_down();
-                (pool, op)
-            }
-            LeaseOp::TryReserve { pool, .. }
-            | LeaseOp::ReserveNext { pool, .. }
-            | LeaseOp::Find { pool, .. }
-            | LeaseOp::GetAll { pool }
-            | LeaseOp::LastReserved { pool, .. }
-            | LeaseOp::SetLastReserved { pool, .. } => (pool, op),
-        };
-        if session.leases != Access::Any
-            && let Some(owner) = lease_ops::owner_of(&op)
-            && (owner.container != self.attachment.container || owner.ifname != self.attachment.ifname)
-        {
-            let reason = format!("leases of {}/{} are another attachment's", owner.container, owner.ifname);
-            return Err(Error::new(ErrorKind::Denied, reason));
-        }
-        let Some((directory, pool)) = session.pools.get_mut(&number) else {
-            return Err(Error::new(ErrorKind::Denied, format!("pool {number} is not open in this call")));
-        };
-        let (reply, taken) = lease_ops::apply(pool, op)?;
-        if let (Course::Add(transaction), Some((address, owner))) = (&mut self.course, taken) {
-            transaction
-                .record("leases/reserve", Undo::Lease { directory: directory.clone(), address, owner });
-        }
-        Ok(reply)
-    }
-
     /// Does what was put off.
     pub(crate) fn take_down(&mut self) {
-        if let Course::Del(teardown) = &mut self.course {
-            self.late.extend(teardown.flush(self.kernel, &self.attachment).err());
+        if let Course::Del(removal) = &mut self.course {
+            self.late.extend(removal.flush(self.kernel, &self.attachment).err());
         }
     }
 
@@ -344,6 +299,7 @@ pub(crate) struct Served {
 /// Why a conversation ended before the guest was finished.
 enum Ended {
     Deadline,
+    Interrupted(&'static str),
     Limit(String),
     Gone(String),
 }
@@ -359,12 +315,17 @@ impl From<WireError> for Ended {
 
 /// Writes without ever blocking: a sandbox that does not read its answers, or reads them byte by byte, is ended at the
 /// deadline like any other.
-fn write_all(sandbox: &mut dyn Sandbox, mut bytes: &[u8], deadline: Instant) -> Result<(), Ended> {
+fn write_all(
+    sandbox: &mut dyn Sandbox,
+    mut bytes: &[u8],
+    deadline: Instant,
+    signals: &Signals,
+) -> Result<(), Ended> {
     while !bytes.is_empty() {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         match send(sandbox.socket().as_raw_fd(), bytes, flags) {
             Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
-            Err(Errno::EAGAIN) => wait(sandbox, PollFlags::POLLOUT, deadline)?,
+            Err(Errno::EAGAIN) => wait(sandbox, PollFlags::POLLOUT, deadline, signals)?,
             Err(Errno::EINTR) => {}
             Err(error) => return Err(Ended::Gone(error.to_string())),
         }
@@ -372,17 +333,31 @@ fn write_all(sandbox: &mut dyn Sandbox, mut bytes: &[u8], deadline: Instant) -> 
     Ok(())
 }
 
-fn wait(sandbox: &mut dyn Sandbox, until: PollFlags, deadline: Instant) -> Result<(), Ended> {
+fn wait(
+    sandbox: &mut dyn Sandbox,
+    until: PollFlags,
+    deadline: Instant,
+    signals: &Signals,
+) -> Result<(), Ended> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         // A fraction of a millisecond is waited for as a whole one, or the last one would be spent spinning.
         let milliseconds = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
         let socket = sandbox.socket();
-        let mut descriptors = [PollFd::new(socket.as_fd(), until)];
+        // Without signals to look at, the socket stands there twice.
+        let signal = signals.as_fd().unwrap_or(socket.as_fd());
+        let mut descriptors = [PollFd::new(socket.as_fd(), until), PollFd::new(signal, PollFlags::POLLIN)];
         match poll(&mut descriptors, timeout) {
             Ok(0) => return Err(Ended::Deadline),
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                let [_, signal] = descriptors;
+                let came = signal.any().unwrap_or_default();
+                return match signals.caught() {
+                    Some(signal) if came => Err(Ended::Interrupted(signal)),
+                    _ => Ok(()),
+                };
+            }
             Err(Errno::EINTR) => {}
             Err(error) => return Err(Ended::Gone(error.to_string())),
         }

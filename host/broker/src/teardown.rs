@@ -8,6 +8,24 @@ use wharf_ops::links::LinkOp;
 use wharf_ops::shaping::ShapingOp;
 use wharf_ops::{Attachment, Error, KernelOp, Link, Reply};
 
+use crate::repair::Owned;
+
+/// A DEL while it runs: what is put off, and what the record still owns.
+#[derive(Debug, Default)]
+pub(crate) struct Removal {
+    /// Put off.
+    pub(crate) teardown: Teardown,
+    /// Left to be swept.
+    pub(crate) owned: Owned,
+}
+
+impl Removal {
+    /// Does what was put off.
+    pub(crate) fn flush(&mut self, kernel: &mut dyn Kernel, owner: &Attachment) -> Result<(), Error> {
+        self.teardown.flush(kernel, owner, &mut self.owned)
+    }
+}
+
 /// What is put off.
 #[derive(Debug, Default)]
 pub(crate) struct Teardown {
@@ -29,25 +47,37 @@ impl Teardown {
         true
     }
 
-    /// Does it. What was deleted has no qdiscs left to be cleared.
-    pub(crate) fn flush(&mut self, kernel: &mut dyn Kernel, owner: &Attachment) -> Result<(), Error> {
+    /// Does it, and crosses off what is done. What was deleted has no qdiscs left to be cleared.
+    fn flush(&mut self, kernel: &mut dyn Kernel, of: &Attachment, owned: &mut Owned) -> Result<(), Error> {
         let links = std::mem::take(&mut self.links);
-        let deleted = if links.is_empty() {
-            Ok(Reply::Done)
-        } else {
+        let mut result = Ok(());
+        if !links.is_empty() {
             let together = KernelOp::Link(LinkOp::DeleteMany { links: links.clone() });
-            kernel.apply(owner, &together).or_else(|_| {
+            if kernel.apply(of, &together).is_ok() {
+                for link in &links {
+                    owned.link_gone(link);
+                }
+            } else {
                 // One that cannot be deleted must not keep the others.
-                let one = |link| kernel.apply(owner, &KernelOp::Link(LinkOp::Delete { link }));
-                links.into_iter().map(one).fold(Ok(Reply::Done), Result::and)
-            })
-        };
-        let mut result = deleted.map(drop);
+                for link in links {
+                    let one = kernel.apply(of, &KernelOp::Link(LinkOp::Delete { link: link.clone() }));
+                    match one {
+                        Ok(_) => owned.link_gone(&link),
+                        Err(error) => result = result.and(Err(error)),
+                    }
+                }
+            }
+        }
         for on in std::mem::take(&mut self.qdiscs) {
-            let there = kernel.apply(owner, &KernelOp::Link(LinkOp::Info { link: on.clone() }));
-            if there.is_ok_and(|reply| reply.info().is_ok_and(|info| info.name == on.name)) {
-                let cleared = kernel.apply(owner, &KernelOp::Shaping(ShapingOp::Clear { on }));
-                result = result.and(cleared.map(drop));
+            let there = kernel.apply(of, &KernelOp::Link(LinkOp::Info { link: on.clone() }));
+            let clear = KernelOp::Shaping(ShapingOp::Clear { on: on.clone() });
+            let cleared = match there.and_then(Reply::info) {
+                Ok(info) if info.name == on.name => kernel.apply(of, &clear),
+                _ => Ok(Reply::Done),
+            };
+            match cleared {
+                Ok(_) => owned.kernel_done(&clear),
+                Err(error) => result = result.and(Err(error)),
             }
         }
         result

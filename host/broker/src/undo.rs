@@ -12,7 +12,8 @@ use wharf_ops::shaping::ShapingOp;
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{Attachment, Error, KernelOp, Link, Ns, Reply};
 
-use crate::transaction::{Transaction, Undo};
+use crate::journal::{Outcome, Undo};
+use crate::running::Running;
 
 /// What is to be done about an operation.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,10 +36,10 @@ fn is_shared(key: &str) -> bool {
 pub(crate) fn plan(
     kernel: &mut dyn Kernel,
     owner: &Attachment,
-    transaction: &Transaction,
+    running: &Running,
     op: &KernelOp,
 ) -> Result<Plan, Error> {
-    let mut reader = Reader { kernel, owner, transaction };
+    let mut reader = Reader { kernel, owner, running };
     match op {
         KernelOp::Link(op) => reader.link(op),
         KernelOp::BridgePort(op) => reader.bridge_port(op),
@@ -47,42 +48,28 @@ pub(crate) fn plan(
         KernelOp::Neighbour(op) => reader.neighbour(op),
         KernelOp::Sysctl(op) => reader.sysctl(op),
         KernelOp::Shaping(op) => reader.shaping(op),
-        KernelOp::Nat(op) => Ok(match op {
-            NatOp::Masquerade { .. } => by(KernelOp::Nat(NatOp::RemoveMasquerades)),
-            NatOp::ForwardPorts { .. } => by(KernelOp::Nat(NatOp::RemoveForwards)),
-            // Removing is what a DEL does, and a DEL goes forward only.
-            NatOp::Detect
-            | NatOp::GetMasquerades
-            | NatOp::RemoveMasquerades
-            | NatOp::GetForwards
-            | NatOp::RemoveForwards => NOTHING,
-        }),
-        KernelOp::Filter(op) => Ok(match op {
-            FilterOp::AntiSpoof { .. } => by(KernelOp::Filter(FilterOp::RemoveAntiSpoof)),
-            FilterOp::GetAntiSpoof { .. } | FilterOp::RemoveAntiSpoof => NOTHING,
-        }),
+        KernelOp::Nat(op) => Ok(reader.nat(op)),
+        KernelOp::Filter(op) => Ok(reader.filter(op)),
         // A forgotten flow comes back with its next packet.
         KernelOp::Conntrack(_) => Ok(NOTHING),
     }
 }
 
-/// What became known by carrying it out: links that came into being; whether the recorded undo still holds.
-pub(crate) fn settle(transaction: &mut Transaction, mark: usize, reply: &Reply) {
+/// What came of an operation that was carried out.
+pub(crate) fn outcome(reply: &Reply) -> Outcome {
     match reply {
-        Reply::Pair(a, b) => {
-            transaction.created(a);
-            transaction.created(b);
-        }
-        Reply::Link(link) | Reply::Bridge(link, true) => transaction.created(link),
-        Reply::Bridge(_, false) => transaction.forget(mark),
-        _ => {}
+        Reply::Pair(a, b) => Outcome::Created(vec![a.clone(), b.clone()]),
+        Reply::Link(link) | Reply::Bridge(link, true) => Outcome::Created(vec![link.clone()]),
+        // Somebody was faster: it is theirs.
+        Reply::Bridge(_, false) => Outcome::AlreadySo,
+        _ => Outcome::Done,
     }
 }
 
 const NOTHING: Plan = Plan::Do(Vec::new());
 
 fn by(op: KernelOp) -> Plan {
-    Plan::Do(vec![Undo::Kernel { op, unless_used: None }])
+    Plan::Do(vec![Undo { op, unless_used: None }])
 }
 
 fn by_name(ns: Ns, name: &str) -> Link {
@@ -92,7 +79,7 @@ fn by_name(ns: Ns, name: &str) -> Link {
 struct Reader<'a> {
     kernel: &'a mut dyn Kernel,
     owner: &'a Attachment,
-    transaction: &'a Transaction,
+    running: &'a Running,
 }
 
 impl Reader<'_> {
@@ -108,20 +95,17 @@ impl Reader<'_> {
     /// somebody else joined.
     fn on(link: &Link, info: &Info, op: KernelOp) -> Plan {
         let unless_used = (info.kind == "bridge").then(|| link.clone());
-        Plan::Do(vec![Undo::Kernel { op, unless_used }])
+        Plan::Do(vec![Undo { op, unless_used }])
     }
 
     fn link(&mut self, op: &LinkOp) -> Result<Plan, Error> {
         let link = match op {
-            LinkOp::CreateVeth { a, .. } => {
-                return Ok(by(KernelOp::Link(LinkOp::Delete { link: by_name(a.ns, &a.name) })));
-            }
+            LinkOp::CreateVeth { a, .. } => return self.creation(a.ns, &a.name, |link| LinkOp::Delete { link }),
             LinkOp::CreateIfb { ns, common } => {
-                return Ok(by(KernelOp::Link(LinkOp::Delete { link: by_name(*ns, &common.name) })));
+                return self.creation(*ns, &common.name, |link| LinkOp::Delete { link });
             }
             LinkOp::EnsureBridge { ns, common, .. } => {
-                let link = by_name(*ns, &common.name);
-                return Ok(by(KernelOp::Link(LinkOp::DeleteUnusedBridge { link })));
+                return self.creation(*ns, &common.name, |link| LinkOp::DeleteUnusedBridge { link });
             }
             LinkOp::Get { .. }
             | LinkOp::GetAll { .. }
@@ -139,7 +123,7 @@ impl Reader<'_> {
             | LinkOp::SetPromiscuous { link, .. }
             | LinkOp::SetAlias { link, .. } => link,
         };
-        if self.transaction.owns(link) {
+        if self.running.owns(link) {
             return Ok(NOTHING);
         }
         let info = self.info(link)?;
@@ -150,6 +134,52 @@ impl Reader<'_> {
         })
     }
 
+    /// Undo for a link that is about to be created, by its name: its index is not known yet. A link that has the name
+    /// already is somebody else's, whatever happens between now and the creation.
+    fn creation(&mut self, ns: Ns, name: &str, undo: fn(Link) -> LinkOp) -> Result<Plan, Error> {
+        let there = self.ask(&KernelOp::Link(LinkOp::Get { ns, name: name.to_owned() }))?.maybe_link()?;
+        Ok(if there.is_some() { NOTHING } else { by(KernelOp::Link(undo(by_name(ns, name)))) })
+    }
+
+    /// Each call replaces the attachment's rules: where an earlier ADD of it is in force, its rules come back.
+    fn nat(&self, op: &NatOp) -> Plan {
+        let undo = |remove: NatOp, same: fn(&NatOp) -> bool| {
+            let before = self.running.earlier().find(|op| matches!(op, KernelOp::Nat(op) if same(op)));
+            // Removed first, for the other backend may have made those.
+            let both = [Some(KernelOp::Nat(remove)), before.cloned()];
+            Plan::Do(both.into_iter().flatten().map(|op| Undo { op, unless_used: None }).collect())
+        };
+        match op {
+            NatOp::Masquerade { .. } => {
+                undo(NatOp::RemoveMasquerades, |op| matches!(op, NatOp::Masquerade { .. }))
+            }
+            NatOp::ForwardPorts { .. } => {
+                undo(NatOp::RemoveForwards, |op| matches!(op, NatOp::ForwardPorts { .. }))
+            }
+            // Removing is what a DEL does, and a DEL goes forward only.
+            NatOp::Detect
+            | NatOp::GetMasquerades
+            | NatOp::RemoveMasquerades
+            | NatOp::GetForwards
+            | NatOp::RemoveForwards => NOTHING,
+        }
+    }
+
+    /// As [`Self::nat`], but each call is about one link.
+    fn filter(&self, op: &FilterOp) -> Plan {
+        match op {
+            FilterOp::AntiSpoof { .. } => {
+                let is_guard = |op: &&KernelOp| matches!(op, KernelOp::Filter(FilterOp::AntiSpoof { .. }));
+                let mut before: Vec<KernelOp> = self.running.earlier().filter(is_guard).cloned().collect();
+                before.push(KernelOp::Filter(FilterOp::RemoveAntiSpoof));
+                // Oldest first, after everything was removed.
+                let undo = before.into_iter().rev().map(|op| Undo { op, unless_used: None });
+                Plan::Do(undo.collect())
+            }
+            FilterOp::GetAntiSpoof { .. } | FilterOp::RemoveAntiSpoof => NOTHING,
+        }
+    }
+
     fn bridge_port(&mut self, op: &BridgePortOp) -> Result<Plan, Error> {
         let port = match op {
             BridgePortOp::Get { .. } | BridgePortOp::GetVlans { .. } => return Ok(NOTHING),
@@ -158,7 +188,7 @@ impl Reader<'_> {
             | BridgePortOp::AddVlan { port, .. }
             | BridgePortOp::RemoveVlan { port, .. } => port,
         };
-        if self.transaction.owns(port) {
+        if self.running.owns(port) {
             return Ok(NOTHING);
         }
         let state = self.ask(&KernelOp::BridgePort(BridgePortOp::Get { port: port.clone() }))?.port()?;
@@ -189,7 +219,7 @@ impl Reader<'_> {
             }
             AddressOp::Add { on, address } | AddressOp::Remove { on, address } => (on, *address),
         };
-        if self.transaction.owns(on) {
+        if self.running.owns(on) {
             return Ok(NOTHING);
         }
         let present = self
@@ -218,7 +248,7 @@ impl Reader<'_> {
         Ok(match op {
             RouteOp::GetAll { .. } | RouteOp::Lookup { .. } => NOTHING,
             RouteOp::Add { ns, route }
-                if route.link.is_some_and(|link| self.transaction.owns_index(*ns, link)) =>
+                if route.link.is_some_and(|link| self.running.takes_along(*ns, link)) =>
             {
                 NOTHING
             }
@@ -245,7 +275,7 @@ impl Reader<'_> {
             NeighbourOp::GetAll { .. } => return Ok(NOTHING),
             NeighbourOp::Set { on, address, .. } | NeighbourOp::Remove { on, address } => (on, *address),
         };
-        if self.transaction.owns(on) {
+        if self.running.takes_along(on.ns, on.index) {
             return Ok(NOTHING);
         }
         let all = self.ask(&KernelOp::Neighbour(NeighbourOp::GetAll { on: on.clone() }))?.neighbours()?;
@@ -262,7 +292,7 @@ impl Reader<'_> {
         let SysctlOp::Write { ns, key, value } = op else { return Ok(NOTHING) };
         // `ipv4/conf/<link>/...` and `ipv6/conf/<link>/...` end with their link.
         if let [_, "conf" | "neigh", link, _] = key.split('/').collect::<Vec<_>>().as_slice()
-            && self.transaction.owns_name(*ns, link)
+            && self.running.owns_name(*ns, link)
         {
             return Ok(NOTHING);
         }
@@ -279,7 +309,7 @@ impl Reader<'_> {
     fn shaping(&mut self, op: &ShapingOp) -> Result<Plan, Error> {
         Ok(match op {
             ShapingOp::SetEgress { on, .. } | ShapingOp::RedirectIngress { on, .. }
-                if self.transaction.owns(on) =>
+                if self.running.owns(on) =>
             {
                 NOTHING
             }

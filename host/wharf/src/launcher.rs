@@ -87,7 +87,10 @@ impl Launcher for ForkLauncher {
             Some(zygote) => zygote.spawn(artefact, &job),
             None => wharf_sandbox::spawn(artefact, &job),
         };
-        Ok(Box::new(Running(child.map_err(io::Error::other)?)))
+        let child = child.map_err(io::Error::other)?;
+        #[cfg(feature = "faults")]
+        crate::faults::sandbox_started(child.pid());
+        Ok(Box::new(Running(child)))
     }
 }
 

@@ -1,18 +1,22 @@
 //! The CNI plugin that a runtime executes. Everything it does is in the broker and in the sandboxes it starts.
 
+#[cfg(feature = "faults")]
+mod faults;
 mod launcher;
+mod output;
 
-use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use wharf_broker::log::Log;
-use wharf_broker::pipeline::NoPolicy;
+use wharf_broker::signals::Signals;
 use wharf_broker::{Broker, Paths};
 use wharf_kernel::{Kernel, Netns, RealKernel};
 
 use crate::launcher::ForkLauncher;
+use crate::output::Output;
 
 fn main() -> ExitCode {
     let name = own_name();
@@ -20,27 +24,45 @@ fn main() -> ExitCode {
     if get("CNI_COMMAND").is_none_or(|command| command.is_empty()) {
         return about(&name);
     }
-    let log = Log::from_env();
-    let broker = Broker {
-        paths: Paths::from_env(),
-        launcher: ForkLauncher::on_this_cpu(log),
-        kernels: real_kernel,
-        policy: RefCell::new(Box::new(NoPolicy)),
-        log,
-    };
-    let output = if io::stdin().is_terminal() {
-        broker.run(&name, get, io::empty())
-    } else {
-        broker.run(&name, get, io::stdin().lock())
-    };
-    match io::stdout().write_all(output.stdout.as_bytes()).and_then(|()| io::stdout().flush()) {
-        Ok(()) => ExitCode::from(output.status),
-        Err(_) => ExitCode::FAILURE,
+    #[cfg(feature = "faults")]
+    if let Err(error) = faults::read() {
+        return complain(&error);
     }
+    // Before anything is done: a call that is ended undoes what it did.
+    let signals = match Signals::block() {
+        Ok(signals) => signals,
+        Err(error) => return complain(&format!("cannot block signals: {error}")),
+    };
+    let log = Log::from_env();
+    let mut broker = Broker::new(Paths::from_env(), ForkLauncher::on_this_cpu(log), real_kernel, log);
+    broker.signals = signals;
+    #[cfg(feature = "faults")]
+    {
+        broker.lease_hook = faults::lease;
+    }
+    let stdout = io::stdout();
+    let mut output = Output { to: stdout.as_fd(), signals: &broker.signals };
+    let status = if io::stdin().is_terminal() {
+        broker.run_to(&name, get, io::empty(), &mut output)
+    } else {
+        broker.run_to(&name, get, io::stdin().lock(), &mut output)
+    };
+    #[cfg(feature = "faults")]
+    faults::report();
+    ExitCode::from(status)
+}
+
+fn complain(what: &str) -> ExitCode {
+    // Nobody hears it where standard error is closed; the exit status tells.
+    let _ = writeln!(io::stderr(), "wharf: {what}");
+    ExitCode::FAILURE
 }
 
 fn real_kernel(host: Netns, container: Option<Netns>) -> Box<dyn Kernel> {
-    Box::new(RealKernel::new(host, container))
+    let kernel = Box::new(RealKernel::new(host, container));
+    #[cfg(feature = "faults")]
+    let kernel = Box::new(faults::Faulty(kernel));
+    kernel
 }
 
 /// The name that the binary was called by: a symlink makes it a drop-in for that plugin.

@@ -5,26 +5,65 @@ use wharf_cni::{CniError, Command, Env};
 use wharf_kernel::{Netns, NetnsError};
 
 use crate::failure::{self, Fault};
+use crate::journal::NetnsId;
+use crate::log::{Level, Log};
+use crate::repair::reopen;
+
+/// What a call works in.
+pub(super) struct Namespaces {
+    pub(super) host: Netns,
+    pub(super) container: Option<Netns>,
+    /// The container's path, as guests and native plugins hear it.
+    pub(super) path: Option<String>,
+}
 
 /// The host's namespace, and the container's if there is one. For a DEL, a namespace that is gone (also: a left-over
 /// file where it was mounted) is none; the host's own is an error for everything.
-pub(super) fn open(env: &Env) -> Result<(Netns, Option<Netns>), CniError> {
+pub(super) fn open(env: &Env) -> Result<Namespaces, CniError> {
     let wrong = |message: String| failure::host(code::INVALID_NETNS, Fault::Runtime, message);
-    let host = Netns::own().map_err(|error| failure::host(code::INTERNAL, Fault::Host, error.to_string()))?;
-    let Some(path) = env.netns.as_deref().filter(|_| env.command.is_attachment()) else {
-        return Ok((host, None));
+    let host = own()?;
+    let path = env.netns.clone();
+    let Some(text) = env.netns.as_deref().filter(|_| env.command.is_attachment()) else {
+        return Ok(Namespaces { host, container: None, path });
     };
-    let container = match Netns::open(path) {
+    let container = match Netns::open(text) {
         Ok(container) => container,
         Err(NetnsError::NotFound(_) | NetnsError::NotANamespace { .. }) if env.command == Command::Del => {
-            return Ok((host, None));
+            return Ok(Namespaces { host, container: None, path });
         }
-        Err(error) => return Err(wrong(format!("CNI_NETNS={path}: {error}"))),
+        Err(error) => return Err(wrong(format!("CNI_NETNS={text}: {error}"))),
     };
     if container.same_as(&host) && !env.netns_override {
         return Err(wrong(format!(
-            "CNI_NETNS={path} is the namespace that the plugin itself runs in; nothing was done"
+            "CNI_NETNS={text} is the namespace that the plugin itself runs in; nothing was done"
         )));
     }
-    Ok((host, Some(container)))
+    Ok(Namespaces { host, container: Some(container), path })
+}
+
+/// The namespaces of a DEL whose attachment was recorded in `recorded`. If the runtime tells no namespace, that one is
+/// looked for; if it tells another one, that is somebody else's by now (plugins#714) and the container's is gone.
+pub(super) fn of_record(env: &Env, recorded: &NetnsId, log: Log) -> Result<Namespaces, CniError> {
+    let host = own()?;
+    let Some(path) = env.netns.clone() else {
+        let container = reopen(Some(recorded));
+        let path = container.is_some().then(|| recorded.path.clone());
+        return Ok(Namespaces { host, container, path });
+    };
+    let Ok(found) = Netns::open(&path) else {
+        return Ok(Namespaces { host, container: None, path: Some(path) });
+    };
+    if found.identity() == (recorded.device, recorded.inode) {
+        return Ok(Namespaces { host, container: Some(found), path: Some(path) });
+    }
+    let message = format!(
+        "CNI_NETNS={path} is not the namespace that the attachment was made in: it is left alone, and the container's \
+         is taken for gone"
+    );
+    log.line(Level::Warn, "DEL", &message, &[]);
+    Ok(Namespaces { host, container: None, path: None })
+}
+
+fn own() -> Result<Netns, CniError> {
+    Netns::own().map_err(|error| failure::host(code::INTERNAL, Fault::Host, error.to_string()))
 }

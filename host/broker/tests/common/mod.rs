@@ -1,5 +1,6 @@
 //! A broker whose sandboxes are scripts in this process, over the real kernel in throw-away namespaces.
 #![allow(
+    dead_code,
     missing_docs,
     unreachable_pub,
     clippy::indexing_slicing,
@@ -7,6 +8,9 @@
     clippy::unwrap_used,
     reason = "helpers of tests"
 )]
+
+pub mod attach;
+pub mod faulty;
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -20,10 +24,10 @@ use wharf_broker::launch::{Job, Launcher, Sandbox};
 use wharf_broker::log::Log;
 use wharf_broker::pipeline::{NoPolicy, Policy};
 use wharf_broker::{Broker, Output, Paths};
-use wharf_kernel::{Kernel, Netns, RealKernel};
-use wharf_ops::call::{Answer, Failure, NetworkResult};
+use wharf_kernel::Netns;
+use wharf_ops::call::{Answer, CniError, Failure, NetworkResult};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox};
-use wharf_ops::{OPERATIONS, Op};
+use wharf_ops::{Error, OPERATIONS, Op, Reply};
 
 /// Constraints that bound nothing.
 const UNBOUNDED: &str = "
@@ -54,6 +58,25 @@ impl Guest {
         self.frames.receive(&mut self.socket).unwrap()
     }
 
+    /// As [`Guest::ask`], for a script that ends with the broker or with the first error.
+    pub fn attempt(&mut self, op: Op) -> Result<Reply, Stop> {
+        wire::send(&mut self.socket, &ToBroker::Op(op)).map_err(|_| Stop::Gone)?;
+        let answer: ToSandbox = self.frames.receive(&mut self.socket).map_err(|_| Stop::Gone)?;
+        answer.map_err(Stop::Failed)
+    }
+
+    /// Ends a script of attempts.
+    pub fn conclude(&mut self, done: Result<Answer, Stop>) {
+        match done {
+            Ok(answer) => self.finish(Ok(answer)),
+            Err(Stop::Gone) => {}
+            Err(Stop::Failed(error)) => {
+                let error = CniError { code: 100, msg: error.to_string(), details: None };
+                self.finish(Err(Failure::Guest(error)));
+            }
+        }
+    }
+
     pub fn finish(&mut self, outcome: Result<Answer, Failure>) {
         // The broker may have hung up, which is what some tests are about.
         let _ = wire::send(&mut self.socket, &ToBroker::Finished { outcome, timings: Timings::default() });
@@ -62,6 +85,14 @@ impl Guest {
     pub fn succeed(&mut self) {
         self.finish(Ok(Answer::Result(NetworkResult::default())));
     }
+}
+
+/// Why a script does not go on.
+pub enum Stop {
+    /// The broker hung up.
+    Gone,
+    /// An operation failed.
+    Failed(Error),
 }
 
 pub struct Scripted(pub Script);
@@ -110,7 +141,7 @@ impl Launcher for Scripted {
 pub struct Node {
     pub root: tempfile::TempDir,
     pub host: Netns,
-    _container: Netns,
+    container: Option<Netns>,
     pub netns: PathBuf,
 }
 
@@ -138,7 +169,7 @@ impl Node {
         guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();
         let netns = root.path().join("container");
         let container = Netns::create_at(&netns).unwrap();
-        Self { host: Netns::anonymous().unwrap(), _container: container, netns, root }
+        Self { host: Netns::anonymous().unwrap(), container: Some(container), netns, root }
     }
 
     pub fn run(&self, command: &str, script: Script) -> Output {
@@ -146,30 +177,143 @@ impl Node {
     }
 
     pub fn run_with(&self, command: &str, script: Script, policy: Box<dyn Policy>) -> Output {
-        let broker = Broker {
-            paths: Paths::below(self.root.path()),
-            launcher: Scripted(script),
-            kernels: |host, container| -> Box<dyn Kernel> { Box::new(RealKernel::new(host, container)) },
-            policy: RefCell::new(policy),
-            log: Log::from_env(),
-        };
-        let netns = self.netns.display().to_string();
-        let get = |key: &str| {
-            Some(match key {
-                "CNI_COMMAND" => command.to_string(),
-                "CNI_CONTAINERID" => "c1".into(),
-                "CNI_IFNAME" => "eth0".into(),
-                "CNI_NETNS" => netns.clone(),
-                _ => return None,
-            })
-        };
-        let conf = br#"{"cniVersion":"1.1.0","name":"n","type":"g","cni.dev/valid-attachments":[]}"#;
-        self.host.enter(|| broker.run("g", get, &conf[..])).unwrap()
+        self.call(&Call { policy: RefCell::new(Some(policy)), ..Call::of(self, command) }, script)
+    }
+
+    /// A broker of this node, over the kernel that [`faulty`] puts faults into.
+    pub fn broker(&self, script: Script) -> Broker<Scripted> {
+        let paths = Paths::below(self.root.path());
+        let mut broker = Broker::new(paths, Scripted(script), faulty::kernel, Log::from_env());
+        broker.lease_hook = faulty::lease;
+        broker
+    }
+
+    pub fn call(&self, call: &Call, script: Script) -> Output {
+        let mut broker = self.broker(script);
+        if let Some(policy) = call.policy.take() {
+            broker.policy = RefCell::new(policy);
+        }
+        let conf = call.conf();
+        self.host.enter(|| broker.run("g", |key| call.variable(key), conf.as_bytes())).unwrap()
+    }
+
+    /// Puts a shell script onto a CNI_PATH of this node, which is answered.
+    pub fn native(&self, name: &str, script: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = self.root.path().join("native");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        folder
+    }
+
+    /// The container's namespace goes, with everything in it.
+    pub fn vanish(&mut self) {
+        self.container = None;
+        Netns::remove(&self.netns).unwrap();
+    }
+
+    /// The names of the journals.
+    pub fn journals(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(Paths::below(self.root.path()).attachments()).into_iter().flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Everything that an attachment could leave, on the host and in its files.
+    pub fn dump(&self) -> String {
+        let leases = std::process::Command::new("find")
+            .args(["var/lib/cni", "run/wharf/attachments", "-type", "f", "-not", "-name", "lock"])
+            .args(["-not", "-name", "last_reserved*"])
+            .current_dir(self.root.path())
+            .output()
+            .unwrap();
+        let mut files: Vec<_> =
+            String::from_utf8(leases.stdout).unwrap().lines().map(str::to_owned).collect();
+        files.sort();
+        // Sorted: the kernel lists the elements of a map in any order.
+        let text = self.host.enter(|| shell(DUMP)).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.extend(files.iter().map(|file| format!("file {file}")));
+        lines.sort();
+        lines.join("\n")
     }
 
     /// What a program prints that runs in the host's namespace.
     pub fn shell(&self, script: &str) -> String {
         self.host.enter(|| shell(script)).unwrap()
+    }
+}
+
+/// What is configured, without indices, handles and what comes and goes with traffic.
+const DUMP: &str = r#"
+ip -br link | awk '{ sub(/@.*/, "", $1); print $1 }' | sort
+ip -o addr | grep -v fe80 | awk '{ print $2, $3, $4 }' | sort
+ip route show table all | grep -v -e fe80 -e ff00 | sed 's/ linkdown//' | sort
+ip neigh show nud permanent | sort
+tc qdisc show | grep -v noqueue | sed 's/qdisc \([a-z]*\) [0-9a-f]*:/\1/' | sort
+nft list ruleset
+"#;
+
+/// Two dumps are the same; if not, the lines that differ are told.
+#[track_caller]
+pub fn assert_same(now: &str, before: &str, context: &str) {
+    let only = |all: &str, other: &str, sign: char| -> Vec<String> {
+        let lines = all.lines().filter(|line| !other.lines().any(|known| known == *line));
+        lines.map(|line| format!("{sign} {line}")).collect()
+    };
+    let changes = [only(now, before, '+'), only(before, now, '-')].concat();
+    assert!(now == before, "{context}: this differs from before:\n{}", changes.join("\n"));
+}
+
+/// One call, as a runtime makes it.
+pub struct Call {
+    pub command: String,
+    pub container: String,
+    pub netns: Option<PathBuf>,
+    pub network: String,
+    pub path: String,
+    /// More members of the configuration.
+    pub conf: String,
+    pub policy: RefCell<Option<Box<dyn Policy>>>,
+}
+
+impl Call {
+    /// For the node's own container.
+    pub fn of(node: &Node, command: &str) -> Self {
+        Self {
+            command: command.into(),
+            container: "c1".into(),
+            netns: Some(node.netns.clone()),
+            network: "n".into(),
+            path: String::new(),
+            conf: r#","cni.dev/valid-attachments":[]"#.into(),
+            policy: RefCell::new(None),
+        }
+    }
+
+    /// With an address manager.
+    pub fn ipam(node: &Node, command: &str, ipam: &str) -> Self {
+        let conf = format!(r#","ipam":{{"type":{ipam:?}}},"cni.dev/valid-attachments":[]"#);
+        Self { conf, ..Self::of(node, command) }
+    }
+
+    pub fn variable(&self, key: &str) -> Option<String> {
+        Some(match key {
+            "CNI_COMMAND" => self.command.clone(),
+            "CNI_CONTAINERID" => self.container.clone(),
+            "CNI_IFNAME" => "eth0".into(),
+            "CNI_NETNS" => self.netns.as_ref()?.display().to_string(),
+            "CNI_PATH" => self.path.clone(),
+            _ => return None,
+        })
+    }
+
+    pub fn conf(&self) -> String {
+        format!(r#"{{"cniVersion":"1.1.0","name":{:?},"type":"g"{}}}"#, self.network, self.conf)
     }
 }
 
@@ -195,4 +339,27 @@ pub fn error(output: &Output) -> (u64, String) {
 /// Bytes that are no message.
 pub fn garbage(guest: &mut Guest) {
     let _ = guest.socket.write_all(&[5, 0, 0, 0, 255, 255, 255, 255, 255]);
+}
+
+/// Makes a journal one of another boot. The boot id is text in the bodies; each frame is its length, the complement of
+/// that, eight bytes of the body's BLAKE3, and the body.
+pub fn rewrite_boot(path: &std::path::Path) {
+    let bytes = std::fs::read(path).unwrap();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let boot = boot.trim().as_bytes();
+    let mut rewritten = bytes[..8].to_vec();
+    let mut rest = &bytes[8..];
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
+        let mut body = rest[16..16 + length].to_vec();
+        if let Some(at) = body.windows(boot.len()).position(|window| window == boot) {
+            body[at] = if body[at] == b'0' { b'1' } else { b'0' };
+        }
+        rewritten.extend(&rest[..8]);
+        rewritten.extend(&blake3::hash(&body).as_bytes()[..8]);
+        rewritten.extend(&body);
+        rest = &rest[16 + length..];
+    }
+    assert_ne!(rewritten, bytes);
+    std::fs::write(path, rewritten).unwrap();
 }

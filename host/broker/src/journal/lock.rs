@@ -1,0 +1,63 @@
+//! The lock of a journal: flock(2), which ends with its holder.
+
+use std::fs::File;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::JournalError;
+
+/// The first wait between two tries, and the longest.
+const WAITS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
+
+/// How long to wait for another process.
+pub(crate) struct Patience<'a> {
+    /// When it ends; asked for only if there is something to wait for.
+    pub(crate) until: &'a dyn Fn() -> Instant,
+    /// The signal that ended the call, if one did.
+    pub(crate) interrupted: &'a dyn Fn() -> Option<&'static str>,
+}
+
+impl Patience<'_> {
+    /// None: somebody works on it.
+    pub(crate) const NONE: Patience<'static> = Patience { until: &Instant::now, interrupted: &|| None };
+}
+
+/// Takes the lock. A wait that has an end is made of tries, for a blocking flock could only be ended by a signal.
+pub(super) fn take(
+    mut file: File,
+    path: &Path,
+    patience: &Patience<'_>,
+) -> Result<Flock<File>, JournalError> {
+    let [mut wait, longest] = WAITS;
+    let mut until = None;
+    loop {
+        let errno;
+        (file, errno) = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => return Ok(held),
+            Err(refused) => refused,
+        };
+        match errno {
+            Errno::EINTR => {}
+            Errno::EWOULDBLOCK => {
+                if let Some(signal) = (patience.interrupted)() {
+                    return Err(JournalError::Interrupted { signal });
+                }
+                let until = *until.get_or_insert_with(|| (patience.until)());
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(JournalError::Busy { path: path.display().to_string() });
+                }
+                sleep(wait.min(left));
+                wait = (wait * 2).min(longest);
+            }
+            errno => {
+                let path = path.display().to_string();
+                return Err(JournalError::Io { what: "cannot lock", path, source: errno.into() });
+            }
+        }
+    }
+}

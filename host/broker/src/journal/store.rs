@@ -1,0 +1,172 @@
+//! The directory of journals: finding, locking and listing them.
+
+use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, OFlag};
+
+use super::held::content;
+use super::lock::{Patience, take};
+use super::name::{Key, is_journal, parse as parse_name};
+use super::{Held, JournalError, Record, reader};
+use crate::Paths;
+
+/// Where the journals are.
+#[derive(Clone, Debug)]
+pub struct Store {
+    directory: PathBuf,
+}
+
+/// A journal in the directory.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its file name: `container:ifname:entry:network`, or `blake3-...` where that is too long.
+    pub name: String,
+    /// What it says.
+    pub record: Record,
+    /// Whether a process works on it.
+    pub busy: bool,
+}
+
+impl Store {
+    /// The journals below a root.
+    pub fn of(paths: &Paths) -> Self {
+        Self { directory: paths.attachments() }
+    }
+
+    /// Every journal, by name. Takes no part in the locking: one that is being written is seen as far as it is.
+    pub fn list(&self) -> Result<Vec<Listed>, JournalError> {
+        let mut all = Vec::new();
+        for name in self.names()? {
+            let path = self.directory.join(&name);
+            // One that vanishes meanwhile is none.
+            let Some(file) = open(&path, false)? else { continue };
+            let bytes = content(&file).map_err(|source| io("cannot read", &path, source))?;
+            let busy = Flock::lock(file, nix::fcntl::FlockArg::LockSharedNonblock).is_err();
+            all.push(Listed { name, record: reader::parse(&bytes).record, busy });
+        }
+        Ok(all)
+    }
+
+    /// The file names, sorted.
+    pub(crate) fn names(&self) -> Result<Vec<String>, JournalError> {
+        let fault = |source| io("cannot list", &self.directory, source);
+        let entries = match std::fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(fault)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(fault)?.file_name().into_string();
+            names.extend(name.ok().filter(|name| is_journal(name)));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Opens and locks the journal of a key, which need not be there before.
+    pub(crate) fn create(&self, key: &Key, patience: &Patience<'_>) -> Result<Held, JournalError> {
+        let path = self.directory.join(key.file_name());
+        loop {
+            let Some(file) = open(&path, true)? else {
+                let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
+                made.map_err(|source| io("cannot create", &self.directory, source))?;
+                continue;
+            };
+            if let Some(held) = hold(file, &path, patience)? {
+                return Ok(held);
+            }
+        }
+    }
+
+    /// Opens and locks the journal of a key, if there is one. `or_renamed`: if there is none, but one of the same
+    /// container, interface and entry under another network's name, that one.
+    pub(crate) fn find(
+        &self,
+        key: &Key,
+        or_renamed: bool,
+        patience: &Patience<'_>,
+    ) -> Result<Option<Held>, JournalError> {
+        if let Some(held) = self.open(&key.file_name(), patience)? {
+            return Ok(Some(held));
+        }
+        if !or_renamed {
+            return Ok(None);
+        }
+        for name in self.names()? {
+            if self.key_of(&name)?.is_some_and(|other| key.same_but_network(&other))
+                && let Some(held) = self.open(&name, patience)?
+            {
+                return Ok(Some(held));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens and locks the journal of that file name, if it is there.
+    pub(crate) fn open(&self, name: &str, patience: &Patience<'_>) -> Result<Option<Held>, JournalError> {
+        let path = self.directory.join(name);
+        loop {
+            let Some(file) = open(&path, false)? else { return Ok(None) };
+            if let Some(held) = hold(file, &path, patience)? {
+                return Ok(Some(held));
+            }
+        }
+    }
+
+    /// What a journal is of. Only a hashed name makes it necessary to look inside.
+    pub(crate) fn key_of(&self, name: &str) -> Result<Option<Key>, JournalError> {
+        if let Some(key) = parse_name(name) {
+            return Ok(Some(key));
+        }
+        let path = self.directory.join(name);
+        let Some(file) = open(&path, false)? else { return Ok(None) };
+        let bytes = content(&file).map_err(|source| io("cannot read", &path, source))?;
+        let first = reader::parse(&bytes).record.transactions.into_iter().next();
+        Ok(first.map(|first| Key { attachment: first.begin.attachment, entry: first.begin.entry }))
+    }
+}
+
+/// Locks an open file. None if it was removed while we waited: there may be a new one of that name.
+fn hold(file: File, path: &Path, patience: &Patience<'_>) -> Result<Option<Held>, JournalError> {
+    let file = take(file, path, patience)?;
+    let links = file.metadata().map_err(|source| io("cannot read", path, source))?.nlink();
+    if links == 0 { Ok(None) } else { Held::read(file, path.to_owned()).map(Some) }
+}
+
+/// None if the file, or with `create` its directory, is not there.
+fn open(path: &Path, create: bool) -> Result<Option<File>, JournalError> {
+    // NOFOLLOW and NONBLOCK: what is no file of ours must neither be written through nor be waited for.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let opened = File::options()
+        .read(true)
+        .append(true)
+        .create(create)
+        .mode(0o600)
+        .custom_flags(flags.bits())
+        .open(path);
+    let foreign =
+        |reason: &str| JournalError::Foreign { path: path.display().to_string(), reason: reason.into() };
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => {
+            return Err(foreign("is a symbolic link"));
+        }
+        Err(source) => return Err(io("cannot open", path, source)),
+    };
+    let metadata = file.metadata().map_err(|source| io("cannot read", path, source))?;
+    if !metadata.is_file() {
+        return Err(foreign("is no regular file"));
+    }
+    if metadata.uid() != 0 && metadata.uid() != nix::unistd::geteuid().as_raw() {
+        return Err(foreign(&format!("belongs to user {}", metadata.uid())));
+    }
+    Ok(Some(file))
+}
+
+fn io(what: &'static str, path: &Path, source: std::io::Error) -> JournalError {
+    JournalError::Io { what, path: path.display().to_string(), source }
+}

@@ -1,0 +1,167 @@
+//! Putting the host back: an ADD that failed or was cut short is undone, what a record owns is swept, and journals
+//! that nobody works on are brought to an end.
+
+mod lease;
+mod orphans;
+mod owned;
+mod task;
+mod undo;
+
+use std::path::PathBuf;
+
+use wharf_kernel::{Kernel, Netns};
+use wharf_ops::links::LinkOp;
+use wharf_ops::{Error, ErrorKind, KernelOp, Link, Reply};
+
+pub use orphans::Recovered;
+pub(crate) use orphans::{heal, recover, reopen, sweep_stale};
+pub(crate) use owned::Owned;
+pub(crate) use undo::undo;
+
+use crate::Paths;
+use crate::journal::{Begin, Store};
+use crate::log::Log;
+use crate::native::Start;
+use crate::run::{Kernels, LeaseHook};
+use task::Task;
+
+/// What repairs work with, whatever they repair.
+#[derive(Clone, Copy)]
+pub(crate) struct Tools<'a> {
+    pub(crate) paths: &'a Paths,
+    pub(crate) kernels: Kernels,
+    /// Starts native plugins.
+    pub(crate) start: Start<'a>,
+    pub(crate) lease_hook: LeaseHook,
+    pub(crate) log: Log,
+}
+
+impl Tools<'_> {
+    /// The journals.
+    pub(crate) fn store(&self) -> Store {
+        Store::of(self.paths)
+    }
+}
+
+/// One repair: of one attachment, in its two namespaces.
+pub(crate) struct Repair<'a> {
+    pub(crate) tools: Tools<'a>,
+    pub(crate) kernel: &'a mut dyn Kernel,
+    /// The transaction's.
+    pub(crate) begin: &'a Begin,
+    /// The container's namespace, if it is still the one that was recorded: its path, for native plugins.
+    pub(crate) netns: Option<&'a str>,
+    /// CNI_PATH of this call, where it has one.
+    pub(crate) plugin_path: &'a [String],
+    /// Whether time has passed since: an index may be another link's by now.
+    pub(crate) later: bool,
+}
+
+/// A task that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unfinished {
+    pub(crate) what: String,
+    pub(crate) reason: String,
+}
+
+impl std::fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.what, self.reason)
+    }
+}
+
+impl Repair<'_> {
+    /// Does the tasks in order. What fails is tried once more after the rest; what fails again is answered. Only then
+    /// "not found" is believed to mean that it went with something else, or with its namespace.
+    pub(crate) fn work_off(&mut self, tasks: Vec<Task>) -> Vec<Unfinished> {
+        // The deadline that a guest overran does not bound the repair.
+        self.kernel.set_deadline(None);
+        let failed: Vec<Task> = tasks.into_iter().filter(|task| self.attempt(task).is_err()).collect();
+        let again = |task: Task| match self.attempt(&task) {
+            Ok(()) => None,
+            Err(error) if error.kind == ErrorKind::NotFound && task.is_of_the_kernel() => None,
+            Err(error) => Some(Unfinished { what: task.to_string(), reason: error.to_string() }),
+        };
+        failed.into_iter().filter_map(again).collect()
+    }
+
+    fn attempt(&mut self, task: &Task) -> Result<(), Error> {
+        match task {
+            Task::Kernel { op, unless_used, own, .. } => {
+                if let Some(bridge) = unless_used
+                    && self.has_ports(own, bridge)
+                {
+                    return Ok(());
+                }
+                if self.later && !self.is_meant(op) {
+                    return Ok(());
+                }
+                self.apply(op)
+            }
+            Task::Link { ends, .. } => match ends.first() {
+                Some(link) => self.apply(&Task::delete(link)),
+                None => Ok(()),
+            },
+            Task::Lease { directory, wanted, .. } => lease::give_back(self, directory.as_deref(), wanted),
+            Task::Native { plugin, config } => {
+                lease::native_del(self, plugin, config).map_err(|error| Error::internal(error.to_string()))
+            }
+        }
+    }
+
+    fn apply(&mut self, op: &KernelOp) -> Result<(), Error> {
+        self.kernel.apply(&self.begin.attachment, op).map(drop)
+    }
+
+    /// Whether the links that an operation names by index are still the ones that were recorded.
+    fn is_meant(&mut self, op: &KernelOp) -> bool {
+        let links: Vec<Link> =
+            op.links().into_iter().flatten().filter(|link| link.index != 0).cloned().collect();
+        links.into_iter().all(|link| {
+            let name = link.name.clone();
+            let info = self.kernel.apply(&self.begin.attachment, &KernelOp::Link(LinkOp::Info { link }));
+            // A master is recorded by its index alone.
+            info.and_then(Reply::info).is_ok_and(|info| name.is_empty() || info.name == name)
+        })
+    }
+
+    /// `own` are the links that the ADD created: on a bridge, they are nobody else's ports.
+    fn has_ports(&mut self, own: &[Link], bridge: &Link) -> bool {
+        let all = KernelOp::Link(LinkOp::GetAll { ns: bridge.ns });
+        match self.kernel.apply(&self.begin.attachment, &all).and_then(Reply::infos) {
+            Ok(links) => links.iter().any(|link| {
+                link.master == Some(bridge.index)
+                    && !own.iter().any(|own| own.ns == bridge.ns && own.index == link.index)
+            }),
+            Err(_) => true,
+        }
+    }
+
+    /// Whether the node has another attachment: what a host shares may have become its.
+    fn others_exist(&self) -> bool {
+        let begin = self.begin;
+        let own = |name: &String| {
+            let key = self.tools.store().key_of(name);
+            key.is_ok_and(|key| {
+                key.is_some_and(|key| {
+                    (&key.attachment.container, &key.attachment.ifname)
+                        == (&begin.attachment.container, &begin.attachment.ifname)
+                })
+            })
+        };
+        self.tools.store().names().map_or(true, |names| !names.iter().all(own))
+    }
+
+    /// The lease directory of the record's network, and the place of its index.
+    fn pool(&self, directory: Option<&str>) -> (PathBuf, PathBuf) {
+        let network = &self.begin.attachment.network;
+        let paths = self.tools.paths;
+        (paths.leases(directory, network), paths.lease_index(directory, network))
+    }
+}
+
+/// The kernel of a repair that comes later: in the host's namespace, and in the recorded one if it is still there.
+pub(crate) fn kernel_for(kernels: Kernels, container: Option<Netns>) -> Result<Box<dyn Kernel>, Error> {
+    let host = Netns::own().map_err(|error| Error::internal(error.to_string()))?;
+    Ok(kernels(host, container))
+}

@@ -1,0 +1,174 @@
+//! Journals that nobody works on: what was cut short is undone, and what has no attachment any more is swept.
+
+use serde::Serialize;
+use wharf_kernel::Netns;
+use wharf_ops::Attachment;
+
+use super::{Owned, Repair, Tools, Unfinished, kernel_for, undo};
+use crate::journal::{Begin, Damage, Held, JournalError, NetnsId, Patience};
+use crate::log::Level;
+
+/// The recorded namespace, if its path still leads to it.
+pub(crate) fn reopen(recorded: Option<&NetnsId>) -> Option<Netns> {
+    let recorded = recorded?;
+    let found = Netns::open(&recorded.path).ok()?;
+    (found.identity() == (recorded.device, recorded.inode)).then_some(found)
+}
+
+/// Undoes the transaction that was cut short, if there is one, and cuts it off; damage is told in the log and goes with
+/// it. What could not be undone is answered, and the journal stays as it is then.
+pub(crate) fn heal(tools: &Tools<'_>, held: &mut Held) -> Result<Vec<Unfinished>, JournalError> {
+    if held.is_whole() {
+        return Ok(Vec::new());
+    }
+    if let Some(damage) = &held.record().damage {
+        let message = format!("{} is {damage}", held.path().display());
+        tools.log.line(Level::Error, "journal", &message, &[]);
+    }
+    let unfinished = match held.record().pending().cloned() {
+        Some(pending) => {
+            let who = &pending.begin.attachment;
+            let message = format!(
+                "an ADD of {}/{} on {:?} was cut short and is undone",
+                who.container, who.ifname, who.network
+            );
+            tools.log.line(Level::Info, "journal", &message, &[]);
+            with_repair(tools, &pending.begin, |repair| undo(repair, &pending))
+        }
+        None => Vec::new(),
+    };
+    if unfinished.is_empty() {
+        held.cut()?;
+    }
+    Ok(unfinished)
+}
+
+/// Sweeps what the committed transactions own.
+fn sweep(tools: &Tools<'_>, held: &Held) -> Vec<Unfinished> {
+    let Some(last) = held.record().committed().next_back() else { return Vec::new() };
+    let mut owned = Owned::of(held.record(), false);
+    with_repair(tools, &last.begin, |repair| owned.sweep(repair))
+}
+
+/// Runs a repair in the recorded namespaces.
+fn with_repair(
+    tools: &Tools<'_>,
+    begin: &Begin,
+    work: impl FnOnce(&mut Repair<'_>) -> Vec<Unfinished>,
+) -> Vec<Unfinished> {
+    let container = reopen(begin.netns.as_ref());
+    let netns = begin.netns.as_ref().filter(|_| container.is_some()).map(|netns| netns.path.as_str());
+    match kernel_for(tools.kernels, container) {
+        Ok(mut kernel) => {
+            let kernel = kernel.as_mut();
+            work(&mut Repair { tools: *tools, kernel, begin, netns, plugin_path: &[], later: true })
+        }
+        Err(error) => {
+            vec![Unfinished { what: "entering the host's namespace".into(), reason: error.to_string() }]
+        }
+    }
+}
+
+/// GC: records of the network whose attachment is not valid are swept, and what was cut short is undone. A journal that
+/// is being worked on is left alone. Answers what went wrong.
+pub(crate) fn sweep_stale(tools: &Tools<'_>, network: &str, valid: &[(String, String)]) -> Vec<String> {
+    let store = tools.store();
+    let names = match store.names() {
+        Ok(names) => names,
+        Err(error) => return vec![error.to_string()],
+    };
+    let mut failures = Vec::new();
+    for name in names {
+        let one = || -> Result<Vec<Unfinished>, JournalError> {
+            let Some(key) = store.key_of(&name)?.filter(|key| key.attachment.network == network) else {
+                return Ok(Vec::new());
+            };
+            let Some(mut held) = store.open(&name, &Patience::NONE)? else { return Ok(Vec::new()) };
+            let own = &key.attachment;
+            let stays =
+                valid.iter().any(|(container, ifname)| (container, ifname) == (&own.container, &own.ifname));
+            if stays && held.record().attachment().is_none() && held.record().damage.is_some() {
+                // Nothing is known of it but that its attachment is there.
+                return Ok(Vec::new());
+            }
+            let mut unfinished = heal(tools, &mut held)?;
+            if !stays {
+                unfinished.extend(sweep(tools, &held));
+            }
+            if unfinished.is_empty() {
+                if stays { held.close()? } else { held.remove()? }
+            }
+            Ok(unfinished)
+        };
+        match one() {
+            Ok(unfinished) => failures.extend(unfinished.iter().map(|one| format!("{name}: {one}"))),
+            Err(JournalError::Busy { .. }) => {}
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    failures
+}
+
+/// A journal that needed something, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    /// Its file name.
+    pub journal: String,
+    /// Whose it is, if that can be read.
+    pub attachment: Option<Attachment>,
+    /// What ran.
+    pub entry: Option<String>,
+    /// Where it stopped making sense, if it did.
+    pub damage: Option<Damage>,
+    /// Whether an ADD that was cut short is undone now.
+    pub undone: bool,
+    /// What could not be undone. The journal stays for another try.
+    pub failures: Vec<String>,
+}
+
+/// Undoes every ADD that was cut short and that nobody works on.
+pub(crate) fn recover(tools: &Tools<'_>) -> Result<Vec<Recovered>, JournalError> {
+    let store = tools.store();
+    let mut all = Vec::new();
+    for name in store.names()? {
+        let mut held = match store.open(&name, &Patience::NONE) {
+            Ok(Some(held)) => held,
+            Ok(None) | Err(JournalError::Busy { .. }) => continue,
+            Err(error) => {
+                all.push(failed(name, error.to_string()));
+                continue;
+            }
+        };
+        if held.is_whole() && held.record().since().is_some() {
+            continue;
+        }
+        let record = held.record();
+        let mut recovered = Recovered {
+            journal: name,
+            attachment: record.attachment().cloned(),
+            entry: record.entry().map(str::to_owned),
+            damage: record.damage.clone(),
+            undone: record.pending().is_some(),
+            failures: Vec::new(),
+        };
+        if recovered.attachment.is_none() && recovered.damage.is_some() {
+            // Nothing is known of it: not ours to remove. The DEL of its attachment will.
+            all.push(recovered);
+            continue;
+        }
+        let healed = heal(tools, &mut held).and_then(|unfinished| {
+            recovered.failures.extend(unfinished.iter().map(ToString::to_string));
+            if unfinished.is_empty() { held.close() } else { Ok(()) }
+        });
+        recovered.failures.extend(healed.err().map(|error| error.to_string()));
+        recovered.undone &= recovered.failures.is_empty();
+        if recovered.attachment.is_some() {
+            all.push(recovered);
+        }
+    }
+    Ok(all)
+}
+
+fn failed(journal: String, reason: String) -> Recovered {
+    Recovered { journal, attachment: None, entry: None, damage: None, undone: false, failures: vec![reason] }
+}

@@ -1,0 +1,99 @@
+//! Undoing an ADD: newest first.
+
+use wharf_ops::links::LinkOp;
+use wharf_ops::{KernelOp, Link, Ns};
+
+use super::task::{Task, Wanted};
+use super::{Repair, Unfinished};
+use crate::journal::{Effect, Outcome, Step, Transaction, Undo};
+
+/// Undoes everything that a transaction did. Answers what could not be undone.
+pub(crate) fn undo(repair: &mut Repair<'_>, transaction: &Transaction) -> Vec<Unfinished> {
+    let mut tasks = tasks(transaction);
+    if transaction.of_earlier_boot() {
+        // The kernel forgot; leases are files.
+        tasks.retain(|task| matches!(task, Task::Lease { .. } | Task::Native { .. }));
+    }
+    let shared = |task: &Task| matches!(task, Task::Link { ends, .. } if is_of_the_host(ends));
+    if tasks.iter().any(shared) && repair.others_exist() {
+        // Such as the link into a VLAN, which the others may have begun to use.
+        tasks.retain(|task| !shared(task));
+    }
+    repair.work_off(tasks)
+}
+
+/// A veth between two ends in the host: no attachment's alone.
+fn is_of_the_host(ends: &[Link]) -> bool {
+    ends.len() > 1 && ends.iter().all(|end| end.ns == Ns::Host)
+}
+
+/// The kernel newest first, then what gives addresses back: nobody may get one while the link that has it is there.
+fn tasks(transaction: &Transaction) -> Vec<Task> {
+    let own: Vec<Link> = transaction.created().cloned().collect();
+    let mut tasks: Vec<Task> = Vec::new();
+    for step in transaction.steps.iter().rev().filter(|step| step.may_have_changed()) {
+        tasks.extend(of_step(step, &own));
+    }
+    tasks.sort_by_key(|task| matches!(task, Task::Lease { .. } | Task::Native { .. }));
+    tasks
+}
+
+fn of_step(step: &Step, own: &[Link]) -> Vec<Task> {
+    let of = step.effect.operation();
+    let Effect::Kernel { op, undo } = &step.effect else { return lasting(step).into_iter().collect() };
+    if let Some(task) = created(op, step.created(), of) {
+        return vec![task];
+    }
+    let task = |undo: &Undo| {
+        let Undo { op, unless_used } = undo.clone();
+        Task::Kernel { of, op, unless_used, own: own.to_vec() }
+    };
+    undo.iter().map(task).collect()
+}
+
+/// What a step did outside of the kernel.
+pub(super) fn lasting(step: &Step) -> Option<Task> {
+    match &step.effect {
+        Effect::Kernel { .. } => None,
+        Effect::Lease { directory, address, held } => {
+            let wanted = match (&step.outcome, address) {
+                (Outcome::Reserved(address), _) => Wanted::One(*address),
+                // It had this one before.
+                (_, Some(address)) if held.contains(address) => return None,
+                (_, Some(address)) => Wanted::One(*address),
+                (_, None) => Wanted::AllBut(held.clone()),
+            };
+            Some(Task::Lease { directory: directory.clone(), wanted })
+        }
+        Effect::Native { plugin, config } => {
+            Some(Task::Native { plugin: plugin.clone(), config: config.clone() })
+        }
+    }
+}
+
+/// What came into being is deleted by the handle that it was made with: a name could be another's by now.
+fn created(op: &KernelOp, links: &[Link], of: &'static str) -> Option<Task> {
+    let first = links.first()?.clone();
+    let KernelOp::Link(op) = op else { return None };
+    match op {
+        LinkOp::EnsureBridge { .. } => {
+            let op = KernelOp::Link(LinkOp::DeleteUnusedBridge { link: first });
+            Some(Task::Kernel { of, op, unless_used: None, own: Vec::new() })
+        }
+        LinkOp::CreateVeth { .. } | LinkOp::CreateIfb { .. } => Some(Task::link(of, links)),
+        LinkOp::Get { .. }
+        | LinkOp::GetAll { .. }
+        | LinkOp::Info { .. }
+        | LinkOp::Peer { .. }
+        | LinkOp::SetUp { .. }
+        | LinkOp::SetMtu { .. }
+        | LinkOp::SetMac { .. }
+        | LinkOp::SetMaster { .. }
+        | LinkOp::SetPromiscuous { .. }
+        | LinkOp::SetAlias { .. }
+        | LinkOp::WaitOperational { .. }
+        | LinkOp::Delete { .. }
+        | LinkOp::DeleteMany { .. }
+        | LinkOp::DeleteUnusedBridge { .. } => None,
+    }
+}

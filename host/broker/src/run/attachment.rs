@@ -1,0 +1,80 @@
+//! The journal of the attachment that a call is about.
+
+use std::time::{Duration, Instant};
+
+use wharf_cni::error::code;
+use wharf_cni::{CniError, Env};
+
+use super::Broker;
+use super::chain::Stage;
+use crate::failure::{self, Fault};
+use crate::grants::{Grant, Limits};
+use crate::journal::{Begin, Held, JournalError, Key, NetnsId, Patience, boot_id, unix_time};
+use crate::launch::Launcher;
+use crate::run::namespace::Namespaces;
+use crate::session::Invocation;
+
+/// Waits for another call on the same attachment as long as this call may take: the first plugin's deadline.
+pub(super) fn patiently<L: Launcher, T>(
+    broker: &Broker<L>,
+    stages: &[Stage],
+    work: impl FnOnce(&Patience<'_>) -> Result<T, JournalError>,
+) -> Result<T, CniError> {
+    let until = || Instant::now() + deadline(broker, stages);
+    let patience = Patience { until: &until, interrupted: &|| broker.signals.caught() };
+    work(&patience).map_err(|error| fault(&error))
+}
+
+fn deadline<L: Launcher>(broker: &Broker<L>, stages: &[Stage]) -> Duration {
+    let guest = stages.first().map(|stage| stage.guest.as_str()).unwrap_or_default();
+    let grant = Grant::read(&broker.paths.grants(), guest);
+    grant.map_or_else(|_| Limits::default().deadline(), |grant| grant.limits.deadline())
+}
+
+/// The journal of an attachment that should be there, if it is.
+pub(super) fn find<L: Launcher>(
+    broker: &Broker<L>,
+    key: &Key,
+    or_renamed: bool,
+    stages: &[Stage],
+) -> Result<Option<Held>, CniError> {
+    let store = crate::journal::Store::of(&broker.paths);
+    patiently(broker, stages, |patience| store.find(key, or_renamed, patience))
+}
+
+/// What the journal of an ADD begins with.
+pub(super) fn begin(key: &Key, env: &Env, namespaces: &Namespaces) -> Begin {
+    let netns = namespaces.container.as_ref().map(|container| {
+        let (device, inode) = container.identity();
+        NetnsId { path: namespaces.path.clone().unwrap_or_default(), device, inode }
+    });
+    Begin {
+        attachment: key.attachment.clone(),
+        entry: key.entry.clone(),
+        netns,
+        boot: boot_id(),
+        time: unix_time(),
+        pid: std::process::id(),
+        plugin_path: env.path.clone(),
+        args: env.args.clone(),
+    }
+}
+
+/// A journal that cannot be worked with.
+pub(super) fn fault(error: &JournalError) -> CniError {
+    let number = match error {
+        JournalError::Busy { .. } | JournalError::Interrupted { .. } => code::TRY_AGAIN_LATER,
+        JournalError::Io { .. } | JournalError::Foreign { .. } | JournalError::Full { .. } => {
+            code::IO_FAILURE
+        }
+    };
+    failure::host(number, Fault::Host, error.to_string())
+}
+
+/// Writes down what a DEL did not have to fail for.
+pub(super) fn warn<L: Launcher>(invocation: &Invocation<'_, L>, errors: &[CniError]) {
+    for error in errors {
+        let message = format!("went on after: {error}");
+        invocation.broker.log.line(crate::log::Level::Warn, "DEL", &message, &[]);
+    }
+}

@@ -1,0 +1,137 @@
+//! DEL: in reverse, and none keeps another from being cleaned; then the broker sweeps what the record still owns.
+
+use wharf_cni::CniError;
+use wharf_cni::error::code;
+use wharf_ops::Attachment;
+use wharf_ops::call::Call;
+
+use super::attachment;
+use super::chain::{Stage, request, take_down};
+use crate::failure::{self, Fault};
+use crate::journal::{Begin, Held};
+use crate::launch::Launcher;
+use crate::pipeline::Course;
+use crate::repair::{Owned, Repair, Unfinished, heal};
+use crate::session::Invocation;
+
+/// What is known of the attachment that is deleted.
+pub(super) struct Known {
+    held: Held,
+    /// What an ADD that was cut short left and could not be undone yet.
+    unfinished: Vec<Unfinished>,
+    damaged: bool,
+    begin: Option<Begin>,
+}
+
+impl Known {
+    /// From the locked journal. An ADD that was cut short is undone first.
+    pub(super) fn of<L: Launcher>(invocation: &Invocation<'_, L>, mut held: Held) -> Result<Self, CniError> {
+        let damaged = held.record().damage.is_some();
+        let begin = held.record().transactions.last().map(|last| last.begin.clone());
+        let broker = invocation.broker;
+        let start = |command: &mut std::process::Command| broker.start(command);
+        let unfinished = heal(&broker.tools(&start), &mut held).map_err(|error| attachment::fault(&error))?;
+        Ok(Self { held, unfinished, damaged, begin })
+    }
+
+    /// What its committed transactions own.
+    pub(super) fn owned<L: Launcher>(&self, invocation: &Invocation<'_, L>) -> Owned {
+        let renamed = self.begin.as_ref().is_some_and(|begin| begin.attachment != invocation.attachment);
+        Owned::of(self.held.record(), renamed)
+    }
+}
+
+/// Runs it.
+pub(super) fn run<L: Launcher>(
+    invocation: &mut Invocation<'_, L>,
+    stages: &[Stage],
+    known: Option<Known>,
+) -> Result<String, CniError> {
+    let mut errors = Vec::new();
+    for stage in stages.iter().rev() {
+        let call = Call::Del(request(invocation, stage, stage.conf.previous.as_ref()));
+        if let Err(error) = invocation.call(&stage.guest, &stage.conf, &call, 0) {
+            errors.push(error);
+        }
+    }
+    take_down(invocation, &mut errors);
+    match known {
+        Some(known) => from_record(invocation, known, errors),
+        None => from_rules(invocation, errors),
+    }
+}
+
+/// With a record, what counts is that nothing of it is left.
+fn from_record<L: Launcher>(
+    invocation: &mut Invocation<'_, L>,
+    known: Known,
+    mut errors: Vec<CniError>,
+) -> Result<String, CniError> {
+    let Known { mut held, mut unfinished, damaged, begin } = known;
+    if !unfinished.is_empty() {
+        let broker = invocation.broker;
+        let start = |command: &mut std::process::Command| broker.start(command);
+        unfinished = heal(&broker.tools(&start), &mut held).map_err(|error| attachment::fault(&error))?;
+    }
+    if let Some(begin) = &begin {
+        unfinished.extend(sweep(invocation, begin));
+    }
+    let mut failures: Vec<CniError> = unfinished.iter().map(|one| swept(&one.to_string())).collect();
+    if damaged {
+        // What the record does not tell any more: at least the rules say whose they are.
+        let of = begin.as_ref().map_or(&invocation.attachment, |begin| &begin.attachment).clone();
+        failures.extend(sweep_rules(invocation, &of));
+    }
+    if begin.is_none() && !errors.is_empty() {
+        // Nothing is known of it: only the guests can tell.
+        failures.append(&mut errors);
+    }
+    if failures.is_empty() {
+        match held.remove() {
+            Ok(()) => attachment::warn(invocation, &errors),
+            Err(error) => failures.push(attachment::fault(&error)),
+        }
+    }
+    if failures.is_empty() {
+        return Ok(String::new());
+    }
+    errors.append(&mut failures);
+    failure::together(errors).map_or(Ok(String::new()), Err)
+}
+
+fn sweep<L: Launcher>(invocation: &mut Invocation<'_, L>, begin: &Begin) -> Vec<Unfinished> {
+    let Course::Del(removal) = &mut invocation.course else { return Vec::new() };
+    let broker = invocation.broker;
+    let start = |command: &mut std::process::Command| broker.start(command);
+    let mut repair = Repair {
+        tools: broker.tools(&start),
+        kernel: invocation.kernel,
+        begin,
+        netns: invocation.netns_path.as_deref().filter(|_| invocation.container_present),
+        plugin_path: &invocation.plugin_path,
+        later: true,
+    };
+    removal.owned.sweep(&mut repair)
+}
+
+/// Without a record, what the guests say counts; and the rules are found by their owner.
+fn from_rules<L: Launcher>(
+    invocation: &mut Invocation<'_, L>,
+    mut errors: Vec<CniError>,
+) -> Result<String, CniError> {
+    if !errors.is_empty() {
+        // A guest that failed may have left its rules.
+        let of = invocation.attachment.clone();
+        errors.extend(sweep_rules(invocation, &of));
+    }
+    failure::together(errors).map_or(Ok(String::new()), Err)
+}
+
+fn sweep_rules<L: Launcher>(invocation: &mut Invocation<'_, L>, of: &Attachment) -> Option<CniError> {
+    invocation.kernel.set_deadline(None);
+    invocation.kernel.sweep(of).err().map(|error| swept(&error.to_string()))
+}
+
+fn swept(reason: &str) -> CniError {
+    failure::host(code::INTERNAL, Fault::Host, format!("sweep: {reason}"))
+}

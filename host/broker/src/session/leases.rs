@@ -1,0 +1,101 @@
+//! Operations of a guest on leases: whose they may be about, and how they are recorded.
+
+use wharf_ops::leases::LeaseOp;
+use wharf_ops::{Error, ErrorKind, Op, Reply};
+
+use super::{Invocation, Session};
+use crate::journal::{Effect, Outcome};
+use crate::launch::Launcher;
+use crate::lease_ops::{self, Access};
+use crate::pipeline::Course;
+use crate::run::Moment;
+
+impl<L: Launcher> Invocation<'_, L> {
+    pub(super) fn lease(
+        &mut self,
+        session: &mut Session<'_>,
+        guest: &str,
+        op: LeaseOp,
+    ) -> Result<Reply, Error> {
+        let paths = &self.broker.paths;
+        let (number, op) = match op {
+            LeaseOp::ReadResolvConf { path } => {
+                lease_ops::configured(session.conf, "resolvConf", Some(&path))?;
+                return lease_ops::read_resolv_conf(paths, &path);
+            }
+            LeaseOp::Open { directory } => {
+                if let Some(path) = &directory {
+                    lease_ops::check_path("ipam.dataDir", path)?;
+                }
+                lease_ops::configured(session.conf, "dataDir", directory.as_deref())?;
+                if session.pools.values().any(|(open, _)| *open == directory) {
+                    return Err(Error::new(ErrorKind::Busy, "this call holds the pool already"));
+                }
+                let network = &self.attachment.network;
+                let place = paths.leases(directory.as_deref(), network);
+                let index = paths.lease_index(directory.as_deref(), network);
+                let pool = lease_ops::open(session.leases, &place, &index, Some(session.deadline))?;
+                session.pools_opened += 1;
+                session.pools.insert(session.pools_opened, (directory, pool));
+                return Ok(Reply::Pool(session.pools_opened));
+            }
+            LeaseOp::Close { pool } => {
+                session.pools.remove(&pool);
+                return Ok(Reply::Done);
+            }
+            LeaseOp::Release { pool, .. } => {
+                // Nobody may get the address while the link that has it is still there.
+                self.take_down();
+                (pool, op)
+            }
+            LeaseOp::TryReserve { pool, .. }
+            | LeaseOp::ReserveNext { pool, .. }
+            | LeaseOp::Find { pool, .. }
+            | LeaseOp::GetAll { pool }
+            | LeaseOp::LastReserved { pool, .. }
+            | LeaseOp::SetLastReserved { pool, .. } => (pool, op),
+        };
+        if session.leases != Access::Any
+            && let Some(owner) = lease_ops::owner_of(&op)
+            && (owner.container != self.attachment.container || owner.ifname != self.attachment.ifname)
+        {
+            let reason = format!("leases of {}/{} are another attachment's", owner.container, owner.ifname);
+            return Err(Error::new(ErrorKind::Denied, reason));
+        }
+        let Some((directory, pool)) = session.pools.get_mut(&number) else {
+            return Err(Error::new(ErrorKind::Denied, format!("pool {number} is not open in this call")));
+        };
+        let changes = Op::Lease(op.clone()).operation().changes;
+        if !changes {
+            return lease_ops::apply(pool, op).map(|(reply, _)| reply);
+        }
+        let reserved = match &op {
+            LeaseOp::TryReserve { address, owner, .. } => Some((Some(*address), owner)),
+            LeaseOp::ReserveNext { owner, .. } => Some((None, owner)),
+            _ => None,
+        };
+        let releases = matches!(op, LeaseOp::Release { .. });
+        let mut recording = None;
+        if let (Course::Add(running), Some((address, owner))) = (&mut self.course, reserved) {
+            let held = pool.find(owner)?;
+            running.intend(guest, Effect::Lease { directory: directory.clone(), address, held })?;
+            recording = Some(running);
+        }
+        let hook = self.broker.lease_hook;
+        let done = hook(Moment::Before).and_then(|()| lease_ops::apply(pool, op)).and_then(|done| {
+            hook(Moment::After)?;
+            Ok(done)
+        });
+        if let Some(running) = recording {
+            running.ended(match &done {
+                Ok((_, Some((address, _)))) => Outcome::Reserved(*address),
+                Ok((_, None)) => Outcome::Nothing,
+                Err(_) => Outcome::Failed,
+            })?;
+        }
+        if let (Course::Del(removal), true, Ok(_)) = (&mut self.course, releases, &done) {
+            removal.owned.leases_released(directory.as_deref());
+        }
+        done.map(|(reply, _)| reply)
+    }
+}
