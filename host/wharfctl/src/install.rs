@@ -132,7 +132,9 @@ fn store(paths: &Paths, Ready { manifest, artefact }: &Ready) -> Result<()> {
             "  {} was changed by hand and stays; the guest will not run before its operations have:",
             grant.display()
         );
-        missing.iter().for_each(|name| println!("    {name:?},"));
+        for name in missing {
+            println!("    {name:?},");
+        }
     }
     Ok(())
 }

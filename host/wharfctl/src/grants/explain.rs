@@ -41,19 +41,25 @@ fn as_text(manifest: &Manifest, grant: &Grant, file: &str) -> String {
     }
     if !may_not.is_empty() {
         line("does not run: it imports what is not granted");
-        may_not.iter().for_each(|name| line(&format!("  {name:?},")));
+        for name in may_not {
+            line(&format!("  {name:?},"));
+        }
     }
     if may.is_empty() {
         line("may do nothing but read its configuration and answer");
     } else {
         line("may");
-        may.iter().for_each(|name| line(&format!("  {:<58} {name}", words(name).unwrap_or(name))));
+        for name in &may {
+            line(&format!("  {:<58} {name}", words(name).unwrap_or(name)));
+        }
     }
     let bounds: Vec<Key> =
         Key::ALL.into_iter().filter(|key| may.iter().any(|name| key.operations().contains(name))).collect();
     if !bounds.is_empty() {
         line("within");
-        bounds.into_iter().for_each(|key| line(&bound(key, grant.constraint(key))));
+        for key in bounds {
+            line(&bound(key, grant.constraint(key).as_deref()));
+        }
     }
     if !idle.is_empty() {
         line(&format!("is granted, but does not import: {}", idle.join(", ")));
@@ -68,8 +74,8 @@ fn as_text(manifest: &Manifest, grant: &Grant, file: &str) -> String {
     text
 }
 
-fn bound(key: Key, patterns: Option<Vec<String>>) -> String {
-    let list = match patterns.as_deref() {
+fn bound(key: Key, patterns: Option<&[String]>) -> String {
+    let list = match patterns {
         None => format!("none: there is no {key}"),
         Some([]) => "none".to_string(),
         Some(patterns) => patterns.join(", "),
