@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use common::attach::{self, ADD, LAZY_DEL, forward, link, masquerade, veth};
 use common::faulty::{What, plan, survive};
-use common::{Call, Node, Script, assert_same, error};
+use common::{Call, Guest, Node, Script, assert_same, error};
 use nix::fcntl::{Flock, FlockArg};
 use wharf_broker::Paths;
 use wharf_broker::journal::{Effect, Outcome, Store};
@@ -269,7 +269,7 @@ fn a_result_that_cannot_be_printed_has_not_happened() {
     assert!(node.journals().is_empty());
     assert_eq!(node.shell("ip -br link | awk '{ print $1 }'"), "lo\n");
     // After an ADD that was printed, it is still there.
-    assert_eq!(node.run("ADD", |guest| guest.succeed()).status, 0);
+    assert_eq!(node.run("ADD", Guest::succeed).status, 0);
     assert_eq!(node.host.enter(add).unwrap(), 1);
     assert_eq!(store(&node).list().unwrap()[0].record.committed().count(), 1);
 }
@@ -277,7 +277,7 @@ fn a_result_that_cannot_be_printed_has_not_happened() {
 #[test]
 fn an_attachment_that_is_being_worked_on_is_busy_until_the_deadline() {
     let node = Node::new(None, "[limits]\ndeadline-ms = 200\n");
-    assert_eq!(node.run("ADD", |guest| guest.succeed()).status, 0);
+    assert_eq!(node.run("ADD", Guest::succeed).status, 0);
     let path = Paths::below(node.root.path()).attachments().join("c1:eth0:g:n");
     let lock = Flock::lock(File::open(&path).unwrap(), FlockArg::LockExclusive).unwrap();
     for command in ["ADD", "CHECK", "DEL"] {

@@ -3,6 +3,8 @@
 mod grants;
 mod guests;
 mod install;
+mod journal;
+mod recover;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +28,29 @@ enum Command {
     Install(Install),
     /// List the installed guests: name, digest, world, imports.
     Guests {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Undo every ADD that was cut short (a crash, a kill) and that nobody works on.
+    Recover {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what ADDs did to this host.
+    Journal {
+        #[command(subcommand)]
+        command: Journal,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Journal {
+    /// Print journals as readable lines: each operation, who asked for it, what came of it, how it would be undone.
+    Show {
+        /// Only those of this attachment: a container id, CONTAINER/IFNAME, or a journal's name. [default: all]
+        attachment: Option<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -55,6 +80,10 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Install(options) => install::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
+        Command::Recover { json } => recover::run(&paths, *json),
+        Command::Journal { command: Journal::Show { attachment, json } } => {
+            journal::show(&paths, attachment.as_deref(), *json)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
