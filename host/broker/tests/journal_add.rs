@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use common::attach::{self, ADD, LAZY_DEL, forward, link, masquerade, veth};
 use common::faulty::{What, plan, survive};
-use common::{Call, Node, Script, assert_same, error};
+use common::{Call, Guest, Node, Script, assert_same, error};
 use nix::fcntl::{Flock, FlockArg};
 use wharf_broker::Paths;
 use wharf_broker::journal::{Effect, Outcome, Store};

@@ -4,6 +4,8 @@ mod gc;
 mod grants;
 mod guests;
 mod install;
+mod journal;
+mod recover;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +41,29 @@ enum Command {
     /// What guests may do: say it, check it, suggest it.
     #[command(subcommand)]
     Grants(grants::Command),
+    /// Undo every ADD that was cut short (a crash, a kill) and that nobody works on.
+    Recover {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what ADDs did to this host.
+    Journal {
+        #[command(subcommand)]
+        command: Journal,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Journal {
+    /// Print journals as readable lines: each operation, who asked for it, what came of it, how it would be undone.
+    Show {
+        /// Only those of this attachment: a container id, CONTAINER/IFNAME, or a journal's name. [default: all]
+        attachment: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,6 +91,10 @@ fn main() -> ExitCode {
         Command::Gc(options) => gc::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),
+        Command::Recover { json } => recover::run(&paths, *json),
+        Command::Journal { command: Journal::Show { attachment, json } } => {
+            journal::show(&paths, attachment.as_deref(), *json)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

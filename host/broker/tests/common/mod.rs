@@ -5,6 +5,7 @@
     unreachable_pub,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "helpers of tests"
 )]

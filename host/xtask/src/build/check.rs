@@ -1,4 +1,5 @@
-//! What the CNI binary promises and a build could silently break: static, small, without a compiler.
+//! What the CNI binary promises and a build could silently break: static, small, without a compiler, without faults on
+//! purpose.
 
 use std::fs;
 use std::path::Path;
@@ -22,6 +23,9 @@ pub(crate) fn wharf(file: &Path, debug: bool) -> Result<()> {
         ["cranelift_codegen", "cranelift-codegen"].into_iter().find(|word| contains(&bytes, word))
     {
         bail!("{} contains the compiler (`{word}`): a feature of wasmtime leaked into it", file.display());
+    }
+    if contains(&bytes, "WHARF_FAULT") {
+        bail!("{} was built with the feature `faults`, which is for tests", file.display());
     }
     if size >= LIMIT && !debug {
         bail!("{} has {}, the limit is {}", file.display(), megabytes(size), megabytes(LIMIT));
@@ -104,6 +108,16 @@ mod tests {
         bytes.extend(b"src/cranelift-codegen-0.130.0/lib.rs");
         fs::write(&file, &bytes).unwrap();
         assert!(wharf(&file, true).unwrap_err().to_string().contains("compiler"));
+    }
+
+    #[test]
+    fn faults_on_purpose_are_for_tests() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("wharf");
+        let mut bytes = elf(&[1]);
+        bytes.extend(b"WHARF_FAULT=");
+        fs::write(&file, &bytes).unwrap();
+        assert!(wharf(&file, true).unwrap_err().to_string().contains("faults"));
     }
 
     #[test]
