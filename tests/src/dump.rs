@@ -67,6 +67,15 @@ impl Dump {
         assert!(changes.is_empty(), "this differs from before:\n{}", changes.join("\n"));
     }
 
+    /// The same without the journals of attachments.
+    #[must_use]
+    pub fn without_journals(mut self) -> Self {
+        if let Some(files) = self.0.get_mut("files") {
+            files.retain(|line| !line.starts_with("journal "));
+        }
+        self
+    }
+
     /// The lines under a heading.
     pub fn lines(&self, heading: &str) -> &[String] {
         self.0.get(heading).map_or(&[], Vec::as_slice)
@@ -217,13 +226,17 @@ fn route_localnet(netns: &Netns) -> Vec<String> {
     links.into_iter().filter(on).map(|link| format!("{link}: route_localnet")).collect()
 }
 
-/// State files with their content. Locks, cursors and indices are meant to stay.
+/// State files with their content, journals by their names. Locks, cursors and indices are meant to stay.
 fn state_files(root: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     for folder in ["var/lib/cni", "run"] {
         let folder = root.join(folder);
         for file in node::files(&folder) {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if file.starts_with("wharf/attachments") {
+                lines.push(format!("journal {name}"));
+                continue;
+            }
             let stays =
                 name == "lock" || name.starts_with("last_reserved_ip") || file.starts_with("wharf/leases");
             if !stays {

@@ -141,7 +141,8 @@ fn killed(then: fn(&Stopping, &Container)) {
     then(&stopping, &container);
     stopping.node.dump().assert_same(&before.0);
     container.dump().assert_same(&before.1);
-    assert_eq!(stopping.native.commands(), ["ADD", "DEL"], "the address manager heard of it, once");
+    // A DEL may tell it twice: for the ADD that was cut short, and by its guest.
+    assert_eq!(stopping.native.commands()[..2], ["ADD", "DEL"], "the address manager heard of it");
     assert!(stopping.journals().is_empty());
 }
 

@@ -36,7 +36,8 @@ fn everything(backend: &str, as_chain: bool) -> (String, Vec<String>, Vec<String
         lines
     };
     let result = normalised(&node, &container, &attachment.result, &attachment.result.to_string());
-    let made = (result, changes(&node.dump(), &before.0), changes(&container.dump(), &before.1));
+    let made =
+        (result, changes(&node.dump().without_journals(), &before.0), changes(&container.dump(), &before.1));
     attachment.check().silent();
     attachment.del().silent();
     made

@@ -135,7 +135,7 @@ fn without_mappings_the_result_is_handed_on_and_nothing_done() {
     let node = Node::new();
     let container = node.container("c");
     let alone = Network::new(&node, [bridge(json!({}))]).attach(&container.eth0());
-    let before = node.dump();
+    let before = node.dump().without_journals();
     for mappings in [None, Some(json!([]))] {
         let mut target = container.eth0();
         if let Some(mappings) = mappings {
@@ -145,7 +145,7 @@ fn without_mappings_the_result_is_handed_on_and_nothing_done() {
         config["runtimeConfig"] = target.capabilities.clone();
         let result = node.call("portmap", "ADD", &target, &config).ok();
         assert_eq!(result, alone.result);
-        node.dump().assert_same(&before);
+        node.dump().without_journals().assert_same(&before);
     }
 }
 

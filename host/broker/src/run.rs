@@ -146,12 +146,13 @@ impl<L: Launcher> Broker<L> {
         let attachment =
             Attachment { network, container: env.container_id.clone(), ifname: env.ifname.clone() };
         let key = Key { attachment: attachment.clone(), entry: chain::entry(name, &stages) };
-        let mut journal = match env.command {
-            Command::Del => attachment::find(self, &key, true, &stages)?,
-            Command::Check => attachment::find(self, &key, false, &stages)?,
-            Command::Add | Command::Status | Command::Gc | Command::Version => None,
+        let journals = match env.command {
+            Command::Del => attachment::of_del(self, &key, &stages)?,
+            // Held, so that nothing changes under it.
+            Command::Check => attachment::find(self, &key, false, &stages)?.into_iter().collect(),
+            Command::Add | Command::Status | Command::Gc | Command::Version => Vec::new(),
         };
-        let recorded = journal.as_ref().filter(|_| env.command == Command::Del).and_then(|held| {
+        let recorded = journals.iter().filter(|_| env.command == Command::Del).find_map(|held| {
             let last = held.record().transactions.last().filter(|last| !last.of_earlier_boot())?;
             last.begin.netns.clone()
         });
@@ -191,11 +192,9 @@ impl<L: Launcher> Broker<L> {
             Command::Add => add::run(&mut invocation, &stages, stdout),
             Command::Check => chain::check(&mut invocation, &stages),
             Command::Del => {
-                let known = journal.take().map(|held| del::Known::of(&invocation, held)).transpose()?;
-                if let (Course::Del(_), Some(known)) = (&invocation.course, &known) {
-                    let owned = known.owned(&invocation);
-                    invocation.course = Course::Del(Removal { owned, ..Removal::default() });
-                }
+                let known = del::Known::of(&invocation, journals)?;
+                let owned = known.owned(&invocation);
+                invocation.course = Course::Del(Removal { owned, ..Removal::default() });
                 del::run(&mut invocation, &stages, known)
             }
             Command::Status => chain::status(&mut invocation, &stages),

@@ -46,7 +46,7 @@ pub(crate) fn heal(tools: &Tools<'_>, held: &mut Held) -> Result<Vec<Unfinished>
 /// Sweeps what the committed transactions own.
 fn sweep(tools: &Tools<'_>, held: &Held) -> Vec<Unfinished> {
     let Some(last) = held.record().committed().next_back() else { return Vec::new() };
-    let mut owned = Owned::of(held.record(), false);
+    let mut owned = Owned::of(std::iter::once(held.record()), false);
     with_repair(tools, &last.begin, |repair| owned.sweep(repair))
 }
 

@@ -23,11 +23,11 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    /// What the committed transactions of a record own. Shared things are nobody's: bridges and what is on them, links
+    /// What the committed transactions of records own. Shared things are nobody's: bridges and what is on them, links
     /// between two ends in the host, sysctls.
-    pub(crate) fn of(record: &Record, renamed: bool) -> Self {
+    pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>, renamed: bool) -> Self {
         let mut tasks: Vec<Task> = Vec::new();
-        for transaction in record.committed() {
+        for transaction in records.flat_map(Record::committed) {
             let gone = transaction.of_earlier_boot();
             for step in transaction.steps.iter().filter(|step| step.may_have_changed()) {
                 let mut of_step = of_step(step);

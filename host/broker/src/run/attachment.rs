@@ -6,7 +6,7 @@ use wharf_cni::error::code;
 use wharf_cni::{CniError, Env};
 
 use super::Broker;
-use super::chain::Stage;
+use super::chain::{OWN_NAME, Stage};
 use crate::failure::{self, Fault};
 use crate::grants::{Grant, Limits};
 use crate::journal::{Begin, Held, JournalError, Key, NetnsId, Patience, boot_id, unix_time};
@@ -40,6 +40,36 @@ pub(super) fn find<L: Launcher>(
 ) -> Result<Option<Held>, CniError> {
     let store = crate::journal::Store::of(&broker.paths);
     patiently(broker, stages, |patience| store.find(key, or_renamed, patience))
+}
+
+/// The journals that a DEL ends: its own, or one of the same attachment under another name of the network. Without
+/// such, those of the other way of running a list: a node may be switched over while its containers run.
+pub(super) fn of_del<L: Launcher>(
+    broker: &Broker<L>,
+    key: &Key,
+    stages: &[Stage],
+) -> Result<Vec<Held>, CniError> {
+    if let Some(held) = find(broker, key, true, stages)? {
+        return Ok(vec![held]);
+    }
+    let entries: Vec<&str> = match key.entry.as_str() {
+        OWN_NAME => stages.iter().map(|stage| stage.guest.as_str()).collect(),
+        _ => vec![OWN_NAME],
+    };
+    let mut all: Vec<Held> = Vec::new();
+    for entry in entries {
+        let other = Key { entry: entry.to_owned(), ..key.clone() };
+        // The same plugin twice in a list has one journal, which is locked by now.
+        if all.iter().any(|held| held.record().entry() == Some(entry)) {
+            continue;
+        }
+        let ran = |held: &Held| {
+            let mut guests = held.record().transactions.iter().flat_map(|transaction| &transaction.guests);
+            entry != OWN_NAME || guests.any(|guest| guest.name == key.entry)
+        };
+        all.extend(find(broker, &other, false, stages)?.filter(ran));
+    }
+    Ok(all)
 }
 
 /// What the journal of an ADD begins with.

@@ -12,7 +12,7 @@ use crate::repair;
 use crate::session::Invocation;
 
 /// The name under which the binary runs chains.
-const OWN_NAME: &str = "wharf";
+pub(super) const OWN_NAME: &str = "wharf";
 
 /// One plugin: the guest that serves it, and its configuration.
 pub(super) struct Stage {

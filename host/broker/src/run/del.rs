@@ -16,28 +16,42 @@ use crate::session::Invocation;
 
 /// What is known of the attachment that is deleted.
 pub(super) struct Known {
-    held: Held,
-    /// What an ADD that was cut short left and could not be undone yet.
+    journals: Vec<Held>,
+    /// What ADDs that were cut short left and could not be undone yet.
     unfinished: Vec<Unfinished>,
     damaged: bool,
     begin: Option<Begin>,
 }
 
 impl Known {
-    /// From the locked journal. An ADD that was cut short is undone first.
-    pub(super) fn of<L: Launcher>(invocation: &Invocation<'_, L>, mut held: Held) -> Result<Self, CniError> {
-        let damaged = held.record().damage.is_some();
-        let begin = held.record().transactions.last().map(|last| last.begin.clone());
-        let broker = invocation.broker;
-        let start = |command: &mut std::process::Command| broker.start(command);
-        let unfinished = heal(&broker.tools(&start), &mut held).map_err(|error| attachment::fault(&error))?;
-        Ok(Self { held, unfinished, damaged, begin })
+    /// From the locked journals. An ADD that was cut short is undone first.
+    pub(super) fn of<L: Launcher>(
+        invocation: &Invocation<'_, L>,
+        journals: Vec<Held>,
+    ) -> Result<Self, CniError> {
+        let damaged = journals.iter().any(|held| held.record().damage.is_some());
+        let last = journals.iter().find_map(|held| held.record().transactions.last());
+        let begin = last.map(|last| last.begin.clone());
+        let mut known = Self { journals, unfinished: Vec::new(), damaged, begin };
+        known.heal(invocation)?;
+        Ok(known)
     }
 
-    /// What its committed transactions own.
+    fn heal<L: Launcher>(&mut self, invocation: &Invocation<'_, L>) -> Result<(), CniError> {
+        let broker = invocation.broker;
+        let start = |command: &mut std::process::Command| broker.start(command);
+        self.unfinished.clear();
+        for held in &mut self.journals {
+            let healed = heal(&broker.tools(&start), held);
+            self.unfinished.extend(healed.map_err(|error| attachment::fault(&error))?);
+        }
+        Ok(())
+    }
+
+    /// What the committed transactions own.
     pub(super) fn owned<L: Launcher>(&self, invocation: &Invocation<'_, L>) -> Owned {
         let renamed = self.begin.as_ref().is_some_and(|begin| begin.attachment != invocation.attachment);
-        Owned::of(self.held.record(), renamed)
+        Owned::of(self.journals.iter().map(Held::record), renamed)
     }
 }
 
@@ -45,7 +59,7 @@ impl Known {
 pub(super) fn run<L: Launcher>(
     invocation: &mut Invocation<'_, L>,
     stages: &[Stage],
-    known: Option<Known>,
+    known: Known,
 ) -> Result<String, CniError> {
     let mut errors = Vec::new();
     for stage in stages.iter().rev() {
@@ -55,24 +69,23 @@ pub(super) fn run<L: Launcher>(
         }
     }
     take_down(invocation, &mut errors);
-    match known {
-        Some(known) => from_record(invocation, known, errors),
-        None => from_rules(invocation, errors),
+    if known.journals.is_empty() {
+        from_rules(invocation, errors)
+    } else {
+        from_record(invocation, known, errors)
     }
 }
 
 /// With a record, what counts is that nothing of it is left.
 fn from_record<L: Launcher>(
     invocation: &mut Invocation<'_, L>,
-    known: Known,
+    mut known: Known,
     mut errors: Vec<CniError>,
 ) -> Result<String, CniError> {
-    let Known { mut held, mut unfinished, damaged, begin } = known;
-    if !unfinished.is_empty() {
-        let broker = invocation.broker;
-        let start = |command: &mut std::process::Command| broker.start(command);
-        unfinished = heal(&broker.tools(&start), &mut held).map_err(|error| attachment::fault(&error))?;
+    if !known.unfinished.is_empty() {
+        known.heal(invocation)?;
     }
+    let Known { journals, mut unfinished, damaged, begin } = known;
     if let Some(begin) = &begin {
         unfinished.extend(sweep(invocation, begin));
     }
@@ -87,12 +100,11 @@ fn from_record<L: Launcher>(
         failures.append(&mut errors);
     }
     if failures.is_empty() {
-        match held.remove() {
-            Ok(()) => attachment::warn(invocation, &errors),
-            Err(error) => failures.push(attachment::fault(&error)),
-        }
+        let removed = journals.into_iter().map(Held::remove);
+        failures.extend(removed.filter_map(|removed| removed.err().map(|error| attachment::fault(&error))));
     }
     if failures.is_empty() {
+        attachment::warn(invocation, &errors);
         return Ok(String::new());
     }
     errors.append(&mut failures);
