@@ -10,6 +10,7 @@ use wharf_kernel::{Netns, RealKernel};
 
 /// What is to be collected.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct Options {
     /// The network's name, as its configuration has it.
     #[arg(long, value_parser = network)]

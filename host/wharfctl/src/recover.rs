@@ -1,5 +1,6 @@
 //! `wharfctl recover`: ADDs that were cut short are undone.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use anyhow::{Result, bail};
@@ -30,7 +31,8 @@ fn lines(all: &[Recovered]) -> String {
         text.push_str(&one.journal);
         text.push('\n');
         if let Some(damage) = &one.damage {
-            text.push_str(&format!("  {damage}\n"));
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "  {damage}");
         }
         if one.attachment.is_none() && one.failures.is_empty() {
             text.push_str("  nothing of it can be read: the DEL of its attachment will remove it\n");
@@ -39,7 +41,7 @@ fn lines(all: &[Recovered]) -> String {
             text.push_str("  its ADD was cut short and is undone\n");
         }
         for failure in &one.failures {
-            text.push_str(&format!("  not undone: {failure}\n"));
+            let _ = writeln!(text, "  not undone: {failure}");
         }
     }
     text
