@@ -42,12 +42,13 @@ fn an_attachment_of_wharf_goes_with_all_that_it_has() {
         containers[1].sh("ip link delete eth0");
 
         let dry = report(&node, &["--valid", "live/eth0", "--dry-run"]);
+        assert_eq!(outcomes(&dry, "attachment"), ["would-remove"; 3], "one for each plugin: {dry}");
         assert_eq!(outcomes(&dry, "lease"), ["would-remove"; 2], "{dry}");
         assert_eq!(outcomes(&dry, "link"), ["would-remove"], "{dry}");
         assert_eq!(node.leased("net").len(), 4);
 
         let done = report(&node, &["--valid", "live/eth0"]);
-        assert_eq!(outcomes(&done, "lease"), ["removed"; 2], "{done}");
+        assert_eq!(outcomes(&done, "attachment"), ["removed"; 3], "{done}");
         let changes = node.dump().changes_since(&before);
         let left: Vec<_> = changes.iter().filter(|change| !change.contains("run/wharf/")).collect();
         assert!(left.is_empty(), "{backend}: {left:#?}");

@@ -1,12 +1,14 @@
 //! Collecting what no valid attachment of a network holds, without its configuration and its guests: what an operator
 //! does on a node by `wharfctl gc`.
 //!
-//! A network is known by what carries its name: owner stamps of rules, aliases of ifbs, the directory of its leases,
+//! The records of its attachments come first: they know all that an attachment has. What has no record is known by what
+//! carries the network's name: owner stamps of rules, aliases of ifbs, the directory of its leases,
 //! and, if they are to be adopted, the comments that the reference plugins write. Rules go before leases, so that
 //! nobody gets an address that still has rules.
 
 mod leases;
 mod links;
+mod records;
 mod rules;
 
 pub(crate) use rules::stale;
@@ -48,6 +50,8 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// An attachment that has a record, with all that is in it.
+    Attachment,
     /// Firewall rules.
     Rules,
     /// A network device.
@@ -99,6 +103,7 @@ impl Collection {
     /// Looks at everything and removes what is stale. An error in one place does not keep the others.
     pub fn run(&self, paths: &Paths, kernel: &mut RealKernel) -> Report {
         let mut report = Report::default();
+        records::collect(self, paths, &mut report);
         let mut pool = leases::open(self, paths, &mut report);
         let leased = leases::list(&mut pool, &mut report);
         rules::own(self, kernel, &mut report);

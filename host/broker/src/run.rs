@@ -221,7 +221,12 @@ impl<L: Launcher> Broker<L> {
 
 /// As [`Broker::recover`], for who runs no guests.
 pub fn recover(paths: &Paths, kernels: Kernels, log: Log) -> Result<Vec<Recovered>, JournalError> {
-    repair::recover(&Tools { paths, kernels, start: &native::spawn, lease_hook: |_| Ok(()), log })
+    repair::recover(&tools_alone(paths, kernels, log))
+}
+
+/// What repairs work with, for who runs no guests.
+pub(crate) fn tools_alone(paths: &Paths, kernels: Kernels, log: Log) -> Tools<'_> {
+    Tools { paths, kernels, start: &native::spawn, lease_hook: |_| Ok(()), log }
 }
 
 /// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names.

@@ -96,13 +96,14 @@ fn line(item: &Item) -> String {
     };
     let kind = match item.kind {
         Kind::Rules => "",
+        Kind::Attachment => "attachment ",
         Kind::Link => "link ",
         Kind::Lease => "lease ",
     };
     let of = match (item.container.as_str(), item.ifname.as_str()) {
         ("", _) => String::new(),
         // It is in the name of these already.
-        _ if item.kind == Kind::Rules && !item.reference => String::new(),
+        _ if item.kind == Kind::Attachment || item.kind == Kind::Rules && !item.reference => String::new(),
         (container, "") => format!(" of {container}"),
         (container, ifname) => format!(" of {container}/{ifname}"),
     };

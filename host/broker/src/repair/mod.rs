@@ -14,7 +14,7 @@ use wharf_ops::links::LinkOp;
 use wharf_ops::{Error, ErrorKind, KernelOp, Link, Reply};
 
 pub use orphans::Recovered;
-pub(crate) use orphans::{heal, recover, reopen, sweep_stale};
+pub(crate) use orphans::{collect, heal, recover, reopen, sweep_stale};
 pub(crate) use owned::Owned;
 pub(crate) use undo::undo;
 

@@ -5,7 +5,7 @@ use wharf_kernel::Netns;
 use wharf_ops::Attachment;
 
 use super::{Owned, Repair, Tools, Unfinished, kernel_for, undo};
-use crate::journal::{Begin, Damage, Held, JournalError, NetnsId, Patience};
+use crate::journal::{Begin, Damage, Held, JournalError, Key, NetnsId, Patience};
 use crate::log::Level;
 
 /// The recorded namespace, if its path still leads to it.
@@ -69,44 +69,81 @@ fn with_repair(
     }
 }
 
+/// A record of an attachment that is not valid, and what a GC did about it.
+pub(crate) struct Stale {
+    pub(crate) key: Key,
+    /// What of it could not be removed; none if it was only looked at.
+    pub(crate) unfinished: Option<Vec<String>>,
+}
+
 /// GC: records of the network whose attachment is not valid are swept, and what was cut short is undone. A journal that
 /// is being worked on is left alone. Answers what went wrong.
 pub(crate) fn sweep_stale(tools: &Tools<'_>, network: &str, valid: &[(String, String)]) -> Vec<String> {
+    collect(tools, network, valid, false).1
+}
+
+/// As [`sweep_stale`], or only looks; also answers the records of attachments that are not valid.
+pub(crate) fn collect(
+    tools: &Tools<'_>,
+    network: &str,
+    valid: &[(String, String)],
+    dry_run: bool,
+) -> (Vec<Stale>, Vec<String>) {
     let store = tools.store();
-    let names = match store.names() {
-        Ok(names) => names,
-        Err(error) => return vec![error.to_string()],
-    };
-    let mut failures = Vec::new();
+    let (mut stale, mut failures) = (Vec::new(), Vec::new());
+    let names = store.names().unwrap_or_else(|error| {
+        failures.push(error.to_string());
+        Vec::new()
+    });
     for name in names {
-        let one = || -> Result<Vec<Unfinished>, JournalError> {
-            let Some(key) = store.key_of(&name)?.filter(|key| key.attachment.network == network) else {
-                return Ok(Vec::new());
-            };
-            let Some(mut held) = store.open(&name, &Patience::NONE)? else { return Ok(Vec::new()) };
-            let own = &key.attachment;
-            let stays =
-                valid.iter().any(|(container, ifname)| (container, ifname) == (&own.container, &own.ifname));
-            if stays && held.record().attachment().is_none() && held.record().damage.is_some() {
-                // Nothing is known of it but that its attachment is there.
-                return Ok(Vec::new());
+        match one(tools, &name, network, valid, dry_run) {
+            Ok(None) | Err(JournalError::Busy { .. }) => {}
+            Ok(Some((key, stays, unfinished))) => {
+                let unfinished: Option<Vec<String>> =
+                    unfinished.map(|all| all.iter().map(|one| format!("{name}: {one}")).collect());
+                failures.extend(unfinished.iter().flatten().cloned());
+                if !stays {
+                    stale.push(Stale { key, unfinished });
+                }
             }
-            let mut unfinished = heal(tools, &mut held)?;
-            if !stays {
-                unfinished.extend(sweep(tools, &held));
-            }
-            if unfinished.is_empty() {
-                if stays { held.close()? } else { held.remove()? }
-            }
-            Ok(unfinished)
-        };
-        match one() {
-            Ok(unfinished) => failures.extend(unfinished.iter().map(|one| format!("{name}: {one}"))),
-            Err(JournalError::Busy { .. }) => {}
             Err(error) => failures.push(error.to_string()),
         }
     }
-    failures
+    (stale, failures)
+}
+
+/// What was done about one journal of the network: whose it is, whether that is valid, and what could not be done.
+type One = (Key, bool, Option<Vec<Unfinished>>);
+
+fn one(
+    tools: &Tools<'_>,
+    name: &str,
+    network: &str,
+    valid: &[(String, String)],
+    dry_run: bool,
+) -> Result<Option<One>, JournalError> {
+    let store = tools.store();
+    let Some(key) = store.key_of(name)?.filter(|key| key.attachment.network == network) else {
+        return Ok(None);
+    };
+    let Some(mut held) = store.open(name, &Patience::NONE)? else { return Ok(None) };
+    let own = &key.attachment;
+    let stays = valid.iter().any(|(container, ifname)| (container, ifname) == (&own.container, &own.ifname));
+    if dry_run {
+        return Ok(Some((key, stays, None)));
+    }
+    if stays && held.record().attachment().is_none() && held.record().damage.is_some() {
+        // Nothing is known of it but that its attachment is there.
+        return Ok(None);
+    }
+    let mut unfinished = heal(tools, &mut held)?;
+    if !stays {
+        unfinished.extend(sweep(tools, &held));
+    }
+    if unfinished.is_empty() {
+        if stays { held.close()? } else { held.remove()? }
+    }
+    Ok(Some((key, stays, Some(unfinished))))
 }
 
 /// A journal that needed something, and what came of it.
