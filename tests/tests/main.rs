@@ -18,6 +18,7 @@ mod bridge;
 mod bridge_check;
 mod bridge_gateway;
 mod bridge_link;
+mod check_record;
 mod concurrency;
 mod crash;
 mod del;

@@ -18,6 +18,8 @@ pub mod log;
 mod native;
 mod paths;
 pub mod pipeline;
+pub mod reconcile;
+mod record;
 mod repair;
 pub mod run;
 mod running;
