@@ -40,6 +40,7 @@ mod portmap;
 mod portmap_iptables;
 mod portmap_rules;
 mod protocol;
+mod reconcile;
 mod record;
 mod results;
 mod rollback;
