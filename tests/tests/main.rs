@@ -10,6 +10,7 @@
 
 mod common;
 
+mod attachments;
 mod bad_config;
 mod bad_input;
 mod bandwidth;

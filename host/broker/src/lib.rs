@@ -16,6 +16,7 @@ mod lease_ops;
 pub mod leases;
 pub mod log;
 mod native;
+pub mod overview;
 mod paths;
 pub mod pipeline;
 pub mod reconcile;

@@ -1,5 +1,6 @@
 //! The operator's tool: installs Wharf and shows what is installed.
 
+mod attachments;
 mod gc;
 mod grants;
 mod guests;
@@ -52,6 +53,8 @@ enum Command {
     ///
     /// Works in the network namespace that it is started in. What is there is left alone.
     Reconcile(reconcile::Options),
+    /// List what exists on this node: whose, since when, with which addresses, links and ports.
+    Attachments(attachments::Options),
     /// Show what ADDs did to this host.
     Journal {
         #[command(subcommand)]
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),
         Command::Reconcile(options) => reconcile::run(&paths, options),
+        Command::Attachments(options) => attachments::run(&paths, options),
         Command::Recover { json } => recover::run(&paths, *json),
         Command::Journal { command: Journal::Show { attachment, json } } => {
             journal::show(&paths, attachment.as_deref(), *json)
