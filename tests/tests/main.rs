@@ -10,6 +10,7 @@
 
 mod common;
 
+mod attachments;
 mod bad_config;
 mod bad_input;
 mod bandwidth;
@@ -18,6 +19,7 @@ mod bridge;
 mod bridge_check;
 mod bridge_gateway;
 mod bridge_link;
+mod check_record;
 mod concurrency;
 mod crash;
 mod del;
@@ -39,6 +41,7 @@ mod portmap;
 mod portmap_iptables;
 mod portmap_rules;
 mod protocol;
+mod reconcile;
 mod record;
 mod results;
 mod rollback;

@@ -3,6 +3,7 @@
 mod add;
 mod attachment;
 mod chain;
+mod check;
 mod del;
 mod namespace;
 
@@ -172,6 +173,7 @@ impl<L: Launcher> Broker<L> {
         };
         let Namespaces { host, container, path } = namespaces;
         let container_present = container.is_some();
+        let identity = container.as_ref().map(Netns::identity);
         let mut kernel = (self.kernels)(host, container);
         let mut invocation = Invocation {
             broker: self,
@@ -190,7 +192,7 @@ impl<L: Launcher> Broker<L> {
         invocation.expect(chain::guests(&stages));
         match env.command {
             Command::Add => add::run(&mut invocation, &stages, stdout),
-            Command::Check => chain::check(&mut invocation, &stages),
+            Command::Check => check::run(&mut invocation, &stages, identity, journals.first()),
             Command::Del => {
                 let known = del::Known::of(&invocation, journals)?;
                 let owned = known.owned(&invocation);

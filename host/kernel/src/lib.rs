@@ -6,6 +6,7 @@
 mod addresses;
 mod bridge_ports;
 mod conntrack;
+mod events;
 mod filter;
 mod iptables;
 mod links;
@@ -22,6 +23,7 @@ mod sysctl;
 #[cfg(test)]
 mod testing;
 
+pub use events::FirewallEvents;
 pub use netns::{Netns, NetnsError};
 pub use real::RealKernel;
 

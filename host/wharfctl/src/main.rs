@@ -1,10 +1,12 @@
 //! The operator's tool: installs Wharf and shows what is installed.
 
+mod attachments;
 mod gc;
 mod grants;
 mod guests;
 mod install;
 mod journal;
+mod reconcile;
 mod recover;
 
 use std::path::PathBuf;
@@ -47,6 +49,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Put recorded firewall rules back that somebody removed: a reload of firewalld, `nft flush ruleset`.
+    ///
+    /// Works in the network namespace that it is started in. What is there is left alone.
+    Reconcile(reconcile::Options),
+    /// List what exists on this node: whose, since when, with which addresses, links and ports.
+    Attachments(attachments::Options),
     /// Show what ADDs did to this host.
     Journal {
         #[command(subcommand)]
@@ -91,6 +99,8 @@ fn main() -> ExitCode {
         Command::Gc(options) => gc::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),
+        Command::Reconcile(options) => reconcile::run(&paths, options),
+        Command::Attachments(options) => attachments::run(&paths, options),
         Command::Recover { json } => recover::run(&paths, *json),
         Command::Journal { command: Journal::Show { attachment, json } } => {
             journal::show(&paths, attachment.as_deref(), *json)

@@ -18,7 +18,7 @@ pub(crate) fn run(paths: &Paths, json: bool) -> Result<()> {
     }
 }
 
-fn kernel(host: Netns, container: Option<Netns>) -> Box<dyn Kernel> {
+pub(crate) fn kernel(host: Netns, container: Option<Netns>) -> Box<dyn Kernel> {
     Box::new(RealKernel::new(host, container))
 }
 

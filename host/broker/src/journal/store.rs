@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use nix::fcntl::{Flock, OFlag};
 
@@ -28,6 +29,17 @@ pub struct Listed {
     pub record: Record,
     /// Whether a process works on it.
     pub busy: bool,
+    /// When it was last written to, if the file system tells.
+    pub modified: Option<SystemTime>,
+}
+
+impl Listed {
+    /// When the record came to say what it says: later ones overrule it. The commit is in seconds, which several plugins
+    /// of a list may share.
+    pub(crate) fn age(&self) -> (u64, Option<SystemTime>) {
+        let commits = self.record.committed().filter_map(|transaction| transaction.commit.as_ref());
+        (commits.map(|commit| commit.time).max().unwrap_or(0), self.modified)
+    }
 }
 
 impl Store {
@@ -44,8 +56,9 @@ impl Store {
             // One that vanishes meanwhile is none.
             let Some(file) = open(&path, false)? else { continue };
             let bytes = content(&file).map_err(|source| io("cannot read", &path, source))?;
+            let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
             let busy = Flock::lock(file, nix::fcntl::FlockArg::LockSharedNonblock).is_err();
-            all.push(Listed { name, record: reader::parse(&bytes).record, busy });
+            all.push(Listed { name, record: reader::parse(&bytes).record, busy, modified });
         }
         Ok(all)
     }

@@ -75,18 +75,6 @@ pub(super) fn request<L: Launcher>(
     }
 }
 
-/// CHECK: in order, every plugin gets the final result, and the first difference ends it.
-pub(super) fn check<L: Launcher>(
-    invocation: &mut Invocation<'_, L>,
-    stages: &[Stage],
-) -> Result<String, CniError> {
-    for stage in stages {
-        let call = Call::Check(request(invocation, stage, stage.conf.previous.as_ref()));
-        invocation.call(&stage.guest, &stage.conf, &call, 0)?;
-    }
-    Ok(String::new())
-}
-
 /// Does what was put off, and tells what went wrong with it.
 pub(super) fn take_down<L: Launcher>(invocation: &mut Invocation<'_, L>, errors: &mut Vec<CniError>) {
     invocation.take_down();

@@ -1,0 +1,197 @@
+//! One look at the records.
+
+use wharf_kernel::Kernel;
+use wharf_ops::links::{Info, LinkOp};
+use wharf_ops::{Attachment, Error, KernelOp, Ns, Reply};
+
+use super::{Missing, Reconciled};
+use crate::Paths;
+use crate::journal::{Held, JournalError, Listed, Patience, Record, Store, Transaction};
+use crate::record::firewall;
+use crate::repair::{kernel_for, reopen};
+use crate::run::Kernels;
+
+/// Which records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    /// Those with rules of iptables.
+    Iptables,
+    /// By their file names.
+    Named(Vec<String>),
+}
+
+/// How records are looked at.
+pub(super) struct Pass<'a> {
+    pub(super) paths: &'a Paths,
+    pub(super) kernels: Kernels,
+    pub(super) dry_run: bool,
+}
+
+impl Pass<'_> {
+    /// Looks. What is whole is not answered, unless iptables-legacy has it.
+    pub(super) fn run(&self, which: &Which) -> Result<Vec<Reconciled>, JournalError> {
+        let store = Store::of(self.paths);
+        let all = store.list()?;
+        let legacy = legacy_in_use();
+        let mut host = None;
+        let mut answers = Vec::new();
+        for listed in &all {
+            let operations = in_force(&all, listed);
+            let of_iptables = operations.iter().any(firewall::is_iptables);
+            let wanted = match which {
+                Which::All => true,
+                Which::Iptables => of_iptables,
+                Which::Named(names) => names.contains(&listed.name),
+            };
+            let (Some(attachment), Some(entry)) = (listed.record.attachment(), listed.record.entry()) else {
+                continue;
+            };
+            if operations.is_empty() || !wanted {
+                continue;
+            }
+            let mut answer = Reconciled {
+                journal: listed.name.clone(),
+                attachment: attachment.clone(),
+                entry: entry.to_owned(),
+                missing: Vec::new(),
+                skipped: None,
+                busy: false,
+                failures: Vec::new(),
+                legacy: legacy && of_iptables,
+            };
+            match store.open(&listed.name, &Patience::NONE) {
+                // Another ADD came between listing and locking.
+                Ok(Some(held)) if *held.record() != listed.record => answer.busy = true,
+                Ok(Some(held)) => {
+                    if let Err(error) = self.one(&mut host, &held, &operations, &mut answer) {
+                        answer.failures.push(error.to_string());
+                    }
+                }
+                // It was deleted meanwhile.
+                Ok(None) => continue,
+                Err(JournalError::Busy { .. }) => answer.busy = true,
+                Err(error) => answer.failures.push(error.to_string()),
+            }
+            if answer.says_something() {
+                answers.push(answer);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// One record, while its lock is held: nobody adds or deletes the attachment meanwhile.
+    fn one(
+        &self,
+        host: &mut Option<Host>,
+        held: &Held,
+        operations: &[KernelOp],
+        answer: &mut Reconciled,
+    ) -> Result<(), Error> {
+        let record = held.record();
+        let attachment = answer.attachment.clone();
+        let host = match host {
+            Some(host) => host,
+            None => host.insert(Host::of(self.kernels, &attachment)?),
+        };
+        if let Some(reason) = host.gone(record) {
+            answer.skipped = Some(reason);
+            return Ok(());
+        }
+        for op in operations {
+            let rules = firewall::missing(host.kernel.as_mut(), &attachment, self.paths, op)?;
+            if rules.is_empty() {
+                continue;
+            }
+            let mut missing = Missing { operation: op.operation().name, rules, restored: false };
+            if !self.dry_run {
+                match host.restore(&attachment, self.paths, op) {
+                    Ok(()) => missing.restored = true,
+                    Err(error) => answer.failures.push(format!("{}: {error}", missing.operation)),
+                }
+            }
+            answer.missing.push(missing);
+        }
+        Ok(())
+    }
+}
+
+impl Reconciled {
+    fn says_something(&self) -> bool {
+        !self.missing.is_empty()
+            || self.skipped.is_some()
+            || self.busy
+            || !self.failures.is_empty()
+            || self.legacy
+    }
+}
+
+/// What a record says as far as no newer one of the same attachment says the same kind of thing: each call replaces all
+/// that the attachment has of it.
+fn in_force(all: &[Listed], listed: &Listed) -> Vec<KernelOp> {
+    let mut operations = firewall::operations(&listed.record);
+    if operations.is_empty() {
+        return operations;
+    }
+    for other in all {
+        if other.name != listed.name
+            && other.record.attachment() == listed.record.attachment()
+            && other.age() > listed.age()
+        {
+            let newer = firewall::operations(&other.record);
+            operations.retain(|op| !newer.iter().any(|newer| firewall::same_kind(op, newer)));
+        }
+    }
+    operations
+}
+
+/// The host's side of a look.
+struct Host {
+    kernel: Box<dyn Kernel>,
+    links: Vec<Info>,
+}
+
+impl Host {
+    fn of(kernels: Kernels, owner: &Attachment) -> Result<Self, Error> {
+        let mut kernel = kernel_for(kernels, None)?;
+        let all = KernelOp::Link(LinkOp::GetAll { ns: Ns::Host });
+        let links = kernel.apply(owner, &all).and_then(Reply::infos)?;
+        Ok(Self { kernel, links })
+    }
+
+    /// Why the attachment needs no rules any more, if it does not.
+    fn gone(&self, record: &Record) -> Option<String> {
+        if let Some(netns) = record.netns()
+            && reopen(Some(netns)).is_none()
+        {
+            return Some(format!("its namespace {} is gone", netns.path));
+        }
+        let operations = record.committed().flat_map(Transaction::operations);
+        // A bridge is everybody's, and may have been made anew.
+        let own = operations.filter(|(_, op)| !matches!(op, KernelOp::Link(LinkOp::EnsureBridge { .. })));
+        let own = own.flat_map(|(step, _)| step.created());
+        let mut lost = own.filter(|link| {
+            link.ns == Ns::Host
+                && !self.links.iter().any(|info| info.index == link.index && info.name == link.name)
+        });
+        lost.next().map(|link| format!("its link {:?} is gone", link.name))
+    }
+
+    fn restore(&mut self, owner: &Attachment, paths: &Paths, op: &KernelOp) -> Result<(), Error> {
+        self.kernel.apply(owner, op)?;
+        // What does not come back as it was written would be written for ever.
+        let still = firewall::missing(self.kernel.as_mut(), owner, paths, op)?;
+        match still.first() {
+            None => Ok(()),
+            Some(rule) => Err(Error::internal(format!("it was put back, but is not there: {rule}"))),
+        }
+    }
+}
+
+/// Whether the legacy flavour of iptables has a nat table in this thread's namespace.
+fn legacy_in_use() -> bool {
+    ["ip_tables_names", "ip6_tables_names"].iter().any(|file| {
+        let names = std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
+        names.lines().any(|name| name == "nat")
+    })
+}

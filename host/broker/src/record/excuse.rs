@@ -1,0 +1,77 @@
+//! Differences that are none: somebody changed it later, and for a good reason.
+
+use std::path::Path;
+
+use wharf_ops::call::NetworkResult;
+use wharf_ops::{Attachment, Ns};
+
+use super::Difference;
+use super::compare::holds;
+use super::expected::Expected;
+use super::statement::{Key, Value};
+use crate::journal::Listed;
+
+/// What others say.
+pub(super) struct Excuses<'a> {
+    own: &'a Expected,
+    result: Option<&'a NetworkResult>,
+    /// Newer records of the same attachment: the plugins behind this one in a list of drop-ins.
+    siblings: Vec<Expected>,
+    /// Newer records of other attachments.
+    others: Vec<Expected>,
+}
+
+impl<'a> Excuses<'a> {
+    pub(super) fn of(
+        all: &[Listed],
+        journal: &Path,
+        attachment: &Attachment,
+        own: &'a Expected,
+        result: Option<&'a NetworkResult>,
+    ) -> Self {
+        let is_own = |listed: &&Listed| Some(listed.name.as_ref()) == journal.file_name();
+        let since = all.iter().find(is_own).map(Listed::age);
+        let newer = all.iter().filter(|listed| !is_own(listed) && Some(listed.age()) >= since);
+        let (mut siblings, mut others) = (Vec::new(), Vec::new());
+        for listed in newer {
+            let expected = Expected::of(&listed.record);
+            if listed.record.attachment() == Some(attachment) {
+                siblings.push(expected);
+            } else {
+                others.push(expected);
+            }
+        }
+        Self { own, result, siblings, others }
+    }
+
+    /// Whether a difference is one of them.
+    pub(super) fn cover(&self, difference: &Difference) -> bool {
+        let Difference { statement, found } = difference;
+        let key = &statement.key;
+        let says = |expected: &Expected| expected.get(key).is_some_and(|value| holds(value, found));
+        if self.siblings.iter().any(says) || self.is_stated(key, found) || is_left_to_others(key) {
+            return true;
+        }
+        // What is shared is the host's, and not on a link that this ADD created.
+        let shared = key.ns() == Some(Ns::Host) && !key.link().is_some_and(|link| self.own.created(&link));
+        shared && self.others.iter().any(says)
+    }
+
+    /// Whether the result that the runtime gave has it: a plugin that changes a hardware address says so there.
+    fn is_stated(&self, key: &Key, found: &Value) -> bool {
+        let (Key::Mac(link), Value::Mac(found)) = (key, found) else { return false };
+        self.result.iter().flat_map(|result| &result.interfaces).any(|interface| {
+            let ns = if interface.sandbox.is_some() { Ns::Container } else { Ns::Host };
+            (ns, &interface.name) == (link.ns, &link.name) && interface.mac == Some(*found)
+        })
+    }
+}
+
+/// What plugins that keep no record set on the container's interface without a word in their result: the reference
+/// `tuning` does. A change of it proves nothing.
+fn is_left_to_others(key: &Key) -> bool {
+    match key {
+        Key::Mtu(link) | Key::Promiscuous(link) | Key::Alias(link) => link.ns == Ns::Container,
+        _ => false,
+    }
+}

@@ -1,0 +1,150 @@
+//! `wharfctl attachments`: what exists on this node, as a table and as a drawing.
+
+mod svg;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use wharf_broker::Paths;
+use wharf_broker::overview::{Attached, Overview, State, overview};
+use wharf_ops::nat::{PortForward, Protocol};
+
+use crate::recover::kernel;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Also draw the topology into this file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
+    let all = overview(paths, kernel)?;
+    if let Some(file) = &options.svg {
+        let drawing = svg::draw(&all);
+        std::fs::write(file, drawing).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let text = if options.json { serde_json::to_string_pretty(&all)? + "\n" } else { table(&all) };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+fn table(all: &Overview) -> String {
+    let mut text = String::new();
+    if all.attachments.is_empty() {
+        text.push_str("there are no attachments\n");
+    } else {
+        let head =
+            ["NETWORK", "CONTAINER", "IFNAME", "ENTRY", "SINCE", "ADDRESSES", "HOST LINK", "PORTS", "STATE"];
+        let mut rows = vec![head.map(str::to_owned)];
+        rows.extend(all.attachments.iter().map(row));
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..head.len()).map(width).collect();
+        for row in &rows {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
+    }
+    for name in &all.unreadable {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{name}: nothing of this journal can be read");
+    }
+    text
+}
+
+fn row(one: &Attached) -> [String; 9] {
+    let joined = |parts: Vec<String>| if parts.is_empty() { "-".into() } else { parts.join(",") };
+    let host_link = one.host_link.clone().map(|link| match &one.bridge {
+        Some(bridge) => format!("{link}@{bridge}"),
+        None => link,
+    });
+    [
+        one.attachment.network.clone(),
+        one.attachment.container.clone(),
+        one.attachment.ifname.clone(),
+        one.entries.join(","),
+        utc(one.since),
+        joined(one.addresses.iter().map(ToString::to_string).collect()),
+        joined(host_link.into_iter().collect()),
+        joined(one.ports.iter().map(port).collect()),
+        state(one.state).to_owned(),
+    ]
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Committed => "committed",
+        State::Unfinished => "unfinished",
+        State::Gone => "gone",
+    }
+}
+
+/// `8080→80/tcp`, with the host's address if it is a certain one.
+fn port(forward: &PortForward) -> String {
+    let protocol = match forward.protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+    };
+    let host = match forward.host_address.filter(|host| !host.is_unspecified()) {
+        Some(host) => std::net::SocketAddr::new(host, forward.host_port).to_string(),
+        None => forward.host_port.to_string(),
+    };
+    format!("{host}→{}/{protocol}", forward.container_port)
+}
+
+/// `2026-01-31T12:00:00Z`
+fn utc(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's civil_from_days, for days since 1970.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest % 3600 / 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(utc(seconds), text);
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_line_per_attachment() {
+        let mut all = svg::tests::overview(2);
+        let text = table(&all);
+        assert_eq!(text.lines().count(), 3, "{text}");
+        let line = text.lines().nth(1).unwrap();
+        for word in
+            ["net", "c0", "eth0", "bridge,portmap", "10.1.0.2/24", "veth0@br0", "8000→80/tcp", "committed"]
+        {
+            assert!(line.contains(word), "{line}");
+        }
+        all.attachments.clear();
+        assert_eq!(table(&all), "there are no attachments\n");
+    }
+}
