@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -20,15 +21,24 @@ impl Dump {
         let mut parts: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
         let mut put = |heading, lines: Vec<String>| parts.entry(heading).or_default().extend(lines);
         netns.run(|| {
-            put("links", listed("ip -j -d link show", link));
-            put("addresses", listed("ip -j addr show", addresses).join("\n").lines().map(owned).collect());
-            for family in ["-4", "-6"] {
-                put("routes", listed(&format!("ip {family} -j route show table all"), route));
-                put("rules", listed(&format!("ip {family} -j rule show"), whole));
+            let [links, v4, v4_routes, v4_rules] =
+                ip(["-4", "-d"], ["link show", "addr show", "route show table all", "rule show"]);
+            let [v6, v6_routes, v6_rules] = ip(["-6"], ["addr show", "route show table all", "rule show"]);
+            put("links", each(&links, link));
+            for found in [v4, v6] {
+                put("addresses", each(&found, addresses).join("\n").lines().map(owned).collect());
+            }
+            for (routes, rules) in [(v4_routes, v4_rules), (v6_routes, v6_rules)] {
+                put("routes", each(&routes, route));
+                put("rules", each(&rules, whole));
             }
             put("qdiscs", listed("tc -j qdisc show", whole));
-            put("nft", nft());
-            for program in savers() {
+            let tables = nft();
+            let savers = savers(&tables);
+            put("nft", tables);
+            put("iptables", Vec::new());
+            put("iptables chains", Vec::new());
+            for program in savers {
                 let text = sh::run(&mut sh::words(program));
                 put(
                     "iptables",
@@ -98,9 +108,30 @@ fn only<'a>(all: &'a [String], other: &'a [String]) -> impl Iterator<Item = &'a 
     })
 }
 
+/// What several commands of `ip` say, by one process: pictures are taken by the thousand.
+fn ip<const OPTIONS: usize, const COMMANDS: usize>(
+    options: [&str; OPTIONS],
+    commands: [&str; COMMANDS],
+) -> [Value; COMMANDS] {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer.write_all(commands.join("\n").as_bytes()).expect("a pipe holds a few lines");
+    drop(writer);
+    let mut ip = sh::words("ip -j -batch -");
+    ip.args(options).stdin(reader);
+    let text = sh::run_with_input(&mut ip);
+    let mut answers = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+    commands.map(|command| match answers.next() {
+        Some(Ok(answer)) => answer,
+        other => panic!("ip {command}: {other:?} in {text}"),
+    })
+}
+
 fn listed(command: &str, line: fn(&Value) -> String) -> Vec<String> {
     let text = sh::run(&mut sh::words(command));
-    let all: Value = serde_json::from_str(&text).unwrap_or_default();
+    each(&serde_json::from_str(&text).unwrap_or_default(), line)
+}
+
+fn each(all: &Value, line: fn(&Value) -> String) -> Vec<String> {
     all.as_array().map_or(&[][..], Vec::as_slice).iter().map(line).collect()
 }
 
@@ -199,9 +230,16 @@ fn forget(value: &mut Value) {
     }
 }
 
-/// iptables-legacy makes tables when it looks at them: it is asked only if there are some.
-fn savers() -> Vec<&'static str> {
-    let mut savers = vec!["iptables-nft-save", "ip6tables-nft-save"];
+/// What shows the rules of iptables. Those of its nft variant are in tables of their own, which nft lists too, but not
+/// all of their words. iptables-legacy makes tables when it looks at them: it is asked only if there are some.
+fn savers(nft: &[String]) -> Vec<&'static str> {
+    let mut savers = Vec::new();
+    for (family, saver) in [("ip", "iptables-nft-save"), ("ip6", "ip6tables-nft-save")] {
+        let of_family = format!("\"family\":\"{family}\"");
+        if nft.iter().any(|line| line.contains(&of_family)) {
+            savers.push(saver);
+        }
+    }
     for (names, saver) in
         [("ip_tables_names", "iptables-legacy-save"), ("ip6_tables_names", "ip6tables-legacy-save")]
     {

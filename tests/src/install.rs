@@ -40,6 +40,30 @@ impl Binaries {
     }
 }
 
+/// The CNI plugin that obeys `WHARF_FAULT`: where `WHARF_FAULTS_BIN` says, or in the workspace's `target` folder. The
+/// error says how to get it.
+pub fn faults() -> Result<PathBuf, String> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/faults/wharf");
+    let path = std::env::var_os("WHARF_FAULTS_BIN").map_or_else(default, PathBuf::from);
+    path.canonicalize().map_err(|error| {
+        format!("{}: {error}: `cargo xtask crash --sweep` and `cargo xtask test` build it", path.display())
+    })
+}
+
+/// The reference plugins: where `WHARF_REFERENCE` says, or where `cargo xtask bench` unpacks them. The error says how to
+/// get them.
+pub fn reference() -> Result<PathBuf, String> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/reference/usr/lib/cni");
+    let folder = std::env::var_os("WHARF_REFERENCE").map_or_else(default, PathBuf::from);
+    match folder.canonicalize() {
+        Ok(folder) if folder.join("bridge").is_file() => Ok(folder),
+        _ => Err(format!(
+            "there are no reference plugins in {}: `cargo xtask bench` fetches them",
+            folder.display()
+        )),
+    }
+}
+
 /// `wharfctl` for a root, to be completed.
 pub fn wharfctl(root: &Path) -> Command {
     let mut command = Command::new(&Binaries::get().wharfctl);
@@ -56,7 +80,7 @@ pub fn installation(root: &Path) -> Command {
 }
 
 /// The folder of this process: below the build folder, for the compiled guests are linked from it.
-pub(crate) fn workplace() -> &'static Path {
+pub fn workplace() -> &'static Path {
     static PLACE: OnceLock<PathBuf> = OnceLock::new();
     PLACE.get_or_init(|| {
         let program = std::env::current_exe().expect("the path of this program");

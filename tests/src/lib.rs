@@ -12,6 +12,7 @@
     reason = "this is test code: a panic is how it says that something is wrong"
 )]
 
+pub mod crash;
 pub mod dump;
 pub mod install;
 pub mod native;

@@ -101,16 +101,7 @@ impl Node {
     /// The same under a wrapper such as strace.
     pub fn exec_under(&self, wrapper: &[&str], program: &str, env: &[(&str, &str)], stdin: &[u8]) -> Outcome {
         let program = self.bin.join(program);
-        let mut command = match wrapper {
-            [] => Command::new(&program),
-            [first, rest @ ..] => {
-                let mut command = Command::new(first);
-                command.args(rest).arg(&program);
-                command
-            }
-        };
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("WHARF_ROOT", self.root()).env("CNI_PATH", &self.cni_path).envs(env.iter().copied());
+        let mut command = self.command(wrapper, &program, env);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let output = self.run(|| {
             let mut child = command.spawn().unwrap_or_else(|error| panic!("start {command:?}: {error}"));
@@ -124,6 +115,21 @@ impl Node {
             child.wait_with_output().expect("wait for the plugin")
         });
         Outcome::new(&program, env, output)
+    }
+
+    /// The command that [`Node::exec`] starts, to be started in [`Netns::run`].
+    pub(crate) fn command(&self, wrapper: &[&str], program: &Path, env: &[(&str, &str)]) -> Command {
+        let mut command = match wrapper {
+            [] => Command::new(program),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("WHARF_ROOT", self.root()).env("CNI_PATH", &self.cni_path).envs(env.iter().copied());
+        command
     }
 
     /// One call of one plugin for a target with this configuration.

@@ -231,6 +231,21 @@ impl<'n> Network<'n> {
         NetworkList::parse(list.to_string().as_bytes()).expect("a list that libcni would take")
     }
 
+    /// How many processes a command takes.
+    pub(crate) fn steps(&self) -> usize {
+        if self.as_chain { 1 } else { self.plugins.len() }
+    }
+
+    /// The program and the configuration of one of them, counted from the first plugin.
+    pub(crate) fn step(&self, index: usize, target: &Target, previous: Option<&Value>) -> (&str, Value) {
+        let (list, program) = if self.as_chain {
+            (self.list(&json!([self.chain_object()])), "wharf")
+        } else {
+            (self.list(&json!(self.plugins)), self.kind(index))
+        };
+        (program, configuration(&list, index, target, previous, None))
+    }
+
     #[allow(clippy::too_many_arguments, reason = "all that a request is made of")]
     fn request(
         &self,
@@ -242,18 +257,30 @@ impl<'n> Network<'n> {
         previous: Option<&Value>,
         valid: Option<&[ValidAttachment]>,
     ) -> Outcome {
-        let args = RequestArgs {
-            previous: None,
-            capability_args: target.capabilities.as_object(),
-            valid_attachments: valid,
-        };
-        let bytes = list.request(index, args).expect("a request").expect("the plugin is in the list");
-        let mut config: Value = serde_json::from_slice(&bytes).expect("a request is JSON");
-        if let Some(previous) = previous {
-            config["prevResult"] = previous.clone();
-        }
+        let config = configuration(list, index, target, previous, valid);
         self.node.call(program, command, target, &config)
     }
+}
+
+/// What libcni sends to the plugin with that index.
+fn configuration(
+    list: &NetworkList,
+    index: usize,
+    target: &Target,
+    previous: Option<&Value>,
+    valid: Option<&[ValidAttachment]>,
+) -> Value {
+    let args = RequestArgs {
+        previous: None,
+        capability_args: target.capabilities.as_object(),
+        valid_attachments: valid,
+    };
+    let bytes = list.request(index, args).expect("a request").expect("the plugin is in the list");
+    let mut config: Value = serde_json::from_slice(&bytes).expect("a request is JSON");
+    if let Some(previous) = previous {
+        config["prevResult"] = previous.clone();
+    }
+    config
 }
 
 /// An ADD that succeeded.

@@ -1,4 +1,4 @@
-//! The binary with faults on purpose (`cargo build -p wharf --features faults`), which `WHARF_FAULTS_BIN` names.
+//! The binary with faults on purpose: what it takes, and what it tells.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,9 +1,8 @@
 //! `wharfctl gc`: what an operator does on a node, for Wharf's attachments and for what the reference plugins left.
 
-use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use wharf_tests::install::wharfctl;
+use wharf_tests::install::{reference, wharfctl};
 use wharf_tests::{Container, Network, Node, Value, json, sh, skip};
 
 use crate::common::{BACKENDS, bandwidth, bridge, full, limits, portmap, with};
@@ -76,21 +75,6 @@ fn without_a_list_nothing_goes() {
     assert!(node.leased("net").is_empty());
     let again = gc(&node, &["--all"]);
     assert!(String::from_utf8_lossy(&again.stdout).contains("nothing"), "{again:?}");
-}
-
-/// The reference plugins, where they have been unpacked.
-fn reference() -> Result<PathBuf, String> {
-    let folder = std::env::var_os("WHARF_REFERENCE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/reference/usr/lib/cni"),
-        PathBuf::from,
-    );
-    match folder.canonicalize() {
-        Ok(folder) if folder.join("bridge").is_file() => Ok(folder),
-        _ => Err(format!(
-            "there are no reference plugins in {}: `cargo xtask bench` fetches them",
-            folder.display()
-        )),
-    }
 }
 
 /// A bridge that masquerades, mapped ports, limits; leases where Wharf has them.

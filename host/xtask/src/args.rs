@@ -1,10 +1,11 @@
-//! The command line, read by hand: five commands with at most two options each need no parser crate.
+//! The command line, read by hand: six commands with a handful of options need no parser crate.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 
+use crate::crash::Crash;
 use crate::private;
 
 /// What `cargo xtask help` prints.
@@ -16,6 +17,11 @@ cargo xtask COMMAND
   test [FILTER]              set-up, format, lints, build, every test, licences; with FILTER only the tests that match
   demo                       set-up, build, then two containers on one bridge, shown step by step
   bench [--quick] [--out DIR]  set-up, build, then Wharf beside the reference plugins; figures in DIR (target/bench)
+  crash [--runs N] [--backend nftables|iptables] [--reference] [--seed S]
+                             set-up, build, then N (1000) calls killed at random instants, and what is left after a DEL;
+                             with --reference the same with the reference plugins
+  crash --sweep [--backend nftables|iptables]
+                             each change of an ADD and a DEL fails with each errno, or is the last one before a kill
 
 WHARF_DEBS=DIR   take the packages of the wasm32-wasip2 fallback from DIR instead of downloading them
 ";
@@ -35,6 +41,8 @@ pub(crate) enum Task {
     Demo,
     /// Measure against the reference plugins.
     Bench { quick: bool, out: Option<PathBuf> },
+    /// End calls in their middle.
+    Crash(Crash),
     /// Internal: run a command with namespaces of its own.
     Private { command: Vec<OsString> },
 }
@@ -67,6 +75,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
         },
         Some("demo") => Task::Demo,
         Some("bench") => bench(&mut rest)?,
+        Some("crash") => crash(&mut rest)?,
         _ => bail!("unknown command `{}`; `cargo xtask help` lists them", name.display()),
     };
     match rest.next() {
@@ -89,6 +98,36 @@ fn bench(rest: &mut impl Iterator<Item = String>) -> Result<Task> {
     Ok(Task::Bench { quick, out })
 }
 
+fn crash(rest: &mut impl Iterator<Item = String>) -> Result<Task> {
+    let mut crash = Crash::default();
+    while let Some(option) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| anyhow!("{option} needs a value"));
+        let number = |text: String| {
+            text.parse::<u64>()
+                .ok()
+                .filter(|number| *number > 0)
+                .ok_or_else(|| anyhow!("{option} needs a number from 1 on, not `{text}`"))
+        };
+        match option.as_str() {
+            "--runs" => crash.runs = Some(number(value()?)?),
+            "--seed" => crash.seed = Some(number(value()?)?),
+            "--backend" => match value()?.as_str() {
+                name @ ("nftables" | "iptables") => crash.backend = Some(name.to_owned()),
+                other => bail!("--backend is nftables or iptables, not `{other}`"),
+            },
+            "--reference" => crash.reference = true,
+            "--sweep" => crash.sweep = true,
+            other => bail!(
+                "crash knows --runs N, --seed S, --backend NAME, --reference and --sweep, not `{other}`"
+            ),
+        }
+    }
+    if crash.sweep && (crash.reference || crash.runs.is_some() || crash.seed.is_some()) {
+        bail!("--sweep takes no option but --backend: it leaves nothing to chance");
+    }
+    Ok(Task::Crash(crash))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +144,17 @@ mod tests {
         assert_eq!(of("test journal").unwrap(), Task::Test { filter: Some("journal".into()) });
         assert_eq!(of("demo").unwrap(), Task::Demo);
         assert_eq!(of("bench --quick --out x").unwrap(), Task::Bench { quick: true, out: Some("x".into()) });
+        let crash = |line| match of(line).unwrap() {
+            Task::Crash(crash) => crash,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(crash("crash"), Crash::default());
+        let killed = crash("crash --runs 10 --seed 3 --backend iptables --reference");
+        assert_eq!(
+            (killed.runs, killed.seed, killed.backend.as_deref()),
+            (Some(10), Some(3), Some("iptables"))
+        );
+        assert!(killed.reference && crash("crash --sweep").sweep);
     }
 
     #[test]
@@ -122,6 +172,11 @@ mod tests {
             ("demo now", "now"),
             ("bench --out", "--out"),
             ("bench fast", "fast"),
+            ("crash --runs", "--runs"),
+            ("crash --runs 0", "0"),
+            ("crash --backend ebtables", "ebtables"),
+            ("crash --sweep --runs 5", "--backend"),
+            ("crash now", "now"),
         ] {
             let error = of(line).unwrap_err().to_string();
             assert!(error.contains(word), "{line}: {error}");

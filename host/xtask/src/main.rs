@@ -1,4 +1,4 @@
-//! The project's own chores: set-up, build, test, demo and bench. Started as `cargo xtask COMMAND`.
+//! The project's own chores: set-up, build, test, demo, bench and crash. Started as `cargo xtask COMMAND`.
 //!
 //! Each command does all the set-up that it needs and says in plain lines what it is doing.
 
@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod build;
 mod cni;
+mod crash;
 mod demo;
 mod netns;
 mod private;
@@ -45,6 +46,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { filter } => test::run(&Workspace::find()?, filter.as_deref()),
         Task::Demo => demo::run(&Workspace::find()?),
         Task::Bench { quick, out } => bench::run(&Workspace::find()?, quick, out),
+        Task::Crash(crash) => crash::run(&Workspace::find()?, &crash),
         Task::Private { command } => private::exec(&command),
     }
 }

@@ -69,6 +69,11 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, out: Option<PathBuf>) -> R
     Ok(())
 }
 
+/// Fetches the reference plugins, if they are not there from an earlier time. Answers their folder.
+pub(crate) fn reference(workspace: &Workspace) -> Result<PathBuf> {
+    reference::fetch(workspace).map(|reference| reference.plugins)
+}
+
 /// Installs Wharf twice and gives each contender state of its own. Leases are on the disk that the checkout is on, what
 /// lives under /run is on a tmpfs, as on a real node.
 fn prepare(work: &Path, built: &Built, reference: &Reference) -> Result<(Vec<Contender>, Field)> {

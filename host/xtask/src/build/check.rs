@@ -10,6 +10,8 @@ use crate::say;
 
 /// The size that the CNI binary stays below.
 const LIMIT: u64 = 6_000_000;
+/// What only a binary with the feature `faults` contains: the variable that it obeys.
+const FAULTS: &str = "WHARF_FAULT";
 const PT_INTERP: u32 = 3;
 
 /// Checks the built binary; a debug build is larger than the limit and holds that alone.
@@ -24,13 +26,23 @@ pub(crate) fn wharf(file: &Path, debug: bool) -> Result<()> {
     {
         bail!("{} contains the compiler (`{word}`): a feature of wasmtime leaked into it", file.display());
     }
-    if contains(&bytes, "WHARF_FAULT") {
+    if contains(&bytes, FAULTS) {
         bail!("{} was built with the feature `faults`, which is for tests", file.display());
     }
     if size >= LIMIT && !debug {
         bail!("{} has {}, the limit is {}", file.display(), megabytes(size), megabytes(LIMIT));
     }
     say::line(format_args!("{:<18} {}, static, no compiler in it", "wharf", megabytes(size)));
+    Ok(())
+}
+
+/// Checks the binary for tests: were it without faults, they would prove nothing, and the check of the released one would
+/// look for the wrong word.
+pub(crate) fn faults(file: &Path) -> Result<()> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if !contains(&bytes, FAULTS) {
+        bail!("{} knows nothing of `{FAULTS}`: it was built without the feature `faults`", file.display());
+    }
     Ok(())
 }
 
@@ -118,6 +130,9 @@ mod tests {
         bytes.extend(b"WHARF_FAULT=");
         fs::write(&file, &bytes).unwrap();
         assert!(wharf(&file, true).unwrap_err().to_string().contains("faults"));
+        faults(&file).unwrap();
+        fs::write(&file, elf(&[1])).unwrap();
+        assert!(faults(&file).unwrap_err().to_string().contains("without the feature"));
     }
 
     #[test]

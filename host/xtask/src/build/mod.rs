@@ -48,6 +48,17 @@ pub(crate) fn run(workspace: &Workspace, debug: bool) -> Result<Built> {
     Ok(built)
 }
 
+/// Builds the CNI binary that fails on purpose, for the tests that want each step to fail once: `target/faults/wharf`.
+pub(crate) fn faults(workspace: &Workspace) -> Result<PathBuf> {
+    say::heading("Build: wharf with faults on purpose, for tests");
+    let out = workspace.target().join("faults");
+    create_dir(&out)?;
+    let file = out.join("wharf");
+    static_wharf(workspace, false, &["--features", "faults"], &file)?;
+    check::faults(&file)?;
+    Ok(file)
+}
+
 fn guests(workspace: &Workspace, out: &Path) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--profile", "guest", "--target", "wasm32-wasip2"]);
@@ -75,13 +86,20 @@ fn remove_strangers(workspace: &Workspace, out: &Path) -> Result<()> {
     Ok(())
 }
 
+fn wharf(workspace: &Workspace, debug: bool, out: &Path) -> Result<()> {
+    static_wharf(workspace, debug, &[], out)
+}
+
 /// An invocation and a build folder of its own: together with wharfctl, cargo would unify the features of wasmtime
 /// and put the compiler into the CNI binary too.
-fn wharf(workspace: &Workspace, debug: bool, out: &Path) -> Result<()> {
+fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Path) -> Result<()> {
     let host = host_triple()?;
     let folder = workspace.build_dir.join("static");
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "wharf", "--target", &host, "--target-dir"]).arg(&folder);
+    cargo
+        .args(["build", "--package", "wharf", "--target", &host, "--target-dir"])
+        .arg(&folder)
+        .args(features);
     // With --target the flags reach neither build scripts nor procedural macros, which cannot be static.
     let mut flags = std::env::var_os("RUSTFLAGS").unwrap_or_default();
     flags.push(" -C target-feature=+crt-static");

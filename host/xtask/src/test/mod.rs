@@ -72,7 +72,9 @@ fn integration_tests(
         report.skip(&format!("{INTEGRATION}: they need root"));
         return Ok(());
     }
+    let Some(faults) = report.step("build with faults", build::faults(workspace)) else { return Ok(()) };
     let variables = [
+        ("WHARF_FAULTS_BIN", faults.as_os_str()),
         ("WHARF_BIN", built.wharf.as_os_str()),
         ("WHARFCTL_BIN", built.wharfctl.as_os_str()),
         ("WHARF_GUESTS", built.guests.as_os_str()),
