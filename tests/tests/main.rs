@@ -23,6 +23,7 @@ mod del;
 mod delegation;
 mod gc_status;
 mod guard;
+mod hostile;
 mod host_local;
 mod host_local_requests;
 mod host_local_scale;
