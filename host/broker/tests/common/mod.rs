@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use wharf_broker::grants::least;
@@ -41,6 +42,12 @@ impl Guest {
         self.frames.receive(&mut self.socket).unwrap()
     }
 
+    /// Sends a frame that was made by hand, and reads the answer.
+    pub fn ask_raw(&mut self, frame: &[u8]) -> Result<ToSandbox, wire::WireError> {
+        self.socket.write_all(frame)?;
+        self.frames.receive(&mut self.socket)
+    }
+
     pub fn finish(&mut self, outcome: Result<Answer, Failure>) {
         // The broker may have hung up, which is what some tests are about.
         let _ = wire::send(&mut self.socket, &ToBroker::Finished { outcome, timings: Timings::default() });
@@ -51,7 +58,7 @@ impl Guest {
     }
 }
 
-pub struct Scripted(pub Script);
+pub struct Scripted(pub Arc<dyn Fn(&mut Guest) + Send + Sync>);
 
 struct Running {
     socket: UnixStream,
@@ -87,7 +94,7 @@ impl Launcher for Scripted {
 
     fn launch(&self, _artefact: &Vec<u8>, _job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
         let (ours, theirs) = UnixStream::pair()?;
-        let script = self.0;
+        let script = self.0.clone();
         let thread = std::thread::spawn(move || script(&mut Guest { socket: theirs, frames: Frames::new() }));
         Ok(Box::new(Running { socket: ours, thread: Some(thread) }))
     }
@@ -99,48 +106,43 @@ pub struct Node {
     pub host: Netns,
     _container: Netns,
     pub netns: PathBuf,
+    /// CNI_CONTAINERID.
+    pub id: &'static str,
+    /// What comes on standard input.
+    pub conf: &'static str,
 }
+
+/// The configuration that most tests run with.
+const CONF: &str = r#"{"cniVersion":"1.1.0","name":"n","type":"g","cni.dev/valid-attachments":[]}"#;
 
 impl Node {
     /// With a guest that imports everything, and a grant of `operations` (TOML) with `limits`.
     pub fn new(operations: Option<&str>, limits: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let paths = Paths::below(root.path());
-        let imports: Vec<String> = OPERATIONS.iter().map(|operation| operation.name.to_string()).collect();
-        let mut manifest = Manifest {
-            name: "g".into(),
-            digest: format!("sha256:{}", sha256_hex(b"g")),
-            artefact: artefact_digest(b"g"),
-            world: "network".into(),
-            imports: imports.clone(),
-            size: 1,
-        };
-        let grant = match operations {
-            Some(operations) => {
-                manifest.imports.clear();
-                manifest
-                    .imports
-                    .extend(imports.into_iter().filter(|name| operations.contains(name.as_str())));
-                format!("digest = {:?}\noperations = {operations}\n", manifest.digest)
-            }
-            None => least(&manifest.digest, &imports),
-        };
-        guests::install(&paths, &manifest, b"g").unwrap();
-        let grant = format!("{grant}{limits}");
-        guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();
+        install(&Paths::below(root.path()), operations, limits);
         let netns = root.path().join("container");
         let container = Netns::create_at(&netns).unwrap();
-        Self { host: Netns::anonymous().unwrap(), _container: container, netns, root }
+        Self { host: Netns::anonymous().unwrap(), _container: container, netns, root, id: "c1", conf: CONF }
     }
 
-    pub fn run(&self, command: &str, script: Script) -> Output {
+    /// Installs the guest again with another grant.
+    pub fn grant(&self, operations: Option<&str>, limits: &str) {
+        install(&Paths::below(self.root.path()), operations, limits);
+    }
+
+    pub fn run(&self, command: &str, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Output {
         self.run_with(command, script, Box::new(NoPolicy))
     }
 
-    pub fn run_with(&self, command: &str, script: Script, policy: Box<dyn Policy>) -> Output {
+    pub fn run_with(
+        &self,
+        command: &str,
+        script: impl Fn(&mut Guest) + Send + Sync + 'static,
+        policy: Box<dyn Policy>,
+    ) -> Output {
         let broker = Broker {
             paths: Paths::below(self.root.path()),
-            launcher: Scripted(script),
+            launcher: Scripted(Arc::new(script)),
             kernels: |host, container| -> Box<dyn Kernel> { Box::new(RealKernel::new(host, container)) },
             policy: RefCell::new(policy),
             log: Log::from_env(),
@@ -149,20 +151,46 @@ impl Node {
         let get = |key: &str| {
             Some(match key {
                 "CNI_COMMAND" => command.to_string(),
-                "CNI_CONTAINERID" => "c1".into(),
+                "CNI_CONTAINERID" => self.id.into(),
+                "CNI_PATH" => self.root.path().join("bin").display().to_string(),
                 "CNI_IFNAME" => "eth0".into(),
                 "CNI_NETNS" => netns.clone(),
                 _ => return None,
             })
         };
-        let conf = br#"{"cniVersion":"1.1.0","name":"n","type":"g","cni.dev/valid-attachments":[]}"#;
-        self.host.enter(|| broker.run("g", get, &conf[..])).unwrap()
+        self.host.enter(|| broker.run("g", get, self.conf.as_bytes())).unwrap()
     }
 
     /// What a program prints that runs in the host's namespace.
     pub fn shell(&self, script: &str) -> String {
         self.host.enter(|| shell(script)).unwrap()
     }
+}
+
+/// Installs the guest `g`, which imports everything, or what it is granted.
+fn install(paths: &Paths, operations: Option<&str>, limits: &str) {
+    let imports: Vec<String> = OPERATIONS.iter().map(|operation| operation.name.to_string()).collect();
+    let mut manifest = Manifest {
+        name: "g".into(),
+        digest: format!("sha256:{}", sha256_hex(b"g")),
+        artefact: artefact_digest(b"g"),
+        world: "network".into(),
+        imports: imports.clone(),
+        size: 1,
+    };
+    let grant = match operations {
+        Some(operations) => {
+            manifest.imports.clear();
+            manifest
+                .imports
+                .extend(imports.into_iter().filter(|name| operations.contains(name.as_str())));
+            format!("digest = {:?}\noperations = {operations}\n", manifest.digest)
+        }
+        None => least(&manifest.digest, &imports),
+    };
+    guests::install(paths, &manifest, b"g").unwrap();
+    let grant = format!("{grant}{limits}");
+    guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();
 }
 
 impl Drop for Node {
