@@ -42,7 +42,8 @@ fn fixtures() -> PathBuf {
 /// The names of all fixtures.
 fn names() -> BTreeSet<String> {
     let entries = fs::read_dir(fixtures()).unwrap().map(Result::unwrap);
-    let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir() && entry.file_name() != "target");
+    let folders =
+        entries.filter(|entry| entry.file_type().unwrap().is_dir() && entry.file_name() != "target");
     folders.map(|entry| entry.file_name().into_string().unwrap()).collect()
 }
 

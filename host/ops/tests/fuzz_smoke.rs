@@ -1,14 +1,22 @@
 //! The fuzz target's body over one of each operation and a deterministic mutator, so that it runs in every `cargo test`.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
 #![allow(missing_docs, unreachable_pub, clippy::missing_panics_doc, reason = "helpers of tests")]
 
 mod fuzz_body;
+#[path = "fuzz_body/ops.rs"]
+mod ops;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use fuzz_body::ops::{self, Pick, Random};
+use ops::{Pick, Random};
 use wharf_ops::OPERATIONS;
 use wharf_ops::call::{Answer, CniError, Failure, NetworkResult};
 use wharf_ops::logging::{Level, LogLine};
@@ -55,7 +63,10 @@ fn the_seeds_are_one_of_each_message() {
     for (name, bytes) in &seeds {
         fuzz_body::run(bytes);
         let file = fs::read(folder.join(name)).unwrap_or_default();
-        assert_eq!(file, *bytes, "{name}: run this test with WHARF_WRITE_SEEDS=1 after a change of the messages");
+        assert_eq!(
+            file, *bytes,
+            "{name}: run this test with WHARF_WRITE_SEEDS=1 after a change of the messages"
+        );
     }
     assert_eq!(fs::read_dir(folder).unwrap().count(), seeds.len());
 }

@@ -4,7 +4,8 @@ use crate::hostile::Stage;
 
 #[test]
 fn forged_handle() {
-    Stage::new("forged-handle").add_fails(902, &["forged-handle: the guest trapped: unknown handle index 4711"]);
+    Stage::new("forged-handle")
+        .add_fails(902, &["forged-handle: the guest trapped: unknown handle index 4711"]);
 }
 
 #[test]
@@ -14,7 +15,8 @@ fn stale_handle() {
 
 #[test]
 fn borrowed_as_link() {
-    Stage::new("borrowed-as-link").add_fails(902, &["the guest trapped: handle index", "used with the wrong type"]);
+    Stage::new("borrowed-as-link")
+        .add_fails(902, &["the guest trapped: handle index", "used with the wrong type"]);
 }
 
 #[test]
@@ -34,5 +36,6 @@ fn invalid_utf8_result() {
 
 #[test]
 fn enormous_list() {
-    Stage::new("enormous-list").add_fails(902, &["the guest trapped: string pointer/length out of bounds of memory"]);
+    Stage::new("enormous-list")
+        .add_fails(902, &["the guest trapped: string pointer/length out of bounds of memory"]);
 }

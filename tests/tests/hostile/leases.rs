@@ -21,7 +21,11 @@ fn other_owner() {
     let owners = ["denied"; 12].join(" ");
     let text = stage.call("ADD").error(200);
     assert!(text.starts_with(&format!("busy {owners} done;")), "{text}");
-    assert_eq!(stage.node.leased("net"), ["10.1.0.66"], "the own address was given back, the other one stays");
+    assert_eq!(
+        stage.node.leased("net"),
+        ["10.1.0.66"],
+        "the own address was given back, the other one stays"
+    );
 }
 
 #[test]

@@ -19,7 +19,8 @@ fn is_not_installed(name: &str, words: &[&str]) {
     // Whoever calls it all the same hears that it is not there.
     let config = json!({"cniVersion": "1.1.0", "name": "net", "type": name});
     let container = node.container("c");
-    node.call("wharf", "ADD", &container.eth0(), &config).error_naming(50, &[name, "is not installed", "wharfctl install"]);
+    node.call("wharf", "ADD", &container.eth0(), &config)
+        .error_naming(50, &[name, "is not installed", "wharfctl install"]);
 }
 
 #[test]
@@ -47,14 +48,19 @@ fn both_worlds() {
 
 #[test]
 fn newer_world() {
-    is_not_installed("newer-world", &["exports wharf:plugin/network@0.2.0", "a guest exports wharf:plugin/network@0.1.0"]);
+    is_not_installed(
+        "newer-world",
+        &["exports wharf:plugin/network@0.2.0", "a guest exports wharf:plugin/network@0.1.0"],
+    );
 }
 
 #[test]
 fn old_sdk() {
     is_not_installed(
         "old-sdk",
-        &["wharf:net/links@0.0.9: this host offers wharf:net/links@0.1.0; rebuild the guest with a matching SDK"],
+        &[
+            "wharf:net/links@0.0.9: this host offers wharf:net/links@0.1.0; rebuild the guest with a matching SDK",
+        ],
     );
 }
 
@@ -88,8 +94,10 @@ fn hollow() {
 
 #[test]
 fn wrong_types() {
-    Stage::new("wrong-types")
-        .add_fails(905, &["wrong-types: what it exports as wharf:plugin/network@0.1.0 does not have its types"]);
+    Stage::new("wrong-types").add_fails(
+        905,
+        &["wrong-types: what it exports as wharf:plugin/network@0.1.0 does not have its types"],
+    );
 }
 
 #[test]
@@ -97,7 +105,14 @@ fn imports_beyond_grant() {
     let stage = Stage::new("imports-beyond-grant");
     for granted in [json!(["sysctl/read"]), json!([])] {
         stage.grant(&granted, "");
-        stage.add_fails(900, &["\"imports-beyond-grant\" imports more than", "imports-beyond-grant.toml grants", "sysctl/write"]);
+        stage.add_fails(
+            900,
+            &[
+                "\"imports-beyond-grant\" imports more than",
+                "imports-beyond-grant.toml grants",
+                "sysctl/write",
+            ],
+        );
     }
     assert_eq!(stage.node.sysctl("ipv4/ip_forward"), "0");
 }

@@ -7,7 +7,10 @@ use wharf_tests::json;
 fn panic_in_add() {
     Stage::new("panic-in-add").add_fails(
         902,
-        &["panic-in-add: the guest trapped: wasm trap: wasm `unreachable` instruction executed", "hostile words"],
+        &[
+            "panic-in-add: the guest trapped: wasm trap: wasm `unreachable` instruction executed",
+            "hostile words",
+        ],
     );
 }
 

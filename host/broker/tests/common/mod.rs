@@ -181,9 +181,7 @@ fn install(paths: &Paths, operations: Option<&str>, limits: &str) {
     let grant = match operations {
         Some(operations) => {
             manifest.imports.clear();
-            manifest
-                .imports
-                .extend(imports.into_iter().filter(|name| operations.contains(name.as_str())));
+            manifest.imports.extend(imports.into_iter().filter(|name| operations.contains(name.as_str())));
             format!("digest = {:?}\noperations = {operations}\n", manifest.digest)
         }
         None => least(&manifest.digest, &imports),

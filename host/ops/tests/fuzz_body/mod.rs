@@ -1,7 +1,5 @@
 //! What must hold for whatever a sandbox writes into its socket.
 
-pub mod ops;
-
 use wharf_ops::wire::{self, Frames, MAX_FRAME, ToBroker};
 use wharf_ops::{KernelOp, OPERATIONS, Op};
 

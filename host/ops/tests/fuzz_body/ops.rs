@@ -30,7 +30,19 @@ impl Random {
 }
 
 const NAMES: [&str; 14] = [
-    "lo", "eth0", "own0", "own1", "own2", "victim", "victim-port", "", "..", "a/b", "a%d", "$(id)", "sixteen-letters!",
+    "lo",
+    "eth0",
+    "own0",
+    "own1",
+    "own2",
+    "victim",
+    "victim-port",
+    "",
+    "..",
+    "a/b",
+    "a%d",
+    "$(id)",
+    "sixteen-letters!",
     "\u{1}\n;",
 ];
 const ADDRESSES: [&str; 8] =
@@ -38,8 +50,15 @@ const ADDRESSES: [&str; 8] =
 const NETWORKS: [&str; 7] =
     ["10.1.0.2/24", "10.9.0.0/24", "0.0.0.0/0", "192.0.2.0/24", "fd01::2/64", "::/0", "10.9.0.1/32"];
 const KEYS: [&str; 9] = [
-    "ipv4/ip_forward", "ipv4/conf/own0/rp_filter", "ipv4/conf/victim/rp_filter", "ipv6/conf/lo/accept_ra", "ipv4/conf",
-    "../kernel/core_pattern", "", "ipv4/conf/../ip_forward", "ipv4/conf/lo/rp_filter",
+    "ipv4/ip_forward",
+    "ipv4/conf/own0/rp_filter",
+    "ipv4/conf/victim/rp_filter",
+    "ipv6/conf/lo/accept_ra",
+    "ipv4/conf",
+    "../kernel/core_pattern",
+    "",
+    "ipv4/conf/../ip_forward",
+    "ipv4/conf/lo/rp_filter",
 ];
 const TEXTS: [&str; 6] = ["", "1", "0", "; flush ruleset", "$(reboot)", "\u{0}"];
 const PLUGINS: [&str; 6] = ["host-local", "/bin/sh", "../sh", "", "g", "recorder"];
@@ -112,7 +131,11 @@ impl Pick {
         {
             return link.clone();
         }
-        Link { ns: self.ns(), index: u32::try_from(self.random.below(12)).unwrap_or_default(), name: self.name() }
+        Link {
+            ns: self.ns(),
+            index: u32::try_from(self.random.below(12)).unwrap_or_default(),
+            name: self.name(),
+        }
     }
 
     fn common(&mut self) -> Common {
@@ -142,7 +165,10 @@ impl Pick {
     }
 
     fn owner(&mut self) -> LeaseOwner {
-        LeaseOwner { container: self.of(&CONTAINERS).to_owned(), ifname: self.of(&["eth0", "eth9", ""]).to_owned() }
+        LeaseOwner {
+            container: self.of(&CONTAINERS).to_owned(),
+            ifname: self.of(&["eth0", "eth9", ""]).to_owned(),
+        }
     }
 
     fn backend(&mut self) -> Backend {
@@ -223,7 +249,11 @@ fn kernel(p: &mut Pick) -> Vec<KernelOp> {
         KernelOp::Conntrack(ConntrackOp::FlushUdp { family: Family::Ipv4, port: p.short() }),
         KernelOp::Shaping(ShapingOp::SetEgress {
             on: p.link(),
-            rate: Rate { bits_per_second: p.number().into(), burst_bits: p.number().into(), latency_ms: p.number() },
+            rate: Rate {
+                bits_per_second: p.number().into(),
+                burst_bits: p.number().into(),
+                latency_ms: p.number(),
+            },
         }),
         KernelOp::Shaping(ShapingOp::GetEgress { on: p.link() }),
         KernelOp::Shaping(ShapingOp::RedirectIngress { on: p.link(), to: p.link() }),
