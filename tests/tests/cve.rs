@@ -1,7 +1,4 @@
 //! Vulnerabilities of CNI plugins that had a number, or deserved one, as tests that name them.
-//!
-//! CVE-2020-8558 (127.0.0.0/8 of the node, open to its neighbours once `route_localnet` is on) is beside the traffic
-//! that it is about: `portmap_rules`.
 
 use wharf_tests::native::Native;
 use wharf_tests::node::{NODE, OUTSIDE};
@@ -115,4 +112,18 @@ fn data_directory_traversal() {
         .error_naming(100, &["resolvConf", "/etc/../etc/shadow"]);
     node.dump().assert_same(&before.0);
     container.dump().assert_same(&before.1);
+}
+
+/// With `route_localnet`, which mapped ports on 127.0.0.1 need, machines beyond a link reach what listens there only.
+#[test]
+fn cve_2020_8558_machines_outside_do_not_reach_the_nodes_loopback() {
+    let node = Node::new();
+    let outside = node.outside();
+    let web = node.container("web");
+    Network::new(&node, [dual_stack(json!({})), portmap(json!({}))]).attach(&web.eth0().port(8080, 80));
+    let _private = Server::tcp(&node, "private", "127.0.0.1:7777");
+    assert!(tcp(&node, at("127.0.0.1", 7777)).is_some());
+    outside.set_sysctl("ipv4/conf/eth0/route_localnet", "1");
+    outside.sh(&format!("ip route add 127.0.0.1/32 via {} dev eth0", NODE[0]));
+    assert_eq!(tcp(&outside, at("127.0.0.1", 7777)), None);
 }

@@ -205,7 +205,7 @@ fn delegates_by_path_and_by_whim() {
                     let op = Op::Delegate(DelegateOp { verb, plugin: plugin.into(), config });
                     match guest.ask(op) {
                         Ok(Reply::Refused(error)) => {
-                            assert!([900, 7].contains(&error.code), "{plugin:?} {error:?}")
+                            assert!([900, 7].contains(&error.code), "{plugin:?} {error:?}");
                         }
                         other => panic!("{plugin:?}: {other:?}"),
                     }

@@ -59,7 +59,7 @@ fn what_was_compiled_by_others_does_not_load_even_with_its_digest() {
     let word = b"-unknown-linux-gnu";
     let at = good.windows(word.len()).position(|window| window == word).unwrap();
     other_target[at + 9..at + 14].copy_from_slice(b"haiku");
-    let noise: Vec<u8> = (0..good.len()).map(|at| (at * 2_654_435_761 >> 7) as u8).collect();
+    let noise: Vec<u8> = good.iter().map(|byte| byte.wrapping_mul(31).wrapping_add(7)).collect();
     let component = crate::hostile::component(GUEST);
     let native = fs::read("/bin/sh").unwrap();
     for bytes in [&good[..good.len() / 2], &good[..100], &other_target, &noise, &component, &native] {
