@@ -7,7 +7,7 @@
     clippy::panic,
     reason = "a test"
 )]
-#![allow(missing_docs, unreachable_pub, clippy::missing_panics_doc, dead_code, reason = "helpers of tests")]
+#![allow(missing_docs, unreachable_pub, clippy::missing_panics_doc, reason = "helpers of tests")]
 
 mod common;
 #[path = "../../ops/tests/fuzz_body/ops.rs"]

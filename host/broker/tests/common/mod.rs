@@ -1,5 +1,6 @@
 //! A broker whose sandboxes are scripts in this process, over the real kernel in throw-away namespaces.
 #![allow(
+    dead_code,
     missing_docs,
     unreachable_pub,
     clippy::indexing_slicing,
