@@ -56,7 +56,7 @@ pub fn installation(root: &Path) -> Command {
 }
 
 /// The folder of this process: below the build folder, for the compiled guests are linked from it.
-pub(crate) fn workplace() -> &'static Path {
+pub fn workplace() -> &'static Path {
     static PLACE: OnceLock<PathBuf> = OnceLock::new();
     PLACE.get_or_init(|| {
         let program = std::env::current_exe().expect("the path of this program");
