@@ -3,9 +3,9 @@
 use wharf_tests::native::Native;
 use wharf_tests::node::{NODE, OUTSIDE};
 use wharf_tests::traffic::{Server, at, tcp};
-use wharf_tests::{Network, Node, Value, json};
+use wharf_tests::{Network, Node, Value, json, skip};
 
-use crate::common::{BACKENDS, bridge, dual_stack, portmap, with_ipam};
+use crate::common::{BACKENDS, GATEWAYS, bridge, dual_stack, portmap, with_ipam};
 
 /// A container sends router advertisements, and its host takes them: all traffic of IPv6 goes to the container.
 #[test]
@@ -124,6 +124,38 @@ fn cve_2020_8558_machines_outside_do_not_reach_the_nodes_loopback() {
     let _private = Server::tcp(&node, "private", "127.0.0.1:7777");
     assert!(tcp(&node, at("127.0.0.1", 7777)).is_some());
     outside.set_sysctl("ipv4/conf/eth0/route_localnet", "1");
-    outside.sh(&format!("ip route add 127.0.0.1/32 via {} dev eth0", NODE[0]));
+    outside.sh(&format!("ip addr flush dev lo; ip route add 127.0.0.1/32 via {} dev eth0", NODE[0]));
     assert_eq!(tcp(&outside, at("127.0.0.1", 7777)), None);
+}
+
+/// The same for a container on the bridge that has `route_localnet`: nothing but the guard is in its way.
+#[test]
+fn cve_2020_8558_containers_do_not_reach_the_nodes_loopback() {
+    let flavours = [
+        ("nftables", "", "nft flush chain inet wharf loopback"),
+        ("iptables", "", "iptables-nft -F WHARF-LOOPBACK"),
+        ("iptables", "iptables-legacy -w -t nat -S", "iptables-legacy -w -F WHARF-LOOPBACK"),
+    ];
+    for (backend, prepare, unguard) in flavours {
+        let node = Node::new();
+        if !prepare.is_empty() && !node.try_sh(prepare).status.success() {
+            skip!("this machine has no iptables-legacy");
+        }
+        let (web, neighbour, late) =
+            (node.container("web"), node.container("neighbour"), node.container("late"));
+        let network = Network::new(&node, [dual_stack(json!({})), portmap(json!({"backend": backend}))]);
+        network.attach(&web.eth0().port(8080, 80));
+        network.attach(&neighbour.eth0());
+        let _servers = [Server::tcp(&web, "web", "[::]:80"), Server::tcp(&node, "private", "127.0.0.1:7777")];
+        neighbour.set_sysctl("ipv4/conf/eth0/route_localnet", "1");
+        neighbour.sh(&format!("ip addr flush dev lo; ip route add 127.0.0.0/8 via {} dev eth0", GATEWAYS[0]));
+        let private = at("127.0.0.1", 7777);
+        assert_eq!(tcp(&neighbour, private), None, "{backend} {prepare}");
+        assert!(tcp(&node, private).is_some(), "{backend} {prepare}: the node's own processes do");
+        assert!(tcp(&node, at("127.0.0.1", 8080)).is_some(), "{backend} {prepare}: a mapped port is open");
+        node.sh(unguard);
+        assert!(tcp(&neighbour, private).is_some(), "{backend} {prepare}: this is no attack");
+        network.attach(&late.eth0().port(8081, 80));
+        assert_eq!(tcp(&neighbour, private), None, "{backend} {prepare}: the next ADD guards again");
+    }
 }
