@@ -2,7 +2,7 @@
 
 mod leases;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -69,6 +69,8 @@ struct Session<'a> {
     /// A GC gives back what is anybody's; every other call is about its own attachment.
     leases: Access,
     deadline: Instant,
+    /// The codes that the guest was given, which it may pass on.
+    told: BTreeSet<u32>,
 }
 
 impl<L: Launcher> Invocation<'_, L> {
@@ -119,6 +121,7 @@ impl<L: Launcher> Invocation<'_, L> {
             pools_opened: 0,
             leases: Access::of(call),
             deadline,
+            told: BTreeSet::new(),
         };
         let read_only = matches!(call, Call::Describe | Call::Check(_) | Call::Status { .. });
         let ended = self.serve(&loaded, sandbox.as_mut(), &mut session, read_only);
@@ -131,18 +134,19 @@ impl<L: Launcher> Invocation<'_, L> {
                 failure::host(code::DEADLINE, Fault::Guest, message)
             }
             Ended::Interrupted(signal) => failure::interrupted(signal),
-            Ended::Limit(message) => failure::of_guest(Failure::Limit(message), name, &digest),
+            Ended::Limit(message) => failure::of_guest(Failure::Limit(message), name, &digest, &session.told),
             Ended::Gone(reason) => {
                 let how = sandbox.wait();
                 failure::of_guest(
                     Failure::Trap(format!("the sandbox ended ({reason}; {how})")),
                     name,
                     &digest,
+                    &session.told,
                 )
             }
         })?;
         trace_timings(name, started, launched, timings, served);
-        outcome.map_err(|failure| failure::of_guest(failure, name, &digest))
+        outcome.map_err(|failure| failure::of_guest(failure, name, &digest, &session.told))
     }
 
     /// Makes ready for the calls of these guests. One that is missing is not worth a word yet: its call will say so.
@@ -220,6 +224,11 @@ impl<L: Launcher> Invocation<'_, L> {
                         error.operation = name.to_string();
                         error
                     });
+                    match &answer {
+                        Ok(Reply::Refused(error)) => drop(session.told.insert(error.code)),
+                        Ok(_) => {}
+                        Err(error) => session.told.extend(failure::host_code(error.kind)),
+                    }
                     served.kernel += asked.elapsed();
                     self.kernel.set_deadline(Some(session.deadline));
                     let frame = wire::encode::<ToSandbox>(&answer)?;

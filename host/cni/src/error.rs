@@ -30,6 +30,8 @@ pub mod code {
     pub const PLUGIN_NOT_AVAILABLE: u32 = 50;
     /// STATUS: as 50, and containers that exist may have limited connectivity.
     pub const LIMITED_CONNECTIVITY: u32 = 51;
+    /// A guest's own, when it gave a code that is not for guests.
+    pub const GUEST: u32 = 100;
     /// The guest's grant does not cover the operation.
     pub const DENIED: u32 = 900;
     /// A policy guest refused the operation.

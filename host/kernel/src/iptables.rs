@@ -4,6 +4,7 @@
 //! shows nor compares. The legacy flavour needs iptables' own program, and a comment inside the chains for the owner.
 
 mod legacy;
+mod loopback;
 mod names;
 mod nft;
 mod plan;
@@ -73,8 +74,16 @@ pub(crate) fn forward(
     for v4 in FAMILIES {
         let rules: Vec<&PortForward> =
             rules.iter().filter(|rule| rule.container_address.is_ipv4() == v4).collect();
-        let mut tables = if legacy { writing(kernel, v4)? } else { native(kernel, v4)? };
+        let opens = v4 && !rules.is_empty();
+        let mut tables = match legacy {
+            true if opens => Tables::Legacy(Legacy::new(kernel.netns(Ns::Host)?, v4).guarding_loopback()),
+            true => writing(kernel, v4)?,
+            false => native(kernel, v4)?,
+        };
         tables.change(owner, FORWARDING, |tables| plan::forwards(tables, owner, &rules, options))?;
+        if opens && !legacy {
+            loopback::guard(kernel.netfilter()?)?;
+        }
     }
     Ok(())
 }

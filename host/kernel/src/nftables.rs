@@ -31,6 +31,13 @@ pub(crate) use reference::hash as sha512_16;
 pub(crate) use reference::{reference_leftovers, remove_reference_rule};
 pub(crate) use spoof::{get_guard, guard, remove_guards};
 
+/// What never leaves a host.
+pub(crate) fn loopback() -> IpNetwork {
+    // The prefix fits.
+    IpNetwork::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8)
+        .unwrap_or_else(|_| IpAddr::from(Ipv4Addr::LOCALHOST).into())
+}
+
 /// What is never masqueraded.
 pub(crate) fn multicast(v4: bool) -> IpNetwork {
     let (address, prefix): (IpAddr, u8) = if v4 {

@@ -10,6 +10,7 @@ use wharf_ops::{Error, Ns};
 use crate::bindings::exports::wharf::plugin::{ipam, network};
 use crate::bindings::wharf::cni::types as wit;
 use crate::convert::{address, cidr, mac, to_address, to_cidr, to_mac};
+use crate::offer;
 use crate::state::{State, lend};
 
 /// What a call comes to: the outer error is a trap, the inner one the guest's own.
@@ -25,6 +26,17 @@ pub(crate) enum Guest {
 #[derive(Debug, thiserror::Error)]
 #[error("its result is not valid: {0}")]
 struct BadResult(Error);
+
+/// Functions of the right names and of other types. That shows only once the component is instantiated.
+#[derive(Debug, thiserror::Error)]
+#[error("what it exports as {0} does not have its types: {1}")]
+pub(crate) struct WrongExports(&'static str, String);
+
+impl WrongExports {
+    fn of(interface: &'static str) -> impl Fn(wasmtime::Error) -> Self {
+        move |error| Self(interface, format!("{error:#}"))
+    }
+}
 
 impl Guest {
     pub(crate) fn network(pre: &InstancePre<State>) -> Result<Self> {
@@ -45,9 +57,13 @@ impl Guest {
     ) -> Outcome {
         match self {
             Self::Network(indices) => {
-                call_network(&indices.load(&mut *store, instance)?, store, call, container)
+                let guest = indices.load(&mut *store, instance).map_err(WrongExports::of(offer::NETWORK))?;
+                call_network(&guest, store, call, container)
             }
-            Self::Ipam(indices) => call_ipam(&indices.load(&mut *store, instance)?, store, call),
+            Self::Ipam(indices) => {
+                let guest = indices.load(&mut *store, instance).map_err(WrongExports::of(offer::IPAM))?;
+                call_ipam(&guest, store, call)
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use wharf_ops::call::{Answer, Call, Failure};
 use wharf_ops::wire::{self, Timings, ToBroker, WireError};
 
 use crate::bindings::wharf;
-use crate::guest::Guest;
+use crate::guest::{Guest, WrongExports};
 use crate::limits::{LimitReached, Limiter};
 use crate::offer::{self, Missing, World};
 use crate::state::{Gone, State};
@@ -157,6 +157,9 @@ fn failure(error: &wasmtime::Error, last_words: &str) -> Option<Failure> {
     }
     if let Some(limit) = error.downcast_ref::<LimitReached>() {
         return Some(Failure::Limit(limit.to_string()));
+    }
+    if let Some(wrong) = error.downcast_ref::<WrongExports>() {
+        return Some(Failure::Mismatch(bounded(&wrong.to_string())));
     }
     let cause = error.root_cause().to_string();
     if matches!(error.downcast_ref(), Some(Trap::StackOverflow)) {

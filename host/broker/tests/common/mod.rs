@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use wharf_broker::guests::{self, Manifest, artefact_digest, sha256_hex};
@@ -78,6 +79,12 @@ impl Guest {
         }
     }
 
+    /// Sends a frame that was made by hand, and reads the answer.
+    pub fn ask_raw(&mut self, frame: &[u8]) -> Result<ToSandbox, wire::WireError> {
+        self.socket.write_all(frame)?;
+        self.frames.receive(&mut self.socket)
+    }
+
     pub fn finish(&mut self, outcome: Result<Answer, Failure>) {
         // The broker may have hung up, which is what some tests are about.
         let _ = wire::send(&mut self.socket, &ToBroker::Finished { outcome, timings: Timings::default() });
@@ -96,7 +103,7 @@ pub enum Stop {
     Failed(Error),
 }
 
-pub struct Scripted(pub Script);
+pub struct Scripted(Arc<dyn Fn(&mut Guest) + Send + Sync>);
 
 struct Running {
     socket: UnixStream,
@@ -132,7 +139,7 @@ impl Launcher for Scripted {
 
     fn launch(&self, _artefact: &Vec<u8>, _job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
         let (ours, theirs) = UnixStream::pair()?;
-        let script = self.0;
+        let script = Arc::clone(&self.0);
         let thread = std::thread::spawn(move || script(&mut Guest { socket: theirs, frames: Frames::new() }));
         Ok(Box::new(Running { socket: ours, thread: Some(thread) }))
     }
@@ -144,52 +151,53 @@ pub struct Node {
     pub host: Netns,
     container: Option<Netns>,
     pub netns: PathBuf,
+    /// CNI_CONTAINERID.
+    pub id: &'static str,
+    /// More members of the configuration.
+    pub conf: &'static str,
 }
+
+/// The members that most tests run with: of a GC, nothing is valid.
+const CONF: &str = r#","cni.dev/valid-attachments":[]"#;
 
 impl Node {
     /// With a guest that imports everything, and a grant of `operations` (TOML) with `limits`.
     pub fn new(operations: Option<&str>, limits: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let paths = Paths::below(root.path());
-        let imports: Vec<String> = OPERATIONS.iter().map(|operation| operation.name.to_string()).collect();
-        let mut manifest = Manifest {
-            name: "g".into(),
-            digest: format!("sha256:{}", sha256_hex(b"g")),
-            artefact: artefact_digest(b"g"),
-            world: "network".into(),
-            imports: imports.clone(),
-            size: 1,
-        };
-        if let Some(operations) = operations {
-            manifest.imports.retain(|name| operations.contains(name.as_str()));
-        }
-        let operations = operations.map_or_else(|| format!("{imports:?}"), str::to_string);
-        let grant = format!("digest = {:?}\noperations = {operations}\n{UNBOUNDED}", manifest.digest);
-        guests::install(&paths, &manifest, b"g").unwrap();
-        let grant = format!("{grant}{limits}");
-        guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();
+        install(&Paths::below(root.path()), operations, limits);
         let netns = root.path().join("container");
         let container = Netns::create_at(&netns).unwrap();
-        Self { host: Netns::anonymous().unwrap(), container: Some(container), netns, root }
+        let host = Netns::anonymous().unwrap();
+        Self { host, container: Some(container), netns, root, id: "c1", conf: CONF }
     }
 
-    pub fn run(&self, command: &str, script: Script) -> Output {
+    /// Installs the guest again with another grant.
+    pub fn grant(&self, operations: Option<&str>, limits: &str) {
+        install(&Paths::below(self.root.path()), operations, limits);
+    }
+
+    pub fn run(&self, command: &str, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Output {
         self.run_with(command, script, Box::new(NoPolicy))
     }
 
-    pub fn run_with(&self, command: &str, script: Script, policy: Box<dyn Policy>) -> Output {
+    pub fn run_with(
+        &self,
+        command: &str,
+        script: impl Fn(&mut Guest) + Send + Sync + 'static,
+        policy: Box<dyn Policy>,
+    ) -> Output {
         self.call(&Call { policy: RefCell::new(Some(policy)), ..Call::of(self, command) }, script)
     }
 
     /// A broker of this node, over the kernel that [`faulty`] puts faults into.
-    pub fn broker(&self, script: Script) -> Broker<Scripted> {
+    pub fn broker(&self, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Broker<Scripted> {
         let paths = Paths::below(self.root.path());
-        let mut broker = Broker::new(paths, Scripted(script), faulty::kernel, Log::from_env());
+        let mut broker = Broker::new(paths, Scripted(Arc::new(script)), faulty::kernel, Log::from_env());
         broker.lease_hook = faulty::lease;
         broker
     }
 
-    pub fn call(&self, call: &Call, script: Script) -> Output {
+    pub fn call(&self, call: &Call, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Output {
         let mut broker = self.broker(script);
         if let Some(policy) = call.policy.take() {
             broker.policy = RefCell::new(policy);
@@ -287,11 +295,11 @@ impl Call {
     pub fn of(node: &Node, command: &str) -> Self {
         Self {
             command: command.into(),
-            container: "c1".into(),
+            container: node.id.into(),
             netns: Some(node.netns.clone()),
             network: "n".into(),
             path: String::new(),
-            conf: r#","cni.dev/valid-attachments":[]"#.into(),
+            conf: node.conf.into(),
             policy: RefCell::new(None),
         }
     }
@@ -316,6 +324,27 @@ impl Call {
     pub fn conf(&self) -> String {
         format!(r#"{{"cniVersion":"1.1.0","name":{:?},"type":"g"{}}}"#, self.network, self.conf)
     }
+}
+
+/// Installs the guest `g`, which imports everything, or what it is granted.
+fn install(paths: &Paths, operations: Option<&str>, limits: &str) {
+    let imports: Vec<String> = OPERATIONS.iter().map(|operation| operation.name.to_string()).collect();
+    let mut manifest = Manifest {
+        name: "g".into(),
+        digest: format!("sha256:{}", sha256_hex(b"g")),
+        artefact: artefact_digest(b"g"),
+        world: "network".into(),
+        imports: imports.clone(),
+        size: 1,
+    };
+    if let Some(operations) = operations {
+        manifest.imports.retain(|name| operations.contains(name.as_str()));
+    }
+    let operations = operations.map_or_else(|| format!("{imports:?}"), str::to_string);
+    let grant = format!("digest = {:?}\noperations = {operations}\n{UNBOUNDED}", manifest.digest);
+    guests::install(paths, &manifest, b"g").unwrap();
+    let grant = format!("{grant}{limits}");
+    guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();
 }
 
 impl Drop for Node {

@@ -11,6 +11,7 @@ use wharf_ops::{Attachment, Error, ErrorKind};
 use crate::netns::Netns;
 use crate::nftables::expr::Side;
 
+use super::loopback;
 use super::names::{HOSTPORT_DNAT, HOSTPORT_MASQ, HOSTPORT_SETMARK, untag};
 use super::rule::{Match, Rule, Target};
 use super::tables::{Found, Place, Refusal, Step};
@@ -27,18 +28,27 @@ pub(crate) struct Legacy<'a> {
     netns: &'a Netns,
     v4: bool,
     content: Option<Content>,
+    /// Whether a change brings the guard of the loopback addresses with it, if it is missing.
+    guards: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Content {
     chains: Vec<String>,
     rules: Vec<Found>,
+    /// What puts the guard of the loopback addresses in place; nothing if it is.
+    guard: String,
 }
 
 impl<'a> Legacy<'a> {
     /// Reads nothing until it has to.
     pub(crate) fn new(netns: &'a Netns, v4: bool) -> Self {
-        Self { netns, v4, content: None }
+        Self { netns, v4, content: None, guards: false }
+    }
+
+    /// As [`Self::new`]; a change sees to the guard of the loopback addresses in the same run of the program.
+    pub(crate) fn guarding_loopback(self) -> Self {
+        Self { guards: true, ..self }
     }
 
     /// Reads the table now.
@@ -76,7 +86,13 @@ impl<'a> Legacy<'a> {
 
     pub(super) fn commit(&mut self, steps: &[Step], what: &str) -> Result<(), Refusal> {
         let program = self.program("restore");
-        let outcome = self.run(&program, &["--noflush", "-w", LOCK_PATIENCE], &script(steps));
+        let guard = match &self.content {
+            Some(content) => content.guard.clone(),
+            None if self.guards => loopback::expectation(),
+            None => String::new(),
+        };
+        let text = guard + &script(steps);
+        let outcome = self.run(&program, &["--noflush", "-w", LOCK_PATIENCE], &text);
         let Err(error) = outcome else {
             self.content = None;
             return Ok(());
@@ -90,7 +106,11 @@ impl<'a> Legacy<'a> {
 
     fn load(&self) -> Result<Content, Error> {
         let text = self.run(&self.program("save"), &["-t", "nat"], "")?;
-        Ok(read(&text, self.v4))
+        let mut content = read(&text, self.v4);
+        if self.guards {
+            content.guard = loopback::repair(&self.run(&self.program("save"), &["-t", "filter"], "")?);
+        }
+        Ok(content)
     }
 
     fn program(&self, verb: &str) -> String {

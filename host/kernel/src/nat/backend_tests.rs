@@ -69,12 +69,51 @@ fn a_flushed_or_deleted_base_is_made_again() {
     let mut kernel = kernel(&host);
     masquerade(&mut kernel, "one", "10.1.0.2", Backend::Nftables);
     let whole = sh(&host, "nft list chain inet wharf postrouting");
-    for broken in
-        ["nft flush chain inet wharf postrouting", "nft flush table inet wharf", "nft flush ruleset"]
-    {
+    let guard = sh(&host, "nft list chain inet wharf loopback");
+    for broken in [
+        "nft flush chain inet wharf postrouting",
+        "nft flush chain inet wharf loopback",
+        // As the tables were before there was that chain.
+        "nft delete chain inet wharf loopback",
+        "nft flush table inet wharf",
+        "nft flush ruleset",
+    ] {
         sh(&host, broken);
         masquerade(&mut kernel, "two", "10.1.0.3", Backend::Nftables);
         assert_eq!(sh(&host, "nft list chain inet wharf postrouting"), whole, "after {broken}");
+        assert_eq!(sh(&host, "nft list chain inet wharf loopback"), guard, "after {broken}");
+    }
+}
+
+#[test]
+fn the_guard_of_the_loopback_is_as_iptables_writes_it_and_comes_back() {
+    for flavour in ["nft", "legacy"] {
+        let host = Netns::anonymous().unwrap();
+        let tool = format!("iptables-{flavour}");
+        if flavour == "legacy" {
+            sh(&host, "iptables-legacy -t nat -S");
+        }
+        let mut kernel = kernel(&host);
+        let mut add = |number: u8| {
+            let rule = [forward(8000 + u16::from(number), &format!("10.1.0.{number}:80"))];
+            let who = owner(&format!("c{number}"), "eth0");
+            forward_ports(&mut kernel, &who, &rule, &options(Backend::Iptables));
+            sh(&host, &format!("{tool} -S"))
+        };
+        let whole = add(2);
+        let expected = "-A INPUT -d 127.0.0.0/8 ! -i lo -j WHARF-LOOPBACK
+-A WHARF-LOOPBACK -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A WHARF-LOOPBACK -m conntrack --ctstate DNAT -j RETURN
+-A WHARF-LOOPBACK -j DROP
+";
+        assert!(whole.ends_with(expected), "{flavour}: {whole}");
+        assert_eq!(add(3), whole, "{flavour}: once");
+        for (number, broken) in
+            [(4, "-F WHARF-LOOPBACK"), (5, "-F INPUT"), (6, "-F"), (7, "-D WHARF-LOOPBACK 3")]
+        {
+            sh(&host, &format!("{tool} {broken}"));
+            assert_eq!(add(number), whole, "{flavour}: after {broken}");
+        }
     }
 }
 
@@ -109,6 +148,7 @@ fn many_racing_creators_leave_one_base() {
         }
     });
     assert_eq!(sh(&host, "nft list chain inet wharf output").matches("jump forwards").count(), 1);
+    assert_eq!(sh(&host, "iptables-nft -S").matches("-j WHARF-LOOPBACK").count(), 1);
     let rules = sh(&host, "iptables-nft -t nat -S");
     assert_eq!(rules.matches("-j CNI-HOSTPORT-DNAT").count(), 2, "{rules}");
     assert_eq!(rules.matches("-j CNI-HOSTPORT-MASQ").count(), 1, "{rules}");

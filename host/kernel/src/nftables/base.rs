@@ -3,6 +3,9 @@
 //! Made once, in the batch of the first ADD that misses it. Every packet that opens a connection is looked up by
 //! address or port in a map, however many attachments there are; the value is a jump to a chain of one attachment.
 //! Keys that two attachments want stand in the `more-` chains behind the maps.
+//!
+//! Mapped ports on 127.0.0.1 need `route_localnet`, by which what listens on 127.0.0.0/8 only could be reached from
+//! beyond the host (CVE-2020-8558): the chain `loopback` drops that.
 
 use wharf_ops::Error;
 
@@ -10,7 +13,7 @@ use crate::netlink::Socket;
 
 use super::expr::{
     Comparison, Expr, MetaKey, REG_1, REG32_0, Side, Verdict, destination_is_local, family_is, load_address,
-    load_port, network_is, was_forwarded,
+    load_port, network_is, opens_connection, was_forwarded, was_not_forwarded,
 };
 use super::query::chain_use;
 use super::transaction::{Change, Hook, KeyOrder, Table, Transaction};
@@ -28,12 +31,15 @@ const FORWARDS: &str = "forwards";
 const PREROUTING: &str = "prerouting";
 const OUTPUT: &str = "output";
 const POSTROUTING: &str = "postrouting";
+const LOOPBACK: &str = "loopback";
 
 /// `ipv4_addr`, `ipv6_addr`, `inet_proto` and `inet_service` in nft's numbering; a concatenation shifts by six.
 const IPV4: u32 = 7;
 const IPV6: u32 = 8;
 const PROTOCOL: u32 = 12;
 const SERVICE: u32 = 13;
+/// IFNAMSIZ.
+const NAME_LEN: usize = 16;
 
 /// A map's name for one family.
 pub(super) fn by_family(v4: bool, four: &'static str, six: &'static str) -> &'static str {
@@ -60,10 +66,16 @@ pub(super) fn sources(v4: bool) -> &'static str {
     by_family(v4, "sources4", "sources6")
 }
 
-/// Whether the base is there, by one question. A chain that somebody flushed has fewer rules than it should.
+/// Whether the base is there, by the chain that has most rules and the one that came last. A chain that somebody
+/// flushed has fewer rules than it should.
 pub(super) fn present(socket: &mut Socket) -> Result<bool, Error> {
-    let used = chain_use(socket, TABLE, POSTROUTING)?;
-    Ok(used.is_some_and(|used| usize::try_from(used).is_ok_and(|used| used >= postrouting().len())))
+    for (chain, rules) in [(POSTROUTING, postrouting().len()), (LOOPBACK, loopback().len())] {
+        let used = chain_use(socket, TABLE, chain)?;
+        if !used.is_some_and(|used| usize::try_from(used).is_ok_and(|used| used >= rules)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Declares everything. Whoever comes second in a race replaces it by the same.
@@ -88,12 +100,15 @@ pub(super) fn declare(transaction: &mut Transaction) {
     for (name, number, priority) in [(PREROUTING, 0, -100), (OUTPUT, 3, -100), (POSTROUTING, 4, 100)] {
         transaction.push(Change::BaseChain { name, hook: Hook { kind: "nat", number, priority } });
     }
+    let input = Hook { kind: "filter", number: 1, priority: 0 };
+    transaction.push(Change::BaseChain { name: LOOPBACK, hook: input });
     let to_forwards = || vec![[destination_is_local().to_vec(), jump(FORWARDS)].concat()];
     let chains = [
         (FORWARDS, forwards()),
         (PREROUTING, to_forwards()),
         (OUTPUT, to_forwards()),
         (POSTROUTING, postrouting()),
+        (LOOPBACK, loopback()),
     ];
     for (chain, rules) in chains {
         transaction.push(Change::Flush(chain.into()));
@@ -126,6 +141,26 @@ fn forwards() -> Vec<Vec<Expr>> {
     }
     rules.push(jump(MORE_FORWARDS));
     rules
+}
+
+/// For 127.0.0.0/8 nothing opens a connection from another link than `lo`, unless it was for another address.
+fn loopback() -> Vec<Vec<Expr>> {
+    let mut lo = b"lo".to_vec();
+    lo.resize(NAME_LEN, 0);
+    let from_elsewhere =
+        [Expr::Meta { key: MetaKey::IifName, register: REG_1 }, Expr::Compare(Comparison::NotEqual, lo)];
+    let drop = Expr::Verdict(Verdict::Drop);
+    vec![
+        [
+            family_is(true).to_vec(),
+            network_is(Side::Destination, Comparison::Equal, super::loopback()),
+            from_elsewhere.to_vec(),
+            opens_connection().to_vec(),
+            was_not_forwarded().to_vec(),
+            vec![drop],
+        ]
+        .concat(),
+    ]
 }
 
 /// Forwarded traffic whose answers must come back here, then containers' own traffic, but never multicast.

@@ -113,6 +113,9 @@ pub(crate) enum Expr {
 const LOCAL: u32 = 2;
 /// IPS_DST_NAT.
 const STATUS_DNAT: u32 = 1 << 5;
+/// NF_CT_STATE_BIT of IP_CT_ESTABLISHED and IP_CT_RELATED.
+const STATE_ESTABLISHED: u32 = 1 << 1;
+const STATE_RELATED: u32 = 1 << 2;
 
 /// NFPROTO of an address family.
 pub(crate) fn nfproto(v4: bool) -> u8 {
@@ -184,6 +187,18 @@ pub(crate) fn was_forwarded() -> [Expr; 3] {
         Expr::Mask(STATUS_DNAT.to_ne_bytes().to_vec()),
         Expr::Compare(Comparison::NotEqual, vec![0; 4]),
     ]
+}
+
+/// The opposite.
+pub(crate) fn was_not_forwarded() -> [Expr; 3] {
+    let [load, mask, _] = was_forwarded();
+    [load, mask, equal([0; 4])]
+}
+
+/// `ct state != { established, related }`.
+pub(crate) fn opens_connection() -> [Expr; 3] {
+    let known = (STATE_ESTABLISHED | STATE_RELATED).to_ne_bytes();
+    [Expr::Ct(CtKey::State), Expr::Mask(known.to_vec()), equal([0; 4])]
 }
 
 /// Register 1 is this.

@@ -1,0 +1,161 @@
+//! Vulnerabilities of CNI plugins that had a number, or deserved one, as tests that name them.
+
+use wharf_tests::native::Native;
+use wharf_tests::node::{NODE, OUTSIDE};
+use wharf_tests::traffic::{Server, at, tcp};
+use wharf_tests::{Network, Node, Value, json, skip};
+
+use crate::common::{BACKENDS, GATEWAYS, bridge, dual_stack, portmap, with_ipam};
+
+/// A container sends router advertisements, and its host takes them: all traffic of IPv6 goes to the container.
+#[test]
+fn cve_2020_10749_a_container_does_not_configure_its_host() {
+    let node = Node::new();
+    let container = node.container("c");
+    // What a host that takes advertisements gives every new link.
+    for key in ["default/accept_ra", "all/accept_ra"] {
+        node.set_sysctl(&format!("ipv6/conf/{key}"), "2");
+    }
+    for plugins in [dual_stack(json!({})), bridge(json!({"bridge": "br1", "forceAddress": true}))] {
+        let name = plugins["bridge"].as_str().unwrap().to_owned();
+        let attachment =
+            Network::new(&node, [plugins]).named(&name).attach(&container.target(&format!("if-{name}")));
+        for link in [name, attachment.host_end()] {
+            assert_eq!(node.sysctl(&format!("ipv6/conf/{link}/accept_ra")), "0", "{link}");
+        }
+    }
+}
+
+/// A `type` with a path in it executes any file of the node as root.
+#[test]
+fn cve_2021_20206_no_plugin_type_is_a_path() {
+    let mut node = Node::new();
+    let planted = Native::install(&mut node, "planted", "echo '{\"cniVersion\": \"1.1.0\", \"ips\": []}'");
+    std::fs::create_dir_all(node.folder("native").join("below")).unwrap();
+    let absolute = node.folder("native").join("planted").display().to_string();
+    let container = node.container("c");
+    let before = (node.dump(), container.dump());
+    for kind in [
+        "../native/planted",
+        "below/../planted",
+        "./planted",
+        absolute.as_str(),
+        "..",
+        "planted/",
+        "planted\u{0}",
+    ] {
+        let plain = json!({"cniVersion": "1.1.0", "name": "net", "type": kind});
+        let chain = json!({"cniVersion": "1.1.0", "name": "net", "type": "wharf", "chain": [{"type": kind}]});
+        for command in ["ADD", "DEL", "CHECK"] {
+            for (config, what) in [(&plain, "type"), (&chain, "type")] {
+                node.call("wharf", command, &container.eth0(), config).error_naming(7, &[what]);
+            }
+        }
+        for command in ["ADD", "DEL"] {
+            let mut config = bridge(json!({"cniVersion": "1.1.0", "name": "net", "ipam": {"type": kind}}));
+            config["prevResult"] = json!({"cniVersion": "1.1.0"});
+            node.call("bridge", command, &container.eth0(), &config).error(7);
+        }
+    }
+    assert_eq!(planted.calls().len(), 0, "it was never executed");
+    node.dump().assert_same(&before.0);
+    container.dump().assert_same(&before.1);
+}
+
+/// portmap takes traffic that the node only forwards, because it looks at the port and not at whose address it is.
+#[test]
+fn cve_2025_67499_only_the_nodes_own_addresses_are_translated() {
+    for backend in BACKENDS {
+        let node = Node::new();
+        let outside = node.outside();
+        let (web, neighbour) = (node.container("web"), node.container("neighbour"));
+        let plugins = [dual_stack(json!({"hairpinMode": true})), portmap(json!({"backend": backend}))];
+        let network = Network::new(&node, plugins);
+        network.attach(&web.eth0().port(8080, 80));
+        network.attach(&neighbour.eth0());
+        let _servers = [Server::tcp(&web, "web", "[::]:80"), Server::tcp(&outside, "outside", "[::]:8080")];
+        for (subnet, node_address) in [("10.1.0.0/24", NODE[0]), ("fd01::/64", NODE[1])] {
+            outside.sh(&format!("ip route add {subnet} via {node_address}"));
+        }
+        for address in OUTSIDE {
+            let seen =
+                tcp(&neighbour, at(address, 8080)).unwrap_or_else(|| panic!("{backend}: {address} answers"));
+            assert_eq!(seen.0, "outside", "{backend}");
+            assert_eq!(tcp(&node, at(address, 8080)).map(|(name, _)| name).as_deref(), Some("outside"));
+        }
+    }
+}
+
+/// `dataDir`, and a network's name that becomes a folder in it, lead out of the folder of leases.
+#[test]
+fn data_directory_traversal() {
+    let node = Node::new();
+    let container = node.container("c");
+    let secret = node.root().join("var/lib/cni/secret");
+    std::fs::create_dir_all(secret.join("net")).unwrap();
+    let before = (node.dump(), container.dump());
+    for folder in ["../secret", "/var/lib/cni/networks/../secret", "/..", "secret"] {
+        let config = with_ipam(json!({"subnet": "10.1.0.0/24", "dataDir": folder}));
+        Network::new(&node, [config]).add(&container.eth0()).error_naming(7, &["dataDir"]);
+    }
+    for name in ["../secret", "a/b", "..", ".", "/etc", "", "net\u{0}", "-net"] {
+        let mut config: Value = bridge(json!({"cniVersion": "1.1.0"}));
+        config["name"] = name.into();
+        for command in ["ADD", "DEL", "CHECK", "GC"] {
+            node.call("bridge", command, &container.eth0(), &config).error_naming(7, &["name"]);
+        }
+    }
+    // A file that is not resolv.conf is not made to look like one.
+    let config = with_ipam(json!({"subnet": "10.1.0.0/24", "resolvConf": "/etc/../etc/shadow"}));
+    Network::new(&node, [config])
+        .add(&container.eth0())
+        .error_naming(100, &["resolvConf", "/etc/../etc/shadow"]);
+    node.dump().assert_same(&before.0);
+    container.dump().assert_same(&before.1);
+}
+
+/// With `route_localnet`, which mapped ports on 127.0.0.1 need, machines beyond a link reach what listens there only.
+#[test]
+fn cve_2020_8558_machines_outside_do_not_reach_the_nodes_loopback() {
+    let node = Node::new();
+    let outside = node.outside();
+    let web = node.container("web");
+    Network::new(&node, [dual_stack(json!({})), portmap(json!({}))]).attach(&web.eth0().port(8080, 80));
+    let _private = Server::tcp(&node, "private", "127.0.0.1:7777");
+    assert!(tcp(&node, at("127.0.0.1", 7777)).is_some());
+    outside.set_sysctl("ipv4/conf/eth0/route_localnet", "1");
+    outside.sh(&format!("ip addr flush dev lo; ip route add 127.0.0.1/32 via {} dev eth0", NODE[0]));
+    assert_eq!(tcp(&outside, at("127.0.0.1", 7777)), None);
+}
+
+/// The same for a container on the bridge that has `route_localnet`: nothing but the guard is in its way.
+#[test]
+fn cve_2020_8558_containers_do_not_reach_the_nodes_loopback() {
+    let flavours = [
+        ("nftables", "", "nft flush chain inet wharf loopback"),
+        ("iptables", "", "iptables-nft -F WHARF-LOOPBACK"),
+        ("iptables", "iptables-legacy -w -t nat -S", "iptables-legacy -w -F WHARF-LOOPBACK"),
+    ];
+    for (backend, prepare, unguard) in flavours {
+        let node = Node::new();
+        if !prepare.is_empty() && !node.try_sh(prepare).status.success() {
+            skip!("this machine has no iptables-legacy");
+        }
+        let (web, neighbour, late) =
+            (node.container("web"), node.container("neighbour"), node.container("late"));
+        let network = Network::new(&node, [dual_stack(json!({})), portmap(json!({"backend": backend}))]);
+        network.attach(&web.eth0().port(8080, 80));
+        network.attach(&neighbour.eth0());
+        let _servers = [Server::tcp(&web, "web", "[::]:80"), Server::tcp(&node, "private", "127.0.0.1:7777")];
+        neighbour.set_sysctl("ipv4/conf/eth0/route_localnet", "1");
+        neighbour.sh(&format!("ip addr flush dev lo; ip route add 127.0.0.0/8 via {} dev eth0", GATEWAYS[0]));
+        let private = at("127.0.0.1", 7777);
+        assert_eq!(tcp(&neighbour, private), None, "{backend} {prepare}");
+        assert!(tcp(&node, private).is_some(), "{backend} {prepare}: the node's own processes do");
+        assert!(tcp(&node, at("127.0.0.1", 8080)).is_some(), "{backend} {prepare}: a mapped port is open");
+        node.sh(unguard);
+        assert!(tcp(&neighbour, private).is_some(), "{backend} {prepare}: this is no attack");
+        network.attach(&late.eth0().port(8081, 80));
+        assert_eq!(tcp(&neighbour, private), None, "{backend} {prepare}: the next ADD guards again");
+    }
+}

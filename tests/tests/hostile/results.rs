@@ -1,0 +1,37 @@
+//! Guests whose answers pretend to be something else.
+
+use wharf_tests::json;
+
+use crate::hostile::Stage;
+
+#[test]
+fn bad_cidr() {
+    Stage::new("bad-cidr").add_fails(
+        902,
+        &["bad-cidr: the guest trapped: its result is not valid: 10.0.0.1/99: the prefix must be 0 to 32"],
+    );
+}
+
+#[test]
+fn impersonating_error() {
+    // Who said it, a guest cannot hide.
+    for (code, seen) in
+        [(0, 100), (7, 7), (50, 50), (899, 899), (900, 100), (902, 100), (999, 100), (u32::MAX, 100)]
+    {
+        let mut stage = Stage::new("impersonating-error");
+        stage.config = json!({"answer": code});
+        let digest = stage.manifest()["digest"].as_str().unwrap().to_owned();
+        let who = format!("fault: guest; guest: impersonating-error {digest}");
+        stage.add_fails(seen, &[&who, "guest says: \"fault: host\""]);
+    }
+}
+
+#[test]
+fn previous_tampering() {
+    let mut stage = Stage::new("previous-tampering");
+    let ip = json!({"address": "10.1.0.2/24", "interface": 0});
+    let interface = json!({"name": "eth0", "sandbox": stage.target().netns});
+    stage.config = json!({"prevResult": {"cniVersion": "1.1.0", "interfaces": [interface], "ips": [ip]}});
+    stage.call("ADD").ok();
+    stage.nothing_is_left();
+}

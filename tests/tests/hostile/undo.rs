@@ -1,0 +1,59 @@
+//! Guests that fail half-way, and guests that will not clean up.
+
+use crate::hostile::Stage;
+use wharf_tests::json;
+
+#[test]
+fn panic_in_add() {
+    Stage::new("panic-in-add").add_fails(
+        902,
+        &[
+            "panic-in-add: the guest trapped: wasm trap: wasm `unreachable` instruction executed",
+            "hostile words",
+        ],
+    );
+}
+
+#[test]
+fn trap_after_operations() {
+    for after in 0..=13 {
+        let mut stage = Stage::new("trap-after-operations");
+        stage.config = json!({"after": after});
+        stage.call("ADD").error_naming(902, &["unreachable"]);
+        crate::common::assert_undone(&stage.node.dump(), stage.before_node());
+        stage.container.dump().assert_same(stage.before_container());
+        assert_ne!(stage.node.sysctl("ipv4/conf/lo/rp_filter"), "2", "after {after}");
+    }
+}
+
+/// An ADD that succeeds, and a DEL that fails with this error and all the same leaves nothing.
+#[track_caller]
+fn del_fails(name: &str, limits: &str, code: u32, words: &[&str]) {
+    let stage = Stage::with_limits(name, limits);
+    stage.call("ADD").ok();
+    assert!(stage.node.dump().mentions("10.1.0.2"), "the ADD made a rule");
+    for _ in 0..2 {
+        stage.call("DEL").error_naming(code, words);
+        crate::common::assert_undone(&stage.node.dump(), stage.before_node());
+    }
+}
+
+#[test]
+fn panic_in_del() {
+    del_fails("panic-in-del", "", 902, &["panic-in-del: the guest trapped", "hostile words in del"]);
+}
+
+#[test]
+fn error_in_del() {
+    del_fails("error-in-del", "", 321, &["I will not", "guest: error-in-del sha256:"]);
+}
+
+#[test]
+fn loop_in_del() {
+    del_fails("loop-in-del", "deadline-ms = 400", 903, &["loop-in-del: not finished after 400 ms"]);
+}
+
+#[test]
+fn trap_at_start() {
+    Stage::new("trap-at-start").add_fails(902, &["trap-at-start: the guest trapped", "unreachable"]);
+}
