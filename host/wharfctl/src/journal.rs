@@ -122,7 +122,8 @@ fn of_step(step: &Step) -> String {
                 Some(bridge) => format!(", unless {} has other ports", bridge.name),
                 None => String::new(),
             };
-            let _ = writeln!(text, "        undo: {} {}{unless}", undo.op.operation().name, words(&undo.op));
+            let line = format!("        undo: {} {}", undo.op.operation().name, words(&undo.op));
+            let _ = writeln!(text, "{}{unless}", line.trim_end());
         }
     }
     text
