@@ -54,7 +54,11 @@ fn a_picture_shows_whatever_is_left() {
             "iptables-nft -t nat -A PREROUTING -p tcp --dport 8001 -j ACCEPT",
             "iptables-nft -t nat -F PREROUTING",
         ),
-        ("qdiscs", "tc qdisc add dev br0 root prio", "tc qdisc delete dev br0 root"),
+        (
+            "qdiscs",
+            "tc qdisc add dev br0 root tbf rate 1mbit burst 32kbit latency 400ms",
+            "tc qdisc delete dev br0 root",
+        ),
         ("sysctl", "sysctl -qw net.ipv4.conf.br0.proxy_arp=1", "sysctl -qw net.ipv4.conf.br0.proxy_arp=0"),
     ] {
         let node = scene.node();
