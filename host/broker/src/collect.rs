@@ -9,6 +9,7 @@ mod leases;
 mod links;
 mod rules;
 
+pub(crate) use links::{names_attachment, prefix as alias_prefix};
 pub(crate) use rules::stale;
 use serde::Serialize;
 use wharf_kernel::RealKernel;

@@ -18,6 +18,7 @@ pub mod log;
 mod native;
 mod paths;
 pub mod pipeline;
+mod reach;
 mod repair;
 pub mod run;
 mod running;
