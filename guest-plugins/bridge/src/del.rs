@@ -40,8 +40,11 @@ fn remove_links(request: &Request, host: &Netns, container: Option<&Netns>) -> R
         return Ok(());
     }
     for (name, mac) in request.previous().into_iter().flat_map(host_ends) {
-        // The name is random; the address tells whether it came to be another's.
-        remove_veth(host, name, mac).context(format_args!("remove {name:?}"))?;
+        // The name is random; the address tells whether it came to be another's, and so does the host.
+        match remove_veth(host, name, mac) {
+            Err(error) if error.kind == HostErrorKind::Denied => debug!("{name} stays: {error}"),
+            outcome => drop(outcome.context(format_args!("remove {name:?}"))?),
+        }
     }
     Ok(())
 }

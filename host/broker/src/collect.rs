@@ -11,6 +11,7 @@ mod links;
 mod records;
 mod rules;
 
+pub(crate) use links::{names_attachment, prefix as alias_prefix};
 pub(crate) use rules::stale;
 use serde::Serialize;
 use wharf_kernel::RealKernel;

@@ -21,6 +21,7 @@ mod paths;
 pub mod pipeline;
 pub mod reconcile;
 mod record;
+mod reach;
 mod repair;
 pub mod run;
 mod running;

@@ -1,4 +1,5 @@
-//! The log: lines on standard error, which runtimes keep. `WHARF_LOG` sets the level (error, warn, info, debug, trace).
+//! The log: lines on standard error, which runtimes keep. `WHARF_LOG` sets the level (off, error, warn, info, debug,
+//! trace).
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -8,30 +9,35 @@ pub use wharf_ops::logging::Level;
 /// Writes what matters enough.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
-    level: Level,
+    /// None writes nothing.
+    level: Option<Level>,
 }
 
 impl Log {
+    /// Writes nothing.
+    pub const OFF: Self = Self { level: None };
+
     /// At the level that `WHARF_LOG` names; warnings and errors without it.
     pub fn from_env() -> Self {
         let level = match std::env::var("WHARF_LOG").as_deref() {
+            Ok("off") => return Self::OFF,
             Ok("error") => Level::Error,
             Ok("info") => Level::Info,
             Ok("debug") => Level::Debug,
             Ok("trace") => Level::Trace,
             _ => Level::Warn,
         };
-        Self { level }
+        Self { level: Some(level) }
     }
 
-    /// The level from which on lines are written.
+    /// The level below which no line is written.
     pub fn level(self) -> Level {
-        self.level
+        self.level.unwrap_or(Level::Error)
     }
 
     /// Whether a line of that level would be written.
     pub fn enabled(self, level: Level) -> bool {
-        level >= self.level
+        self.level.is_some_and(|least| level >= least)
     }
 
     /// Writes one line: level, who, what, fields. Control characters of guests do not reach the terminal.
@@ -72,7 +78,8 @@ mod tests {
 
     #[test]
     fn levels_are_ordered() {
-        let log = Log { level: Level::Warn };
+        let log = Log { level: Some(Level::Warn) };
         assert!(log.enabled(Level::Error) && log.enabled(Level::Warn) && !log.enabled(Level::Info));
+        assert!(!Log::OFF.enabled(Level::Error));
     }
 }

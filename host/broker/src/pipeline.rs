@@ -7,6 +7,7 @@ use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 use crate::grants::Grant;
 use crate::journal::{Effect, Outcome};
 use crate::log::{Level, Log};
+use crate::reach::Reach;
 use crate::running::Running;
 use crate::teardown::Removal;
 use crate::undo::{self, Plan};
@@ -31,6 +32,10 @@ impl Policy for NoPolicy {
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
     links: Vec<Link>,
+    /// Those of them that are bridges.
+    bridges: Vec<Link>,
+    /// Those of the host that are the other end of a link in the container.
+    own: Vec<Link>,
 }
 
 impl Handles {
@@ -53,7 +58,26 @@ impl Handles {
         }
     }
 
-    fn learn(&mut self, reply: &Reply) {
+    /// Whether the link is known to be a bridge.
+    pub(crate) fn is_bridge(&self, link: &Link) -> bool {
+        self.bridges.contains(link)
+    }
+
+    /// Whether the link is known to be the host's end of a veth of the container.
+    pub(crate) fn is_own(&self, link: &Link) -> bool {
+        self.own.contains(link)
+    }
+
+    fn learn(&mut self, op: &KernelOp, reply: &Reply) {
+        match (op, reply) {
+            (_, Reply::Bridge(link, _)) => self.bridges.push(link.clone()),
+            (KernelOp::Link(LinkOp::Peer { of, .. }), Reply::MaybeLink(Some(link)))
+                if of.ns == Ns::Container && link.ns == Ns::Host =>
+            {
+                self.own.push(link.clone());
+            }
+            _ => {}
+        }
         match reply {
             Reply::Link(link) | Reply::MaybeLink(Some(link)) | Reply::Bridge(link, _) => self.hand_out(link),
             Reply::Pair(a, b) => {
@@ -66,7 +90,9 @@ impl Handles {
 
     fn forget(&mut self, op: &KernelOp) {
         if let KernelOp::Link(LinkOp::Delete { link }) = op {
-            self.links.retain(|own| own != link);
+            for list in [&mut self.links, &mut self.bridges, &mut self.own] {
+                list.retain(|own| own != link);
+            }
         }
     }
 }
@@ -92,6 +118,8 @@ pub(crate) struct Gate<'a> {
     /// CHECK and STATUS look, and do not touch.
     pub(crate) read_only: bool,
     pub(crate) container_present: bool,
+    /// Of a GC: container and interface of what stays.
+    pub(crate) valid: Option<&'a [(String, String)]>,
     pub(crate) log: Log,
 }
 
@@ -141,6 +169,12 @@ impl Gate<'_> {
         if !self.container_present && op.namespaces().contains(&Some(Ns::Container)) {
             return Err(Error::not_found("there is no container namespace in this call"));
         }
+        let reach = Reach {
+            attachment: self.attachment,
+            valid: self.valid,
+            container_present: self.container_present,
+        };
+        reach.check(kernel, handles, course, op)?;
         let reply = match course {
             Course::Add(running) if op.operation().changes => self.recorded(kernel, running, op)?,
             Course::Del(removal) => {
@@ -154,7 +188,7 @@ impl Gate<'_> {
             }
             Course::Add(_) | Course::Look => kernel.apply(self.attachment, op)?,
         };
-        handles.learn(&reply);
+        handles.learn(op, &reply);
         handles.forget(op);
         Ok(reply)
     }

@@ -103,6 +103,16 @@ impl Running {
         self.created.iter().any(|own| own.ns == link.ns && own.index == link.index)
     }
 
+    /// Whether an earlier ADD of the attachment made the link for it alone.
+    pub(crate) fn made_before(&self, link: &Link) -> bool {
+        let here = self.journal.record().committed().filter(|transaction| !transaction.of_earlier_boot());
+        let mut steps = here.flat_map(|transaction| &transaction.steps);
+        steps.any(|step| {
+            let is = |own: &Link| own.ns == link.ns && own.index == link.index;
+            step.creates_private_links() && step.created().iter().any(is)
+        })
+    }
+
     /// Whether this ADD created the link with that index, and it goes with the attachment: whatever depends on it will.
     pub(crate) fn takes_along(&self, ns: Ns, index: u32) -> bool {
         self.private.iter().any(|own| own.ns == ns && own.index == index)

@@ -71,6 +71,8 @@ struct Session<'a> {
     deadline: Instant,
     /// The codes that the guest was given, which it may pass on.
     told: BTreeSet<u32>,
+    /// Of a GC: container and interface of what stays.
+    valid: Option<&'a [(String, String)]>,
 }
 
 impl<L: Launcher> Invocation<'_, L> {
@@ -122,6 +124,10 @@ impl<L: Launcher> Invocation<'_, L> {
             leases: Access::of(call),
             deadline,
             told: BTreeSet::new(),
+            valid: match call {
+                Call::Gc { valid, .. } => Some(valid),
+                Call::Describe | Call::Add(_) | Call::Del(_) | Call::Check(_) | Call::Status { .. } => None,
+            },
         };
         let read_only = matches!(call, Call::Describe | Call::Check(_) | Call::Status { .. });
         let ended = self.serve(&loaded, sandbox.as_mut(), &mut session, read_only);
@@ -254,6 +260,7 @@ impl<L: Launcher> Invocation<'_, L> {
             imports: &loaded.manifest.imports,
             read_only,
             container_present: self.container_present,
+            valid: session.valid,
             log: self.broker.log,
         };
         gate.admit(self.broker.policy.borrow_mut().as_mut(), &op)?;

@@ -20,15 +20,18 @@ use std::time::{Duration, Instant};
 
 use common::{Guest, Node, error};
 use ops::{Pick, Random};
+use wharf_broker::log::Log;
 use wharf_ops::addresses::AddressOp;
+use wharf_ops::bridge_ports::{BridgePortOp, VlanRange};
 use wharf_ops::call::{Answer, Failure};
 use wharf_ops::filter::FilterOp;
 use wharf_ops::leases::{LeaseOp, LeaseOwner};
 use wharf_ops::links::LinkOp;
 use wharf_ops::nat::{Backend, ForwardOptions, MasqueradeRule, NatOp, PortForward, Protocol};
 use wharf_ops::routes::RouteOp;
+use wharf_ops::shaping::{Rate, ShapingOp};
 use wharf_ops::wire::{self, ToBroker, ToSandbox};
-use wharf_ops::{KernelOp, Mac, OPERATIONS, Op, Reply};
+use wharf_ops::{ErrorKind, KernelOp, Link, Mac, Ns, OPERATIONS, Op, Reply};
 
 /// Enough for every test here, and no reason to be denied anything.
 const LIMITS: &str = "[limits]\ndeadline-ms = 20000\noperations = 1000000\n";
@@ -41,6 +44,8 @@ const CONF: &str = r#","cni.dev/valid-attachments":
 fn crowded(operations: Option<&str>, limits: &str) -> Node {
     let mut node = Node::new(None, "");
     node.conf = CONF;
+    // Each denial is logged, and most is denied.
+    node.log = Log::OFF;
     node.id = "c2";
     let output = node.run("ADD", |guest| {
         let pool = guest.ask(Op::Lease(LeaseOp::Open { directory: None })).unwrap().pool().unwrap();
@@ -271,7 +276,9 @@ fn forged_handles_reach_nothing_whatever_is_granted() {
             for _ in 0..60 {
                 for op in ops::every(&mut pick).into_iter().filter(is_by_handle) {
                     let refused = guest.ask(op.clone()).expect_err("nothing was handed out");
-                    assert_eq!(refused.kind, wharf_ops::ErrorKind::Denied, "{op:?}: {refused:?}");
+                    // A name that no link can have is refused before the handle is.
+                    let expected = [ErrorKind::Denied, ErrorKind::Invalid].contains(&refused.kind);
+                    assert!(expected, "{op:?}: {refused:?}");
                 }
             }
             if command == "ADD" { guest.succeed() } else { guest.finish(Ok(Answer::Done)) }
@@ -279,6 +286,93 @@ fn forged_handles_reach_nothing_whatever_is_granted() {
         assert_eq!(output.status, 0, "{output:?}");
     }
     assert_same(&picture(&node), &before);
+}
+
+/// Everything that can be done to a link, deletion last.
+fn everything_to(link: &Link) -> Vec<KernelOp> {
+    let link = || link.clone();
+    let range = VlanRange { first: 7, last: 7, pvid: false, untagged: false };
+    let rate = Rate { bits_per_second: 8000, burst_bits: 80_000, latency_ms: 25 };
+    vec![
+        KernelOp::Link(LinkOp::SetUp { link: link(), up: false }),
+        KernelOp::Link(LinkOp::SetMtu { link: link(), mtu: 1300 }),
+        KernelOp::Link(LinkOp::SetMac { link: link(), mac: Mac([2, 0, 0, 0, 0, 1]) }),
+        KernelOp::Link(LinkOp::SetMaster { link: link(), master: None }),
+        KernelOp::Link(LinkOp::SetPromiscuous { link: link(), on: true }),
+        KernelOp::Link(LinkOp::SetAlias { link: link(), alias: "mine".into() }),
+        KernelOp::BridgePort(BridgePortOp::SetHairpin { port: link(), on: true }),
+        KernelOp::BridgePort(BridgePortOp::SetIsolated { port: link(), on: true }),
+        KernelOp::BridgePort(BridgePortOp::AddVlan { port: link(), range }),
+        KernelOp::BridgePort(BridgePortOp::RemoveVlan { port: link(), range }),
+        KernelOp::Shaping(ShapingOp::SetEgress { on: link(), rate }),
+        KernelOp::Shaping(ShapingOp::RedirectIngress { on: link(), to: link() }),
+        KernelOp::Shaping(ShapingOp::Clear { on: link() }),
+        KernelOp::Link(LinkOp::Delete { link: link() }),
+    ]
+}
+
+fn get(guest: &mut Guest, ns: Ns, name: &str) -> Option<Link> {
+    let get = KernelOp::Link(LinkOp::Get { ns, name: name.into() });
+    guest.ask(Op::Kernel(get)).unwrap().maybe_link().unwrap()
+}
+
+#[test]
+fn links_of_others_are_out_of_reach_whatever_is_granted() {
+    let node = crowded(None, LIMITS);
+    // An ifb of another attachment, and one of the reference's for another container.
+    node.shell(
+        "ip link add bwpvictim type ifb && ip link set bwpvictim alias wharf:n/c2/eth0; ip link add bwp0123 type ifb",
+    );
+    let before = picture(&node);
+    for command in ["ADD", "DEL", "GC"] {
+        let output = in_time(&node, command, move |guest| {
+            for name in ["victim-port", "victim-peer", "bwpvictim", "bwp0123", "lo"] {
+                let link = get(guest, Ns::Host, name).unwrap();
+                for op in everything_to(&link) {
+                    let refused = guest.ask(Op::Kernel(op.clone())).expect_err(name);
+                    assert_eq!(refused.kind, ErrorKind::Denied, "{command} {op:?}: {refused:?}");
+                }
+            }
+            let bridge = get(guest, Ns::Host, "victim").unwrap();
+            let delete = LinkOp::Delete { link: bridge.clone() };
+            assert_eq!(guest.ask(Op::Kernel(KernelOp::Link(delete))).unwrap_err().kind, ErrorKind::Denied);
+            // It is shared: the grant decides.
+            let raise = LinkOp::SetUp { link: bridge, up: true };
+            guest.ask(Op::Kernel(KernelOp::Link(raise))).unwrap().done().unwrap();
+            if command == "ADD" { guest.succeed() } else { guest.finish(Ok(Answer::Done)) }
+        });
+        assert_eq!(output.status, 0, "{output:?}");
+        assert_same(&picture(&node), &before);
+    }
+}
+
+/// A container of the time before there were records.
+#[test]
+fn the_other_end_of_the_containers_veth_and_its_ifb_are_in_reach() {
+    let node = Node::new(None, LIMITS);
+    let container = node.netns.display().to_string();
+    for stale in [false, true] {
+        node.shell(&format!(
+            "ip link add old type veth peer name eth0; ip link set eth0 netns {container}
+             ip link add bwpold type ifb && ip link set bwpold alias wharf:n/c1/eth0"
+        ));
+        let command = if stale { "GC" } else { "DEL" };
+        let output = in_time(&node, command, move |guest| {
+            // In a GC there is no container.
+            for name in if stale { &["bwpold"][..] } else { &["old", "bwpold"] } {
+                let link = get(guest, Ns::Host, name).unwrap();
+                let delete = LinkOp::Delete { link };
+                guest.ask(Op::Kernel(KernelOp::Link(delete))).unwrap().done().unwrap();
+            }
+            guest.finish(Ok(Answer::Done));
+        });
+        assert_eq!(output.status, 0, "{output:?}");
+        assert!(!node.shell("ip -br link").contains("bwpold"));
+        if stale {
+            node.shell("ip link del old");
+        }
+        assert!(!node.shell("ip -br link").contains("old"));
+    }
 }
 
 #[test]

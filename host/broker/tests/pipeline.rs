@@ -221,9 +221,14 @@ fn a_policy_sees_changes_before_they_are_made() {
 #[test]
 fn a_del_takes_links_down_together_and_before_their_addresses_are_free() {
     let node = Node::new(None, "");
-    node.shell("ip link add v0 type veth peer name v1 && ip link add ifb5 type ifb && ip link set v0 up");
+    // As a plugin before there were records made them.
+    let container = node.netns.display().to_string();
+    node.shell(&format!("ip link add v0 type veth peer name v1 netns {container} && ip link set v0 up"));
+    node.shell("ip link add ifb5 type ifb && ip link set ifb5 alias wharf:n/c1/eth0");
     node.shell("tc qdisc add dev v0 root tbf rate 1mbit burst 10kb latency 25ms");
-    node.shell("ip link add stays type veth peer name stays1 && ip link set stays up");
+    node.shell(&format!(
+        "ip link add stays type veth peer name stays1 netns {container} && ip link set stays up"
+    ));
     node.shell("tc qdisc add dev stays root tbf rate 1mbit burst 10kb latency 25ms");
     let leases = node.root.path().join("var/lib/cni/networks/n");
     std::fs::create_dir_all(&leases).unwrap();

@@ -47,21 +47,23 @@ fn stale(wanted: &Collection, theirs: &[(String, String)], info: &Info) -> Optio
         }
         Some(alias) => {
             let (container, ifname) = alias.strip_prefix(&prefix(&wanted.network))?.split_once('/')?;
-            let kept = wanted.valid.iter().any(|(container, ifname)| {
-                same_alias(&format!("{}{container}/{ifname}", prefix(&wanted.network)), alias)
-            });
+            let kept = wanted
+                .valid
+                .iter()
+                .any(|(container, ifname)| names_attachment(alias, &wanted.network, container, ifname));
             (!kept).then(|| (container.to_owned(), ifname.to_owned(), false))
         }
     }
 }
 
 /// As the guest writes it. None of the three can contain a slash.
-fn prefix(network: &str) -> String {
+pub(crate) fn prefix(network: &str) -> String {
     format!("wharf:{network}/")
 }
 
-/// A long one was cut.
-fn same_alias(whole: &str, alias: &str) -> bool {
+/// Whether the alias is the attachment's. A long one was cut.
+pub(crate) fn names_attachment(alias: &str, network: &str, container: &str, ifname: &str) -> bool {
+    let whole = format!("{}{container}/{ifname}", prefix(network));
     whole == alias || (alias.len() + 3 >= ALIAS_LENGTH && whole.starts_with(alias))
 }
 

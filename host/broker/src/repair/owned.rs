@@ -55,6 +55,12 @@ impl Owned {
         }
     }
 
+    /// Whether the link is the attachment's alone.
+    pub(crate) fn has(&self, link: &Link) -> bool {
+        let is = |own: &Link| own.ns == link.ns && own.index == link.index;
+        self.tasks.iter().any(|task| matches!(task, Task::Link { ends, .. } if ends.iter().any(is)))
+    }
+
     /// Crosses off a link, and what goes with it.
     pub(crate) fn link_gone(&mut self, link: &Link) {
         let is = |other: &Link| other.ns == link.ns && other.index == link.index;

@@ -155,6 +155,8 @@ pub struct Node {
     pub id: &'static str,
     /// More members of the configuration.
     pub conf: &'static str,
+    /// Where denials and such go.
+    pub log: Log,
 }
 
 /// The members that most tests run with: of a GC, nothing is valid.
@@ -168,7 +170,7 @@ impl Node {
         let netns = root.path().join("container");
         let container = Netns::create_at(&netns).unwrap();
         let host = Netns::anonymous().unwrap();
-        Self { host, container: Some(container), netns, root, id: "c1", conf: CONF }
+        Self { host, container: Some(container), netns, root, id: "c1", conf: CONF, log: Log::from_env() }
     }
 
     /// Installs the guest again with another grant.
@@ -192,7 +194,7 @@ impl Node {
     /// A broker of this node, over the kernel that [`faulty`] puts faults into.
     pub fn broker(&self, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Broker<Scripted> {
         let paths = Paths::below(self.root.path());
-        let mut broker = Broker::new(paths, Scripted(Arc::new(script)), faulty::kernel, Log::from_env());
+        let mut broker = Broker::new(paths, Scripted(Arc::new(script)), faulty::kernel, self.log);
         broker.lease_hook = faulty::lease;
         broker
     }

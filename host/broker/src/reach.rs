@@ -1,0 +1,149 @@
+//! Which links of the host a call may change, whatever its grant allows: its own, and bridges, which are shared.
+//!
+//! A link is the attachment's own if this ADD made it, if the attachment's record says that an earlier one did, if it is
+//! a veth whose other end is in the call's container, or if it is an ifb that names the attachment. In its container a
+//! guest may do what is granted.
+
+use wharf_kernel::{Kernel, reference};
+use wharf_ops::bridge_ports::BridgePortOp;
+use wharf_ops::links::{Info, LinkOp};
+use wharf_ops::shaping::ShapingOp;
+use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns};
+
+use crate::collect::names_attachment;
+use crate::pipeline::{Course, Handles};
+
+/// What is done to a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Change,
+    Delete,
+}
+
+/// Whose links may be changed.
+pub(crate) struct Reach<'a> {
+    pub(crate) attachment: &'a Attachment,
+    /// Of a GC: container and interface of what stays.
+    pub(crate) valid: Option<&'a [(String, String)]>,
+    pub(crate) container_present: bool,
+}
+
+impl Reach<'_> {
+    /// Refuses an operation that changes a link of the host that is not the attachment's.
+    pub(crate) fn check(
+        &self,
+        kernel: &mut dyn Kernel,
+        handles: &Handles,
+        course: &Course,
+        op: &KernelOp,
+    ) -> Result<(), Error> {
+        for (link, act) in changes(op) {
+            if link.ns == Ns::Host && !self.covers(kernel, handles, course, link, act)? {
+                let reason = format!(
+                    "the host's link {:?} (index {}) was not made for this attachment, and may not be {}",
+                    link.name,
+                    link.index,
+                    if act == Act::Delete { "deleted" } else { "changed" },
+                );
+                return Err(Error::new(ErrorKind::Denied, reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn covers(
+        &self,
+        kernel: &mut dyn Kernel,
+        handles: &Handles,
+        course: &Course,
+        link: &Link,
+        act: Act,
+    ) -> Result<bool, Error> {
+        let recorded = match course {
+            Course::Add(running) => running.owns(link) || running.made_before(link),
+            Course::Del(removal) => removal.owned.has(link),
+            // It changes nothing.
+            Course::Look => true,
+        };
+        if recorded || handles.is_own(link) || (act == Act::Change && handles.is_bridge(link)) {
+            return Ok(true);
+        }
+        let info = KernelOp::Link(LinkOp::Info { link: link.clone() });
+        let info = match kernel.apply(self.attachment, &info) {
+            Ok(reply) => reply.info()?,
+            // What the kernel says of a link that is gone is the answer.
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        Ok(match info.kind.as_str() {
+            "bridge" => act == Act::Change,
+            "veth" if self.container_present => {
+                let peer = LinkOp::Peer { of: link.clone(), ns: Ns::Container };
+                kernel.apply(self.attachment, &KernelOp::Link(peer))?.maybe_link()?.is_some()
+            }
+            "ifb" => self.names(&info),
+            _ => false,
+        })
+    }
+
+    /// Whether an ifb says that it is the attachment's: Wharf's by its alias, the reference's by its name. In a GC, that it
+    /// is nobody's who is valid.
+    fn names(&self, info: &Info) -> bool {
+        let Attachment { network, container, ifname } = self.attachment;
+        match (info.alias.as_deref().filter(|alias| !alias.is_empty()), self.valid) {
+            (Some(alias), None) => names_attachment(alias, network, container, ifname),
+            (Some(alias), Some(valid)) => {
+                alias.starts_with(&crate::collect::alias_prefix(network))
+                    && !valid
+                        .iter()
+                        .any(|(container, ifname)| names_attachment(alias, network, container, ifname))
+            }
+            (None, None) => info.name == reference::reference_ifb(network, container),
+            (None, Some(_)) => false,
+        }
+    }
+}
+
+/// The links that an operation changes. Those that it only leads to, as a port to its bridge, are the grant's.
+fn changes(op: &KernelOp) -> Vec<(&Link, Act)> {
+    match op {
+        KernelOp::Link(op) => match op {
+            LinkOp::SetUp { link, .. }
+            | LinkOp::SetMtu { link, .. }
+            | LinkOp::SetMac { link, .. }
+            | LinkOp::SetMaster { link, .. }
+            | LinkOp::SetPromiscuous { link, .. }
+            | LinkOp::SetAlias { link, .. } => vec![(link, Act::Change)],
+            LinkOp::Delete { link } | LinkOp::DeleteUnusedBridge { link } => vec![(link, Act::Delete)],
+            LinkOp::DeleteMany { links } => links.iter().map(|link| (link, Act::Delete)).collect(),
+            LinkOp::Get { .. }
+            | LinkOp::GetAll { .. }
+            | LinkOp::Info { .. }
+            | LinkOp::Peer { .. }
+            | LinkOp::CreateVeth { .. }
+            | LinkOp::EnsureBridge { .. }
+            | LinkOp::CreateIfb { .. }
+            | LinkOp::WaitOperational { .. } => Vec::new(),
+        },
+        KernelOp::BridgePort(op) => match op {
+            BridgePortOp::SetHairpin { port, .. }
+            | BridgePortOp::SetIsolated { port, .. }
+            | BridgePortOp::AddVlan { port, .. }
+            | BridgePortOp::RemoveVlan { port, .. } => vec![(port, Act::Change)],
+            BridgePortOp::Get { .. } | BridgePortOp::GetVlans { .. } => Vec::new(),
+        },
+        KernelOp::Shaping(op) => match op {
+            ShapingOp::SetEgress { on, .. } | ShapingOp::Clear { on } => vec![(on, Act::Change)],
+            ShapingOp::RedirectIngress { on, to } => vec![(on, Act::Change), (to, Act::Change)],
+            ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => Vec::new(),
+        },
+        // Addresses, routes and neighbours are bounded by what they are, rules by their owner.
+        KernelOp::Address(_)
+        | KernelOp::Route(_)
+        | KernelOp::Neighbour(_)
+        | KernelOp::Sysctl(_)
+        | KernelOp::Nat(_)
+        | KernelOp::Filter(_)
+        | KernelOp::Conntrack(_) => Vec::new(),
+    }
+}
