@@ -1,6 +1,7 @@
 //! From what went wrong to the CNI error object: the code, one sentence, and whose fault it is.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use wharf_cni::CniError;
 use wharf_cni::error::code;
@@ -91,12 +92,13 @@ pub fn of_guest(failure: Failure, name: &str, digest: &str, told: &BTreeSet<u32>
         ),
     };
     let mut details = format!("fault: {}; guest: {name} {digest}", fault.word());
+    // Writing to a String does not fail.
     if let Some(given) = given {
-        details.push_str(&format!("; the guest gave the code {given}, which is not a guest's"));
+        let _ = write!(details, "; the guest gave the code {given}, which is not a guest's");
     }
     if let Some(text) = inner {
         // Quoted, so that nothing in it passes for the host's.
-        details.push_str(&format!("; guest says: {:?}", cut(text)));
+        let _ = write!(details, "; guest says: {:?}", cut(text));
     }
     CniError::new(number, cut(message)).with_details(details)
 }
