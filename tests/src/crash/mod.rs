@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod picture;
+mod plan;
 pub mod random;
 pub mod report;
 pub mod scene;
