@@ -12,7 +12,7 @@ use wharf_sdk::net::LinkCommon;
 use wharf_sdk::tc::Rate;
 use wharf_sdk::{
     Config, Context, Error, HostErrorKind, Interface, Link, LinkInfo, Netns, Network, NetworkResult, Owner,
-    Request, Result, code,
+    Request, Result, code, warn,
 };
 
 use limits::Limits;
@@ -68,12 +68,12 @@ impl Network for Bandwidth {
         let own = host.link(&name)?;
         let mut outcome = Ok(());
         if limited || own.is_some() {
-            outcome = outcome.and(veth::clear(request.ifname(), host, container));
+            outcome = outcome.and(permitted(veth::clear(request.ifname(), host, container)));
         }
         if let Some(ifb) = own {
-            outcome = outcome.and(ifb.delete().context(format_args!("delete {name:?}")));
+            outcome = outcome.and(permitted(ifb.delete().context(format_args!("delete {name:?}"))));
         }
-        outcome.and(delete_reference_ifb(request, host, container))
+        outcome.and(permitted(delete_reference_ifb(request, host, container)))
     }
 
     fn status(config: &Config) -> Result<()> {
@@ -100,6 +100,18 @@ impl Network for Bandwidth {
 }
 
 wharf_sdk::export_network!(Bandwidth);
+
+/// What this guest may not touch, it did not make, or made under a wider grant: then the host's record has it. A DEL that
+/// failed for it would keep the rest of the list from being cleaned.
+fn permitted(outcome: Result<()>) -> Result<()> {
+    match outcome {
+        Err(error) if error.code == code::DENIED => {
+            warn!("it stays as it is: {error}");
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
 
 /// Shapes before the ifb is raised and redirects last: no packet meets a half-made path, and a qdisc on a link that
 /// is down costs the kernel a tenth.
@@ -187,6 +199,12 @@ fn check_redirect(veth: &str, ifb: &LinkInfo, present: Option<u32>) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_denial_is_no_failure_of_a_delete() {
+        permitted(Err(Error::new(code::DENIED, "denied"))).unwrap();
+        assert_eq!(permitted(Err(Error::plugin("broken"))).unwrap_err().msg, "broken");
+    }
 
     #[test]
     fn check_tells_what_differs() {

@@ -3,9 +3,10 @@
 use wharf_sdk::delegate::Ipam;
 use wharf_sdk::firewall::{filter, nat};
 use wharf_sdk::{
-    Context, Error, HostErrorKind, HostResult, Mac, Netns, NetworkResult, Request, Result, debug,
+    Context, Error, HostErrorKind, HostResult, Mac, Netns, NetworkResult, Request, Result, debug, warn,
 };
 
+use crate::config::Config;
 use crate::port::is_host_end;
 
 /// Rules go before links (their removal is then cheaper for the kernel), leases go last, so that nobody gets an
@@ -35,6 +36,7 @@ fn removed(outcome: HostResult<()>) -> HostResult<()> {
 fn remove_links(request: &Request, host: &Netns, container: Option<&Netns>) -> Result<()> {
     let ifname = request.ifname();
     if let Some(container) = container
+        && !is_of_another_bridge(request, host, container)
         && remove_veth(container, ifname, None).context(format_args!("remove {ifname:?}"))?
     {
         return Ok(());
@@ -47,6 +49,24 @@ fn remove_links(request: &Request, host: &Netns, container: Option<&Netns>) -> R
         }
     }
     Ok(())
+}
+
+/// Whether `CNI_IFNAME` leads to a bridge that is not this network's. Then the namespace has come to be another's since
+/// the ADD (plugins#714), and the interface with it. What cannot be told is what the runtime says: ours.
+fn is_of_another_bridge(request: &Request, host: &Netns, container: &Netns) -> bool {
+    let Ok(config) = Config::of(request) else { return false };
+    let master = || -> HostResult<Option<u32>> {
+        let Some(inside) = container.link(request.ifname())? else { return Ok(None) };
+        let Some(outside) = inside.peer(host)? else { return Ok(None) };
+        Ok(outside.info()?.master)
+    };
+    let Ok(Some(master)) = master() else { return false };
+    let bridge = host.link(&config.bridge).and_then(|bridge| bridge.map(|bridge| bridge.info()).transpose());
+    let another = bridge.is_ok_and(|bridge| bridge.is_none_or(|bridge| bridge.index != master));
+    if another {
+        warn!("{} stays: it is not of the bridge {:?}", request.ifname(), config.bridge);
+    }
+    another
 }
 
 /// Removes the veth of that name, and of that address if there is one to compare. Answers whether it is gone now.

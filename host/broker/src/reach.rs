@@ -6,6 +6,7 @@
 
 use wharf_kernel::{Kernel, reference};
 use wharf_ops::bridge_ports::BridgePortOp;
+use wharf_ops::filter::FilterOp;
 use wharf_ops::links::{Info, LinkOp};
 use wharf_ops::shaping::ShapingOp;
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns};
@@ -37,18 +38,39 @@ impl Reach<'_> {
         course: &Course,
         op: &KernelOp,
     ) -> Result<(), Error> {
+        if let KernelOp::Filter(FilterOp::AntiSpoof { link, .. }) = op {
+            self.check_guarded(kernel, handles, course, link)?;
+        }
         for (link, act) in changes(op) {
             if link.ns == Ns::Host && !self.covers(kernel, handles, course, link, act)? {
-                let reason = format!(
-                    "the host's link {:?} (index {}) was not made for this attachment, and may not be {}",
-                    link.name,
-                    link.index,
-                    if act == Act::Delete { "deleted" } else { "changed" },
-                );
-                return Err(Error::new(ErrorKind::Denied, reason));
+                return Err(refusal(link, if act == Act::Delete { "deleted" } else { "changed" }));
             }
         }
         Ok(())
+    }
+
+    /// The guard of a port is set by name, and takes over what was set for an earlier link of that name: so the port has
+    /// to be there, and the attachment's.
+    fn check_guarded(
+        &self,
+        kernel: &mut dyn Kernel,
+        handles: &Handles,
+        course: &Course,
+        name: &str,
+    ) -> Result<(), Error> {
+        if let Course::Add(running) = course
+            && running.owns_name(Ns::Host, name)
+        {
+            return Ok(());
+        }
+        let get = LinkOp::Get { ns: Ns::Host, name: name.to_owned() };
+        let link = kernel.apply(self.attachment, &KernelOp::Link(get))?.maybe_link()?;
+        let link =
+            link.ok_or_else(|| Error::not_found(format!("the host has no link {name:?} to be guarded")))?;
+        if self.covers(kernel, handles, course, &link, Act::Delete)? {
+            return Ok(());
+        }
+        Err(refusal(&link, "guarded"))
     }
 
     fn covers(
@@ -102,6 +124,14 @@ impl Reach<'_> {
             (None, Some(_)) => false,
         }
     }
+}
+
+fn refusal(link: &Link, done: &str) -> Error {
+    let Link { name, index, .. } = link;
+    let reason = format!(
+        "the host's link {name:?} (index {index}) was not made for this attachment, and may not be {done}"
+    );
+    Error::new(ErrorKind::Denied, reason)
 }
 
 /// The links that an operation changes. Those that it only leads to, as a port to its bridge, are the grant's.

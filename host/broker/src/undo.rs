@@ -2,12 +2,12 @@
 
 use wharf_kernel::Kernel;
 use wharf_ops::addresses::AddressOp;
-use wharf_ops::bridge_ports::BridgePortOp;
+use wharf_ops::bridge_ports::{BridgePortOp, VlanRange};
 use wharf_ops::filter::FilterOp;
 use wharf_ops::links::{Info, LinkOp};
 use wharf_ops::nat::NatOp;
 use wharf_ops::neighbours::NeighbourOp;
-use wharf_ops::routes::RouteOp;
+use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::shaping::ShapingOp;
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{Attachment, Error, KernelOp, Link, Ns, Reply};
@@ -202,14 +202,27 @@ impl Reader<'_> {
             BridgePortOp::SetIsolated { .. } => {
                 by(KernelOp::BridgePort(BridgePortOp::SetIsolated { port, on: state.isolated }))
             }
-            BridgePortOp::AddVlan { range, .. } => {
-                by(KernelOp::BridgePort(BridgePortOp::RemoveVlan { port, range: *range }))
-            }
-            BridgePortOp::RemoveVlan { range, .. } => {
-                by(KernelOp::BridgePort(BridgePortOp::AddVlan { port, range: *range }))
+            BridgePortOp::AddVlan { range, .. } | BridgePortOp::RemoveVlan { range, .. } => {
+                self.vlans(op, &port, range)?
             }
             BridgePortOp::Get { .. } | BridgePortOp::GetVlans { .. } => NOTHING,
         })
+    }
+
+    /// What the port has of the range comes back as it is; what it does not have is taken away.
+    fn vlans(&mut self, op: &BridgePortOp, port: &Link, range: &VlanRange) -> Result<Plan, Error> {
+        let get = BridgePortOp::GetVlans { port: port.clone() };
+        let present = self.ask(&KernelOp::BridgePort(get))?.vlans()?;
+        let adds = matches!(op, BridgePortOp::AddVlan { .. });
+        let remove = adds.then(|| BridgePortOp::RemoveVlan { port: port.clone(), range: *range });
+        let before = present.iter().filter_map(|present| match overlap(present, range) {
+            // There is one VLAN of untagged frames: another one takes its place.
+            None => (adds && range.pvid && present.pvid).then_some(*present),
+            part => part,
+        });
+        let before = before.map(|range| BridgePortOp::AddVlan { port: port.clone(), range });
+        let undo = remove.into_iter().chain(before).map(KernelOp::BridgePort);
+        Ok(Plan::Do(undo.map(|op| Undo { op, unless_used: None }).collect()))
     }
 
     fn address(&mut self, op: &AddressOp) -> Result<Plan, Error> {
@@ -258,11 +271,9 @@ impl Reader<'_> {
             RouteOp::Remove { ns, route } => {
                 let all =
                     self.ask(&KernelOp::Route(RouteOp::GetAll { ns: *ns, table: route.table }))?.routes()?;
-                let same = |other: &&wharf_ops::routes::Route| {
-                    other.dst == route.dst && (route.link.is_none() || other.link == route.link)
-                };
-                let gone = all.iter().find(same);
-                match gone {
+                // The kernel takes the first that fits, and has them by metric.
+                let fits = all.iter().filter(|other| fits(route, other));
+                match fits.min_by_key(|other| other.metric.unwrap_or_default()) {
                     Some(route) => by(KernelOp::Route(RouteOp::Add { ns: *ns, route: route.clone() })),
                     None => NOTHING,
                 }
@@ -319,12 +330,42 @@ impl Reader<'_> {
                     None => by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() })),
                 }
             }
+            // Clearing takes both ways, so what there was before is put back.
             ShapingOp::RedirectIngress { on, .. } => {
-                by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() }))
+                let on = || on.clone();
+                let rate = self.ask(&KernelOp::Shaping(ShapingOp::GetEgress { on: on() }))?.maybe_rate()?;
+                let to = self.ask(&KernelOp::Shaping(ShapingOp::GetRedirect { on: on() }))?.maybe_index()?;
+                let rate = rate.map(|rate| ShapingOp::SetEgress { on: on(), rate });
+                let to = to.map(|index| Link { ns: on().ns, index, name: String::new() });
+                let to = to.map(|to| ShapingOp::RedirectIngress { on: on(), to });
+                let all = [Some(ShapingOp::Clear { on: on() }), rate, to].into_iter().flatten();
+                Plan::Do(all.map(|op| Undo { op: KernelOp::Shaping(op), unless_used: None }).collect())
             }
             ShapingOp::Clear { .. } | ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => NOTHING,
         })
     }
+}
+
+/// Whether `other` is what a removal of `wanted` takes: what is not said can be anything.
+fn fits(wanted: &Route, other: &Route) -> bool {
+    fn says<T: PartialEq>(wanted: Option<T>, other: Option<T>) -> bool {
+        wanted.is_none() || wanted == other
+    }
+    wanted.dst == other.dst
+        && says(wanted.gateway, other.gateway)
+        && says(wanted.link, other.link)
+        && says(wanted.source, other.source)
+        && says(wanted.metric.filter(|metric| *metric != 0), other.metric)
+        && says(wanted.mtu, other.mtu)
+        && says(wanted.advmss, other.advmss)
+        // IPv6 has no scopes.
+        && (wanted.dst.is_ipv6() || says(wanted.scope, other.scope))
+}
+
+/// The part of `present` that `range` covers, with the flags that it has.
+fn overlap(present: &VlanRange, range: &VlanRange) -> Option<VlanRange> {
+    let (first, last) = (present.first.max(range.first), present.last.min(range.last));
+    (first <= last).then_some(VlanRange { first, last, ..*present })
 }
 
 /// The operation that sets what `op` is about to set to what it is now. For a hardware address that is never nothing:

@@ -26,7 +26,7 @@ use wharf_ops::bridge_ports::{BridgePortOp, VlanRange};
 use wharf_ops::call::{Answer, Failure};
 use wharf_ops::filter::FilterOp;
 use wharf_ops::leases::{LeaseOp, LeaseOwner};
-use wharf_ops::links::LinkOp;
+use wharf_ops::links::{LinkOp, VethEnd};
 use wharf_ops::nat::{Backend, ForwardOptions, MasqueradeRule, NatOp, PortForward, Protocol};
 use wharf_ops::routes::RouteOp;
 use wharf_ops::shaping::{Rate, ShapingOp};
@@ -70,7 +70,15 @@ fn crowded(operations: Option<&str>, limits: &str) -> Node {
             conditions_v4: Vec::new(),
             conditions_v6: Vec::new(),
         };
+        let end = |name: &str| VethEnd {
+            ns: Ns::Host,
+            name: name.into(),
+            mtu: None,
+            mac: None,
+            tx_queue_length: None,
+        };
         for op in [
+            KernelOp::Link(LinkOp::CreateVeth { a: end("victim-port"), b: end("victim-peer") }),
             KernelOp::Nat(NatOp::Masquerade { rules, backend: Backend::Nftables }),
             KernelOp::Nat(NatOp::ForwardPorts { rules: vec![forward], options }),
             KernelOp::Filter(FilterOp::AntiSpoof {
@@ -78,7 +86,7 @@ fn crowded(operations: Option<&str>, limits: &str) -> Node {
                 allowed: Mac([2, 0, 0, 0, 0, 9]),
             }),
         ] {
-            guest.ask(Op::Kernel(op)).unwrap().done().unwrap();
+            guest.ask(Op::Kernel(op)).unwrap();
         }
         guest.succeed();
     });
@@ -86,7 +94,6 @@ fn crowded(operations: Option<&str>, limits: &str) -> Node {
     node.id = "c1";
     node.shell(
         "ip link add victim type bridge && echo 1 > /proc/sys/net/ipv6/conf/victim/disable_ipv6 && ip addr add 10.9.0.1/24 dev victim && ip link set victim up
-         ip link add victim-port type veth peer name victim-peer
          echo 1 > /proc/sys/net/ipv6/conf/victim-port/disable_ipv6; ip link set victim-port master victim up
          tc qdisc add dev victim-port root handle 1: tbf rate 1mbit burst 10kb latency 25ms
          ip route add 198.51.100.0/24 via 10.9.0.2 && ip rule add from 10.9.0.2 lookup 77
@@ -332,6 +339,16 @@ fn links_of_others_are_out_of_reach_whatever_is_granted() {
                     let refused = guest.ask(Op::Kernel(op.clone())).expect_err(name);
                     assert_eq!(refused.kind, ErrorKind::Denied, "{command} {op:?}: {refused:?}");
                 }
+            }
+            // Nor is the guard of its port, which is set by name.
+            for (name, kind) in [
+                ("victim-port", ErrorKind::Denied),
+                ("victim", ErrorKind::Denied),
+                ("not-there", ErrorKind::NotFound),
+            ] {
+                let guard = FilterOp::AntiSpoof { link: name.into(), allowed: Mac([2, 0, 0, 0, 0, 1]) };
+                let refused = guest.ask(Op::Kernel(KernelOp::Filter(guard))).expect_err(name);
+                assert_eq!(refused.kind, kind, "{command} {name}: {refused:?}");
             }
             let bridge = get(guest, Ns::Host, "victim").unwrap();
             let delete = LinkOp::Delete { link: bridge.clone() };

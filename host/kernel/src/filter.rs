@@ -7,6 +7,9 @@ use crate::nftables;
 use crate::real::RealKernel;
 
 pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &FilterOp) -> Result<Reply, Error> {
+    if let FilterOp::AntiSpoof { link, .. } | FilterOp::GetAntiSpoof { link } = op {
+        check_name(link)?;
+    }
     let socket = kernel.netfilter()?;
     match op {
         FilterOp::AntiSpoof { link, allowed } => {
@@ -15,6 +18,19 @@ pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &FilterOp) 
         FilterOp::GetAntiSpoof { link } => nftables::get_guard(socket, owner, link).map(Reply::MaybeMac),
         FilterOp::RemoveAntiSpoof => nftables::remove_guards(socket, owner).map(|()| Reply::Done),
     }
+}
+
+/// As the kernel's own dev_valid_name: what it would not call a link need not be guarded.
+fn check_name(name: &str) -> Result<(), Error> {
+    let odd =
+        |byte: u8| byte == b'/' || byte == b':' || byte == 0 || byte.is_ascii_whitespace() || byte == 0x0b;
+    if name.is_empty() || name.len() >= libc::IFNAMSIZ || [".", ".."].contains(&name) || name.bytes().any(odd)
+    {
+        return Err(Error::invalid(format!(
+            "{name:?} cannot be the name of a bridge port: give 1 to 15 bytes without '/', ':' and white space"
+        )));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

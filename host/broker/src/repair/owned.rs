@@ -134,11 +134,12 @@ fn of_step(step: &Step) -> Vec<Task> {
             ends => vec![Task::link(of, ends)],
         },
         KernelOp::Route(RouteOp::Add { ns: Ns::Host, .. }) => recorded(),
-        KernelOp::Neighbour(NeighbourOp::Set { on, .. })
-        | KernelOp::Shaping(ShapingOp::SetEgress { on, .. } | ShapingOp::RedirectIngress { on, .. })
+        KernelOp::Neighbour(NeighbourOp::Set { on, .. }) if on.ns == Ns::Host => recorded(),
+        // Not what was recorded, as with rules.
+        KernelOp::Shaping(ShapingOp::SetEgress { on, .. } | ShapingOp::RedirectIngress { on, .. })
             if on.ns == Ns::Host =>
         {
-            recorded()
+            vec![task(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() }))]
         }
         // Not what was recorded: that may restore the rules of an earlier ADD, which go as well.
         KernelOp::Nat(NatOp::Masquerade { .. }) => vec![task(KernelOp::Nat(NatOp::RemoveMasquerades))],

@@ -84,3 +84,19 @@ fn a_link_name_that_comes_again_belongs_to_the_new_attachment() {
     let rules = sh(&host, "nft list ruleset");
     assert!(rules.contains("\"veth0\" : jump s-"), "{rules}");
 }
+
+#[test]
+fn what_cannot_be_the_name_of_a_port_is_refused() {
+    let host = Netns::anonymous().unwrap();
+    let mut kernel = kernel(&host);
+    for name in ["", ".", "..", "a/b", "a:b", "a b", "a\tb", "a\0b", "sixteen-bytes-xx"] {
+        for op in [
+            FilterOp::AntiSpoof { link: name.into(), allowed: Mac([2, 0, 0, 0, 0, 1]) },
+            FilterOp::GetAntiSpoof { link: name.into() },
+        ] {
+            let error = kernel.apply(&owner("one", "eth0"), &KernelOp::Filter(op)).unwrap_err();
+            assert_eq!(error.kind, wharf_ops::ErrorKind::Invalid, "{name:?}: {error}");
+        }
+    }
+    assert_eq!(sh(&host, "nft list ruleset"), "");
+}
