@@ -203,22 +203,22 @@ impl Reader<'_> {
                 by(KernelOp::BridgePort(BridgePortOp::SetIsolated { port, on: state.isolated }))
             }
             BridgePortOp::AddVlan { range, .. } | BridgePortOp::RemoveVlan { range, .. } => {
-                self.vlans(op, &port, range)?
+                self.vlans(op, &port, *range)?
             }
             BridgePortOp::Get { .. } | BridgePortOp::GetVlans { .. } => NOTHING,
         })
     }
 
     /// What the port has of the range comes back as it is; what it does not have is taken away.
-    fn vlans(&mut self, op: &BridgePortOp, port: &Link, range: &VlanRange) -> Result<Plan, Error> {
+    fn vlans(&mut self, op: &BridgePortOp, port: &Link, range: VlanRange) -> Result<Plan, Error> {
         let get = BridgePortOp::GetVlans { port: port.clone() };
         let present = self.ask(&KernelOp::BridgePort(get))?.vlans()?;
         let adds = matches!(op, BridgePortOp::AddVlan { .. });
-        let remove = adds.then(|| BridgePortOp::RemoveVlan { port: port.clone(), range: *range });
-        let before = present.iter().filter_map(|present| match overlap(present, range) {
+        let remove = adds.then(|| BridgePortOp::RemoveVlan { port: port.clone(), range });
+        let before = present.iter().filter_map(|present| match overlap(*present, range) {
             // There is one VLAN of untagged frames: another one takes its place.
             None => (adds && range.pvid && present.pvid).then_some(*present),
-            part => part,
+            shared => shared,
         });
         let before = before.map(|range| BridgePortOp::AddVlan { port: port.clone(), range });
         let undo = remove.into_iter().chain(before).map(KernelOp::BridgePort);
@@ -348,7 +348,7 @@ impl Reader<'_> {
 
 /// Whether `other` is what a removal of `wanted` takes: what is not said can be anything.
 fn fits(wanted: &Route, other: &Route) -> bool {
-    fn says<T: PartialEq>(wanted: Option<T>, other: Option<T>) -> bool {
+    fn says<T: PartialEq + Copy>(wanted: Option<T>, other: Option<T>) -> bool {
         wanted.is_none() || wanted == other
     }
     wanted.dst == other.dst
@@ -363,9 +363,9 @@ fn fits(wanted: &Route, other: &Route) -> bool {
 }
 
 /// The part of `present` that `range` covers, with the flags that it has.
-fn overlap(present: &VlanRange, range: &VlanRange) -> Option<VlanRange> {
+fn overlap(present: VlanRange, range: VlanRange) -> Option<VlanRange> {
     let (first, last) = (present.first.max(range.first), present.last.min(range.last));
-    (first <= last).then_some(VlanRange { first, last, ..*present })
+    (first <= last).then_some(VlanRange { first, last, ..present })
 }
 
 /// The operation that sets what `op` is about to set to what it is now. For a hardware address that is never nothing:
