@@ -357,13 +357,20 @@ fn wait(
 ) -> Result<(), Ended> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
+        // Also where poll(2) always has something to tell.
+        if left.is_zero() {
+            return Err(Ended::Deadline);
+        }
         // A fraction of a millisecond is waited for as a whole one, or the last one would be spent spinning.
         let milliseconds = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
         let socket = sandbox.socket();
-        // Without signals to look at, the socket stands there twice.
-        let signal = signals.as_fd().unwrap_or(socket.as_fd());
-        let mut descriptors = [PollFd::new(socket.as_fd(), until), PollFd::new(signal, PollFlags::POLLIN)];
+        // Without signals to look at, the socket stands there twice, and is asked nothing the second time.
+        let (signal, asked) = match signals.as_fd() {
+            Some(signal) => (signal, PollFlags::POLLIN),
+            None => (socket.as_fd(), PollFlags::empty()),
+        };
+        let mut descriptors = [PollFd::new(socket.as_fd(), until), PollFd::new(signal, asked)];
         match poll(&mut descriptors, timeout) {
             Ok(0) => return Err(Ended::Deadline),
             Ok(_) => {
