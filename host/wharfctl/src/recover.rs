@@ -33,9 +33,7 @@ fn lines(all: &[Recovered]) -> String {
         if let Some(damage) = &one.damage {
             // Writing to a String does not fail.
             let _ = writeln!(text, "  {damage}");
-        }
-        if one.attachment.is_none() && one.failures.is_empty() {
-            text.push_str("  nothing of it can be read: the DEL of its attachment will remove it\n");
+            text.push_str("  left alone: its container may be running, and the DEL of that will remove it\n");
         }
         if one.undone {
             text.push_str("  its ADD was cut short and is undone\n");

@@ -132,8 +132,8 @@ fn one(
     if dry_run {
         return Ok(Some((key, stays, None)));
     }
-    if stays && held.record().attachment().is_none() && held.record().damage.is_some() {
-        // Nothing is known of it but that its attachment is there.
+    if stays && held.record().damage.is_some() {
+        // Whether it was committed is not known, but its attachment is there.
         return Ok(None);
     }
     let mut unfinished = heal(tools, &mut held)?;
@@ -163,7 +163,8 @@ pub struct Recovered {
     pub failures: Vec<String>,
 }
 
-/// Undoes every ADD that was cut short and that nobody works on.
+/// Undoes every ADD that was cut short and that nobody works on. What is damaged is told and left alone: its commit may be
+/// what cannot be read, and its container may be running.
 pub(crate) fn recover(tools: &Tools<'_>) -> Result<Vec<Recovered>, JournalError> {
     let store = tools.store();
     let mut all = Vec::new();
@@ -185,11 +186,10 @@ pub(crate) fn recover(tools: &Tools<'_>) -> Result<Vec<Recovered>, JournalError>
             attachment: record.attachment().cloned(),
             entry: record.entry().map(str::to_owned),
             damage: record.damage.clone(),
-            undone: record.pending().is_some(),
+            undone: record.pending().is_some() && record.damage.is_none(),
             failures: Vec::new(),
         };
-        if recovered.attachment.is_none() && recovered.damage.is_some() {
-            // Nothing is known of it: not ours to remove. The DEL of its attachment will.
+        if recovered.damage.is_some() {
             all.push(recovered);
             continue;
         }

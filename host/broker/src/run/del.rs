@@ -95,8 +95,8 @@ fn from_record<L: Launcher>(
         let of = begin.as_ref().map_or(&invocation.attachment, |begin| &begin.attachment).clone();
         failures.extend(sweep_rules(invocation, &of));
     }
-    if begin.is_none() && !errors.is_empty() {
-        // Nothing is known of it: only the guests can tell.
+    if (begin.is_none() || damaged) && !errors.is_empty() {
+        // Nothing is known of it, or not everything: only the guests can tell.
         failures.append(&mut errors);
     }
     if failures.is_empty() {

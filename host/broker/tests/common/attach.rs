@@ -124,6 +124,9 @@ fn reserve(guest: &mut Guest) -> Result<std::net::IpAddr, Stop> {
 fn shape(guest: &mut Guest, host: &Link) -> Result<Reply, Stop> {
     let common = Common { name: IFB.into(), ..Common::default() };
     let ifb = guest.attempt(link(LinkOp::CreateIfb { ns: Ns::Host, common }))?.link().map_err(unexpected)?;
+    // By which a DEL without a record knows it.
+    let alias = "wharf:n/c1/eth0".to_string();
+    guest.attempt(link(LinkOp::SetAlias { link: ifb.clone(), alias }))?;
     let rate = Rate { bits_per_second: 1_000_000, burst_bits: 80_000, latency_ms: 25 };
     for on in [host, &ifb] {
         guest.attempt(Op::Kernel(KernelOp::Shaping(ShapingOp::SetEgress { on: on.clone(), rate })))?;
