@@ -195,6 +195,15 @@ impl Stage {
         self.nothing_is_left();
     }
 
+    /// After an ADD that succeeded, its record goes with the DEL, and there was nothing else.
+    #[track_caller]
+    pub(crate) fn only_a_record_is_left(&self) {
+        let changes = self.node.dump().changes_since(&self.before.0);
+        assert!(changes.iter().all(|change| change.contains("journal c:eth0:")), "{changes:#?}");
+        self.call("DEL").silent();
+        self.nothing_is_left();
+    }
+
     /// Node and container are as they were.
     #[track_caller]
     pub(crate) fn nothing_is_left(&self) {

@@ -33,5 +33,5 @@ fn previous_tampering() {
     let interface = json!({"name": "eth0", "sandbox": stage.target().netns});
     stage.config = json!({"prevResult": {"cniVersion": "1.1.0", "interfaces": [interface], "ips": [ip]}});
     stage.call("ADD").ok();
-    stage.nothing_is_left();
+    stage.only_a_record_is_left();
 }

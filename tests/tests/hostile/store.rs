@@ -74,7 +74,12 @@ fn a_manifest_that_lies_is_not_believed() {
     let changes: [(&str, Value, u32, &[&str]); 4] = [
         ("artefact", "../../../etc/shadow".into(), 50, &["`artefact` is no BLAKE3 digest"]),
         ("name", "bridge".into(), 50, &["it is the manifest of \"bridge\""]),
-        ("digest", format!("sha256:{}", "0".repeat(64)).into(), 50, &["the grant of", "wharfctl install"]),
+        (
+            "digest",
+            format!("sha256:{}", "0".repeat(64)).into(),
+            50,
+            &["is for the component", "wharfctl install"],
+        ),
         ("root", true.into(), 50, &["unknown field `root`"]),
     ];
     for (key, value, code, words) in changes {

@@ -26,16 +26,19 @@ fn trap_after_operations() {
     }
 }
 
-/// An ADD that succeeds, and a DEL that fails with this error and all the same leaves nothing.
+/// An ADD that succeeds, and a guest that fails its DEL with this error: the broker cleans up from the record, and the
+/// DEL succeeds. Without a record, nobody knows what the guest has left, and the second DEL tells the error.
 #[track_caller]
 fn del_fails(name: &str, limits: &str, code: u32, words: &[&str]) {
     let stage = Stage::with_limits(name, limits);
     stage.call("ADD").ok();
     assert!(stage.node.dump().mentions("10.1.0.2"), "the ADD made a rule");
-    for _ in 0..2 {
-        stage.call("DEL").error_naming(code, words);
-        crate::common::assert_undone(&stage.node.dump(), stage.before_node());
-    }
+    let first = stage.call("DEL");
+    assert!(words.iter().all(|word| first.stderr.contains(word)), "{}", first.stderr);
+    first.silent();
+    crate::common::assert_undone(&stage.node.dump(), stage.before_node());
+    stage.call("DEL").error_naming(code, words);
+    crate::common::assert_undone(&stage.node.dump(), stage.before_node());
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn check(message: &ToBroker) {
     assert_eq!(&again, message);
     let ToBroker::Op(op) = message else { return };
     let operation = op.operation();
-    let known = OPERATIONS.iter().any(|known| *known == operation)
+    let known = OPERATIONS.contains(&operation)
         || operation.name == "leases/close"
         || INTERNAL.contains(&operation.name) && operation.changes;
     assert!(known, "{operation:?} is in no table");
