@@ -1,7 +1,7 @@
 //! The lease store over a directory with anything in it, and an index that decays.
 //!
-//! `cargo fuzz run lease_store fuzz/corpus/lease_store host/broker/tests/fuzz_lease_store/seeds`, with a nightly toolchain.
-//! The body also runs in `cargo test -p wharf-broker`.
+//! The seeds are no text: `WHARF_FUZZ_CORPUS=$PWD/fuzz/corpus/lease_store cargo test -p wharf-broker --test lease_store_smoke`
+//! writes them, then `cargo fuzz run lease_store`, with a nightly toolchain.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,7 @@
 //! What a sandbox writes into its socket, as the broker reads it.
 //!
-//! `cargo fuzz run op_frame fuzz/corpus/op_frame host/ops/tests/fuzz_body/seeds`, with a nightly toolchain.
-//! The body also runs in `cargo test -p wharf-ops`.
+//! The seeds are no text: `WHARF_FUZZ_CORPUS=$PWD/fuzz/corpus/op_frame cargo test -p wharf-ops --test fuzz_smoke` writes
+//! them, then `cargo fuzz run op_frame`, with a nightly toolchain.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

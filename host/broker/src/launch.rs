@@ -41,7 +41,7 @@ pub trait Launcher {
     fn map(&self, file: &File) -> io::Result<Self::Artefact>;
 
     /// Makes ready for calls of these guests, as far as is known beforehand: one entry for each call.
-    fn expect(&self, _calls: &[&Self::Artefact]) {}
+    fn foresee(&self, _calls: &[&Self::Artefact]) {}
 
     /// Runs `start`, which starts a program that is no sandbox, without what sandboxes are started with: a program
     /// inherits the processors that its parent is bound to.

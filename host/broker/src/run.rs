@@ -189,7 +189,7 @@ impl<L: Launcher> Broker<L> {
             deadline: None,
             guests: BTreeMap::new(),
         };
-        invocation.expect(chain::guests(&stages));
+        invocation.foresee(chain::guests(&stages));
         match env.command {
             Command::Add => add::run(&mut invocation, &stages, stdout),
             Command::Check => check::run(&mut invocation, &stages, identity, journals.first()),

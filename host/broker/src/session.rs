@@ -156,11 +156,11 @@ impl<L: Launcher> Invocation<'_, L> {
     }
 
     /// Makes ready for the calls of these guests. One that is missing is not worth a word yet: its call will say so.
-    pub(crate) fn expect<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+    pub(crate) fn foresee<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         let calls: Vec<_> = names.into_iter().filter_map(|name| self.loaded(name).ok()).collect();
         if calls.len() > 1 {
             let artefacts: Vec<_> = calls.iter().map(|loaded| &loaded.artefact).collect();
-            self.broker.launcher.expect(&artefacts);
+            self.broker.launcher.foresee(&artefacts);
         }
     }
 

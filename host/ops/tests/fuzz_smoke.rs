@@ -11,12 +11,15 @@
 mod fuzz_body;
 #[path = "fuzz_body/ops.rs"]
 mod ops;
+#[path = "../../../fuzz/smoke/mod.rs"]
+mod smoke;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use ops::{Pick, Random};
+use ops::Pick;
+use smoke::Random;
 use wharf_ops::OPERATIONS;
 use wharf_ops::call::{Answer, CniError, Failure, NetworkResult};
 use wharf_ops::logging::{Level, LogLine};
@@ -43,38 +46,33 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     seeds.into_iter().map(|(name, message)| (name, wire::encode(&message).unwrap())).collect()
 }
 
-/// They are committed, for the fuzzer to start from.
+/// Where they are committed, for the fuzzer to start from.
+const COMMITTED: &str = "tests/fuzz_body/seeds.hex";
+
 #[test]
 fn the_seeds_are_one_of_each_message() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz_body/seeds");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(COMMITTED);
     let seeds = seeds();
     if std::env::var_os("WHARF_WRITE_SEEDS").is_some() {
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        for (name, bytes) in &seeds {
-            fs::write(folder.join(name), bytes).unwrap();
-        }
+        fs::write(&file, smoke::as_lines(&seeds)).unwrap();
     }
+    smoke::write_corpus(&seeds);
     let names: BTreeSet<&str> = seeds.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names.len(), seeds.len(), "no operation twice");
     for operation in OPERATIONS {
         assert!(names.contains(operation.name.replace('/', ".").as_str()), "{} has no seed", operation.name);
     }
-    for (name, bytes) in &seeds {
+    for (_, bytes) in &seeds {
         fuzz_body::run(bytes);
-        let file = fs::read(folder.join(name)).unwrap_or_default();
-        assert_eq!(
-            file, *bytes,
-            "{name}: run this test with WHARF_WRITE_SEEDS=1 after a change of the messages"
-        );
     }
-    assert_eq!(fs::read_dir(folder).unwrap().count(), seeds.len());
+    let committed = smoke::binary_seeds(&fs::read_to_string(file).unwrap());
+    assert_eq!(committed, seeds, "run this test with WHARF_WRITE_SEEDS=1 after a change of the messages");
 }
 
 fn mutate(data: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     let at = random.below(data.len());
     match random.below(7) {
-        0 => data[at] = u8::try_from(random.below(256)).unwrap(),
+        0 => data[at] = random.byte(),
         1 => data[at] ^= 1 << random.below(8),
         2 => data[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
         3 => drop(data.drain(at..data.len().min(at + 1 + random.below(4)))),
@@ -90,7 +88,7 @@ fn mutate(data: &mut Vec<u8>, other: &[u8], random: &mut Random) {
 #[test]
 fn mutated_conversations_keep_every_promise() {
     let seeds = seeds();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::default();
     for _ in 0..ITERATIONS {
         let mut data = seeds[random.below(seeds.len())].1.clone();
         for _ in 0..=random.below(4) {
@@ -101,7 +99,6 @@ fn mutated_conversations_keep_every_promise() {
             let length = u32::try_from(data.len() - 4).unwrap();
             data[..4].copy_from_slice(&length.to_le_bytes());
         }
-        let outcome = std::panic::catch_unwind(|| fuzz_body::run(&data));
-        assert!(outcome.is_ok(), "the input was {data:02x?}");
+        smoke::survives(&data, || fuzz_body::run(&data));
     }
 }

@@ -58,7 +58,7 @@ impl Launcher for ForkLauncher {
         result
     }
 
-    fn expect(&self, calls: &[&Mapped]) {
+    fn foresee(&self, calls: &[&Mapped]) {
         let mut artefacts: Vec<&Artefact> = Vec::new();
         for Mapped(artefact) in calls {
             if !artefacts.iter().any(|known| std::ptr::eq(*known, artefact)) {

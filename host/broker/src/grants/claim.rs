@@ -204,7 +204,7 @@ mod tests {
 
     use wharf_ops::OPERATIONS;
 
-    use super::super::samples;
+    use super::super::tests::samples;
     use super::*;
 
     #[test]

@@ -37,8 +37,6 @@ mod file;
 mod key;
 mod pattern;
 mod profile;
-#[cfg(test)]
-mod samples;
 mod suggest;
 #[cfg(test)]
 mod tests;

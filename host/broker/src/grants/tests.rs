@@ -1,4 +1,6 @@
 use wharf_ops::addresses::AddressOp;
+pub(super) mod samples;
+
 use wharf_ops::bridge_ports::{BridgePortOp, VlanRange};
 use wharf_ops::conntrack::{ConntrackOp, Family};
 use wharf_ops::delegate::{DelegateOp, Verb};
@@ -11,8 +13,8 @@ use wharf_ops::shaping::ShapingOp;
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{ErrorKind, KernelOp, Link, Mac, Ns};
 
-use super::samples::{forward, link, masquerade, reserve};
 use super::*;
+use samples::{forward, link, masquerade, reserve};
 
 pub(super) const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 pub(super) const OTHER: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::smoke::Random;
 use wharf_ops::addresses::AddressOp;
 use wharf_ops::bridge_ports::{BridgePortOp, VlanRange};
 use wharf_ops::conntrack::{ConntrackOp, Family};
@@ -15,19 +16,6 @@ use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::shaping::{Rate, ShapingOp};
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{IpNetwork, KernelOp, Link, Mac, Ns, Op};
-
-/// A xorshift generator: the same choices on every machine, every time.
-#[derive(Clone, Debug)]
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap_or_default() % bound.max(1)
-    }
-}
 
 const NAMES: [&str; 14] = [
     "lo",
@@ -77,7 +65,7 @@ pub struct Pick {
 
 impl Pick {
     pub fn new(seed: u64) -> Self {
-        Self { random: Random(seed), links: Vec::new(), honest: 3 }
+        Self { random: Random::seeded(seed), links: Vec::new(), honest: 3 }
     }
 
     fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {

@@ -15,12 +15,12 @@ use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{KernelOp, Link, Mac, Ns, OPERATIONS, Op};
 
 /// A link of the host, or of the container.
-pub(super) fn link(ns: Ns, name: &str) -> Link {
+pub(in crate::grants) fn link(ns: Ns, name: &str) -> Link {
     Link { ns, index: 7, name: name.into() }
 }
 
 /// Each operation that guests have, about the host and, where it can be, about the container.
-pub(super) fn all() -> Vec<Op> {
+pub(in crate::grants) fn all() -> Vec<Op> {
     let kernel = [Ns::Host, Ns::Container].into_iter().flat_map(kernel).map(Op::Kernel);
     let verbs = [Verb::Add, Verb::Check, Verb::Del, Verb::Status, Verb::Gc];
     let delegate = verbs
@@ -130,7 +130,7 @@ fn leases() -> [LeaseOp; 9] {
 }
 
 /// The next address of a range.
-pub(super) fn reserve(first: &str, last: &str) -> LeaseOp {
+pub(in crate::grants) fn reserve(first: &str, last: &str) -> LeaseOp {
     LeaseOp::ReserveNext {
         pool: 1,
         first: first.parse().unwrap(),
@@ -142,13 +142,13 @@ pub(super) fn reserve(first: &str, last: &str) -> LeaseOp {
 }
 
 /// A masqueraded address.
-pub(super) fn masquerade(source: &str) -> NatOp {
+pub(in crate::grants) fn masquerade(source: &str) -> NatOp {
     let rule = MasqueradeRule { source: source.parse().unwrap(), except: Vec::new() };
     NatOp::Masquerade { rules: vec![rule], backend: Backend::Automatic }
 }
 
 /// A port that leads to an address.
-pub(super) fn forward(host_port: u16, container: &str) -> NatOp {
+pub(in crate::grants) fn forward(host_port: u16, container: &str) -> NatOp {
     let rule = PortForward {
         protocol: Protocol::Tcp,
         host_address: None,
