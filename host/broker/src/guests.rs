@@ -1,12 +1,14 @@
 //! The store of guests: one manifest per name, and the compiled artefacts named by their BLAKE3 digest.
 //!
 //! Both are written only by `wharfctl`, to a temporary name that is then renamed. The broker refuses files that
-//! somebody else than root could have written, and hashes each artefact before it runs. That is done at every call, so
-//! the hash is the fastest that is sound (a quarter of SHA-256's time); components keep SHA-256, which people compare.
+//! somebody else than root could have written, and compares each artefact with its digest before it runs. An artefact
+//! whose inode, size and times are still those that the manifest has seen was compared when it was installed: nobody can
+//! write to a file without changing its ctime (inode(7)), short of turning the clock back as root. Any other is hashed,
+//! with the fastest hash that is sound (a quarter of SHA-256's time); components keep SHA-256, which people compare.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -31,6 +33,33 @@ pub struct Manifest {
     pub imports: Vec<String>,
     /// Size of the component in bytes.
     pub size: u64,
+    /// The artefact's file as it was when it was last compared; set by [`install`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+}
+
+/// What changes when a file is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    inode: u64,
+    bytes: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Seen {
+    /// Of this file, now.
+    fn of(file: &File) -> io::Result<Self> {
+        let now = file.metadata()?;
+        Ok(Self {
+            inode: now.ino(),
+            bytes: now.size(),
+            modified: (now.mtime(), now.mtime_nsec()),
+            changed: (now.ctime(), now.ctime_nsec()),
+        })
+    }
 }
 
 /// Why a guest cannot be used.
@@ -131,8 +160,11 @@ pub fn open(paths: &Paths, manifest: &Manifest) -> Result<File, StoreError> {
     Ok(handle)
 }
 
-/// Compares the bytes of an artefact with the digest in its manifest.
-pub fn verify(paths: &Paths, manifest: &Manifest, bytes: &[u8]) -> Result<(), StoreError> {
+/// Compares an artefact with its manifest. `bytes` are the file's, and were read before this is called.
+pub fn verify(paths: &Paths, manifest: &Manifest, file: &File, bytes: &[u8]) -> Result<(), StoreError> {
+    if manifest.seen.is_some() && manifest.seen == Seen::of(file).ok() {
+        return Ok(());
+    }
     let found = artefact_digest(bytes);
     if found == manifest.artefact {
         return Ok(());
@@ -163,7 +195,17 @@ pub fn names(paths: &Paths) -> Result<Vec<String>, StoreError> {
 /// Puts a compiled guest into the store. The manifest comes last, so that it never names what is not there.
 pub fn install(paths: &Paths, manifest: &Manifest, artefact: &[u8]) -> Result<(), StoreError> {
     check_name(&manifest.name)?;
-    write_atomically(&paths.artefacts(), &format!("{}.cwasm", manifest.artefact), artefact)?;
+    // What is there already stays as it is, and as other manifests have seen it.
+    let there = open(paths, manifest).ok().and_then(|mut file| {
+        let mut bytes = Vec::with_capacity(artefact.len());
+        file.read_to_end(&mut bytes).ok().map(|_| bytes == artefact)
+    });
+    if there != Some(true) {
+        write_atomically(&paths.artefacts(), &format!("{}.cwasm", manifest.artefact), artefact)?;
+    }
+    // Without it the artefact is hashed at each call.
+    let seen = Seen::of(&open(paths, manifest)?).ok();
+    let manifest = &Manifest { seen, ..manifest.clone() };
     let text = serde_json::to_vec_pretty(manifest)
         .map_err(|error| StoreError::Damaged { path: manifest.name.clone(), reason: error.to_string() })?;
     write_atomically(&paths.guests(), &format!("{}.json", manifest.name), &text)
@@ -218,6 +260,7 @@ mod tests {
             world: "network".into(),
             imports: vec!["links/get".into()],
             size: 4,
+            seen: None,
         }
     }
 
@@ -227,11 +270,35 @@ mod tests {
         let paths = Paths::below(root.path());
         let manifest = sample(b"code");
         install(&paths, &manifest, b"code").unwrap();
-        assert_eq!(read(&paths, "bridge").unwrap(), manifest);
+        let found = read(&paths, "bridge").unwrap();
+        assert_eq!(Manifest { seen: None, ..found.clone() }, manifest);
         assert_eq!(names(&paths).unwrap(), ["bridge"]);
-        open(&paths, &manifest).unwrap();
-        verify(&paths, &manifest, b"code").unwrap();
-        assert!(verify(&paths, &manifest, b"c0de").unwrap_err().to_string().contains("BLAKE3"));
+        let file = open(&paths, &manifest).unwrap();
+        // As installed, and without what was seen then.
+        verify(&paths, &found, &file, b"code").unwrap();
+        verify(&paths, &manifest, &file, b"code").unwrap();
+        assert!(verify(&paths, &manifest, &file, b"c0de").unwrap_err().to_string().contains("BLAKE3"));
+    }
+
+    #[test]
+    fn an_artefact_that_was_written_to_is_hashed_again() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        install(&paths, &sample(b"code"), b"code").unwrap();
+        let manifest = read(&paths, "bridge").unwrap();
+        let path = paths.artefacts().join(format!("{}.cwasm", manifest.artefact));
+        let times = fs::metadata(&path).unwrap().modified().unwrap();
+        // Of the same length, in place, and with its old modification time.
+        fs::write(&path, b"c0de").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(times).unwrap();
+        let file = open(&paths, &manifest).unwrap();
+        let error = verify(&paths, &manifest, &file, b"c0de").unwrap_err().to_string();
+        assert!(error.contains("BLAKE3"), "{error}");
+        // And replaced by another file.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, b"c0de").unwrap();
+        let file = open(&paths, &manifest).unwrap();
+        assert!(verify(&paths, &manifest, &file, b"c0de").is_err());
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub trait Launcher {
     fn map(&self, file: &File) -> io::Result<Self::Artefact>;
 
     /// Makes ready for calls of these guests, as far as is known beforehand: one entry for each call.
-    fn foresee(&self, _calls: &[&Self::Artefact]) {}
+    fn foresee(&self, _calls: &[(&Self::Artefact, &Limits)], _container_present: bool) {}
 
     /// Runs `start`, which starts a program that is no sandbox, without what sandboxes are started with: a program
     /// inherits the processors that its parent is bound to.
@@ -51,4 +51,9 @@ pub trait Launcher {
 
     /// Starts a sandbox that carries out one call.
     fn launch(&self, artefact: &Self::Artefact, job: Job<'_>) -> io::Result<Box<dyn Sandbox>>;
+
+    /// Takes back a sandbox that was killed. It need not be waited for before the invocation ends.
+    fn retire(&self, sandbox: Box<dyn Sandbox>) {
+        drop(sandbox);
+    }
 }

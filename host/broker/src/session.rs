@@ -133,7 +133,7 @@ impl<L: Launcher> Invocation<'_, L> {
         let ended = self.serve(&loaded, sandbox.as_mut(), &mut session, read_only);
         sandbox.kill();
         self.deadline = outer;
-        let (outcome, timings, served) = ended.map_err(|failure| match failure {
+        let ended = ended.map_err(|failure| match failure {
             Ended::Deadline => {
                 let allowed = deadline.saturating_duration_since(started).as_millis();
                 let message = format!("{name}: not finished after {allowed} ms");
@@ -150,7 +150,9 @@ impl<L: Launcher> Invocation<'_, L> {
                     &session.told,
                 )
             }
-        })?;
+        });
+        self.broker.launcher.retire(sandbox);
+        let (outcome, timings, served) = ended?;
         trace_timings(name, started, launched, timings, served);
         outcome.map_err(|failure| failure::of_guest(failure, name, &digest, &session.told))
     }
@@ -159,8 +161,8 @@ impl<L: Launcher> Invocation<'_, L> {
     pub(crate) fn foresee<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         let calls: Vec<_> = names.into_iter().filter_map(|name| self.loaded(name).ok()).collect();
         if calls.len() > 1 {
-            let artefacts: Vec<_> = calls.iter().map(|loaded| &loaded.artefact).collect();
-            self.broker.launcher.foresee(&artefacts);
+            let calls: Vec<_> = calls.iter().map(|loaded| (&loaded.artefact, &loaded.grant.limits)).collect();
+            self.broker.launcher.foresee(&calls, self.container_present);
         }
     }
 
@@ -192,7 +194,7 @@ impl<L: Launcher> Invocation<'_, L> {
             .launcher
             .map(&file)
             .map_err(|error| unavailable(format!("cannot map the guest {name:?}: {error}")))?;
-        guests::verify(paths, &manifest, artefact.as_ref())
+        guests::verify(paths, &manifest, &file, artefact.as_ref())
             .map_err(|error| unavailable(error.to_string()))?;
         Ok(Loaded { manifest, grant, artefact })
     }
@@ -376,10 +378,8 @@ fn wait(
             Ok(_) => {
                 let [_, signal] = descriptors;
                 let came = signal.any().unwrap_or_default();
-                return match signals.caught() {
-                    Some(signal) if came => Err(Ended::Interrupted(signal)),
-                    _ => Ok(()),
-                };
+                let caught = if came { signals.caught() } else { None };
+                return caught.map_or(Ok(()), |signal| Err(Ended::Interrupted(signal)));
             }
             Err(Errno::EINTR) => {}
             Err(error) => return Err(Ended::Gone(error.to_string())),

@@ -80,8 +80,9 @@ fn round(path: &std::path::Path, call: &Call) -> Result<Run, Box<dyn std::error:
     let limits = Limits::default();
     let identity = Identity::default();
     let started = Instant::now();
-    let job = Job { call, container_present: true, limits, identity, log_level: Level::Info };
-    let mut child = spawn(&artefact, &job)?;
+    let job = Job { artefact: &artefact, container_present: true, limits, log_level: Level::Info };
+    let mut child = spawn(job, identity)?;
+    child.begin(call)?;
     let fork = started.elapsed();
     let mut first = None;
     let mut frames = Frames::new();
@@ -101,6 +102,7 @@ fn round(path: &std::path::Path, call: &Call) -> Result<Run, Box<dyn std::error:
             Err(error) => return Err(error.into()),
         }
     };
+    child.kill()?;
     child.wait()?;
     Ok(Run { read, fork, first: first.unwrap_or(finished), finished, reaped: started.elapsed(), timings })
 }

@@ -104,6 +104,32 @@ fn reset_signals() -> Result<(), Error> {
 /// The number of the only descriptor that a sandbox has.
 pub(crate) const KEPT: RawFd = 0;
 
+/// Moves these descriptors to 0, 1, ... and closes all others. The answer has them in the same order.
+pub(crate) fn keep_all(descriptors: Vec<OwnedFd>) -> Result<Vec<OwnedFd>, Error> {
+    let count = RawFd::try_from(descriptors.len()).map_err(|_| Error::Confine("keep", "too many".into()))?;
+    let mut above = Vec::with_capacity(descriptors.len());
+    for descriptor in descriptors {
+        let number = descriptor.into_raw_fd();
+        // One that is in the way of another would be lost.
+        // SAFETY: fcntl(2) with F_DUPFD takes numbers and answers a new descriptor.
+        let number =
+            if number < count { unsafe { libc::fcntl(number, libc::F_DUPFD, count) } } else { number };
+        if number < count {
+            return Err(failed("move a socket"));
+        }
+        above.push(number);
+    }
+    for (wanted, number) in (0..).zip(above) {
+        // SAFETY: dup2(2) takes over a number that nothing in this process will use as it was any more.
+        if unsafe { libc::dup2(number, wanted) } != wanted {
+            return Err(failed("move a socket"));
+        }
+    }
+    close_from(count)?;
+    // SAFETY: these numbers are the sockets, and their only owners were given up above.
+    Ok((0..count).map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect())
+}
+
 /// Moves the socket to [`KEPT`] and closes all others.
 pub(crate) fn keep_only(socket: OwnedFd) -> Result<OwnedFd, Error> {
     let number = socket.into_raw_fd();
@@ -111,13 +137,18 @@ pub(crate) fn keep_only(socket: OwnedFd) -> Result<OwnedFd, Error> {
     if unsafe { libc::dup2(number, KEPT) } != KEPT {
         return Err(failed("move the socket"));
     }
-    // SAFETY: the owners of the descriptors behind this one, the socket's first number among them, are the parent's objects, which this process never uses or
-    // drops: it leaves through _exit(2).
-    if unsafe { libc::syscall(libc::SYS_close_range, KEPT + 1, u32::MAX, 0) } != 0 {
-        return Err(failed("close_range (Linux 5.9 or newer is needed)"));
-    }
+    close_from(KEPT + 1)?;
     // SAFETY: KEPT is the socket, and its only owner was given up above.
     Ok(unsafe { OwnedFd::from_raw_fd(KEPT) })
+}
+
+fn close_from(first: RawFd) -> Result<(), Error> {
+    // SAFETY: the owners of these descriptors, the first numbers of those that were moved among them, are the parent's
+    // objects, which this process never uses or drops: it leaves through _exit(2).
+    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } {
+        0 => Ok(()),
+        _ => Err(failed("close_range (Linux 5.9 or newer is needed)")),
+    }
 }
 
 /// Lowers what the process may use. Also without privileges: nothing is raised.

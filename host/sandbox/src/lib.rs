@@ -1,8 +1,8 @@
 //! The confined process that runs a guest.
 //!
 //! The broker maps the compiled guests of a call, checks their digests, and starts a [`Zygote`]: a process that gives up
-//! its privileges and loads them. From it each guest's sandbox is forked, which keeps one socket, runs one call of the
-//! guest in Wasmtime, and exits. Each import call of the guest becomes an `Op` on the socket. The broker itself never
+//! its privileges and loads them. From it each guest's sandbox is forked, which keeps one socket, makes the guest ready,
+//! waits for its one call, runs it in Wasmtime, and exits. Each import call of the guest becomes an `Op` on the socket. The broker itself never
 //! enters Wasmtime.
 
 mod addresses;
@@ -25,6 +25,7 @@ mod logging;
 mod nat;
 mod neighbours;
 mod offer;
+mod place;
 mod routes;
 mod run;
 mod seccomp;
@@ -41,7 +42,8 @@ pub use confine::Identity;
 pub use inspect::{Inspection, Producer, compile, inspect};
 pub use limits::Limits;
 pub use offer::World;
-pub use spawn::{Child, Ended, Job, Pinned, pin_to_current_cpu, spawn, spawn_native};
+pub use place::{Pinned, Places, pin_to_current_cpu};
+pub use spawn::{Child, Ended, Job, spawn, spawn_native};
 pub use zygote::Zygote;
 
 /// Why there is no sandbox, or no compiled guest.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Engine, Store, Trap};
-use wharf_ops::call::{Answer, Call, Failure};
+use wharf_ops::call::{Answer, Failure};
 use wharf_ops::wire::{self, Timings, ToBroker, WireError};
 
 use crate::bindings::wharf;
@@ -38,8 +38,8 @@ impl Ready {
         prepare(engine, &component)
     }
 
-    /// Makes the call, and tells the broker what came of it.
-    pub(crate) fn run(&self, call: &Call, order: &Order, socket: UnixStream, timings: Timings) {
+    /// Makes an instance, waits for the call and makes it, and tells the broker what came of it.
+    pub(crate) fn run(&self, order: &Order, socket: UnixStream, timings: Timings) {
         let limits = order.limits;
         let state = State::new(socket, order.log_level, limits.log_bytes, Limiter::new(limits));
         let mut store = Store::new(self.pre.engine(), state);
@@ -47,29 +47,29 @@ impl Ready {
         // What a guest hands over in one call must fit into a message, so it need not be copied when it does not.
         store.set_hostcall_fuel(wire::MAX_FRAME);
         let mut timings = timings;
-        let outcome = self.conduct(call, order.container_present, &mut store, &mut timings);
+        let outcome = self.conduct(order.container_present, &mut store, &mut timings);
         if let Some(outcome) = outcome {
             finish(store.data_mut(), outcome, timings);
+            // The broker goes on at once; this process's end can wait for it.
+            store.data_mut().linger();
         }
         // The process ends here: nothing is gained by taking it apart first.
         std::mem::forget(store);
     }
 
-    fn conduct(
-        &self,
-        call: &Call,
-        container: bool,
-        store: &mut Store<State>,
-        timings: &mut Timings,
-    ) -> Outcome {
+    fn conduct(&self, container: bool, store: &mut Store<State>, timings: &mut Timings) -> Outcome {
         let started = Instant::now();
         let instance = self.pre.instantiate(&mut *store);
         timings.instantiate = micros(started);
+        // The conversation begins with the call, also when there is nothing left that could make it.
+        let call = store.data_mut().call().ok()?;
         let started = Instant::now();
         let outcome = instance
-            .and_then(|instance| self.guest.call(store, &instance, call, container))
+            .and_then(|instance| self.guest.call(&mut *store, &instance, &call, container))
             .map(|answer| answer.map_err(Failure::Guest));
         timings.run = micros(started);
+        // Nothing is gained by taking it apart.
+        std::mem::forget(call);
         let Ok(last_words) = store.data_mut().close_streams() else { return None };
         match outcome {
             Ok(answer) => Some(answer),

@@ -1,4 +1,4 @@
-//! The processes: a fork, what a sandbox's end means, and where it runs. The caller must be single-threaded.
+//! The processes: a fork, and what a sandbox's end means. The caller must be single-threaded.
 
 #![allow(unsafe_code)] // fork(2), and leaving a fork by _exit(2).
 
@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -17,20 +16,19 @@ use wharf_ops::call::{Call, Failure};
 use wharf_ops::logging::Level;
 use wharf_ops::wire::{self, Timings, ToBroker};
 
+use crate::place::Places;
 use crate::zygote::Zygote;
 use crate::{Artefact, Error, Identity, Limits, confine, seccomp};
 
-/// One call of one guest.
+/// What a sandbox is started for: a call of this guest, which call comes later.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
-    /// What it is asked to do.
-    pub call: &'a Call,
+    /// The compiled guest.
+    pub artefact: &'a Artefact,
     /// Whether the container's namespace exists: if not, `del` of a network guest gets none.
     pub container_present: bool,
     /// How much it may use.
     pub limits: Limits,
-    /// As whom it runs.
-    pub identity: Identity,
     /// Log lines below this are not sent.
     pub log_level: Level,
 }
@@ -43,6 +41,7 @@ pub struct Child {
     pid: Pid,
     pidfd: Option<OwnedFd>,
     ended: Option<Ended>,
+    places: Option<Places>,
 }
 
 /// How a sandbox ended.
@@ -73,8 +72,11 @@ pub(crate) const UNREACHABLE: i32 = 71;
 const PANICKED: i32 = 70;
 
 /// Starts a sandbox for one job, when no other guest is going to be called. The caller must be single-threaded.
-pub fn spawn(artefact: &Artefact, job: &Job<'_>) -> Result<Child, Error> {
-    Zygote::start(&[artefact], 1, job.identity)?.spawn(artefact, job)
+pub fn spawn(job: Job<'_>, identity: Identity) -> Result<Child, Error> {
+    let mut zygote = Zygote::start(&[job], identity, None)?;
+    zygote
+        .take(&job)
+        .ok_or_else(|| Error::Fork(io::Error::other("the process that loads the guest is taken")))?
 }
 
 /// Starts a sandbox that runs native code: what an attacker could do who has taken over the process of a guest.
@@ -100,7 +102,7 @@ pub fn spawn_native(
         }
         0
     })?;
-    Ok(Child::new(pid, ours))
+    Ok(Child::new(pid, ours, None))
 }
 
 /// Forks. The body runs in the child and its answer is the exit code. The caller must be single-threaded.
@@ -162,8 +164,22 @@ fn pidfd(pid: Pid) -> Option<OwnedFd> {
 }
 
 impl Child {
-    pub(crate) fn new(pid: Pid, socket: UnixStream) -> Self {
-        Self { socket, pid, pidfd: pidfd(pid), ended: None }
+    pub(crate) fn new(pid: Pid, socket: UnixStream, places: Option<Places>) -> Self {
+        Self { socket, pid, pidfd: pidfd(pid), ended: None, places }
+    }
+
+    /// Says which call is to be made. It begins at once; if the sandbox has died meanwhile, the conversation tells.
+    pub fn begin(&mut self, call: &Call) -> Result<(), Error> {
+        if let Some(places) = &self.places {
+            places.bring_here(self.pid);
+        }
+        match wire::send(&mut self.socket, call) {
+            Err(wire::WireError::TooLong(bytes)) => {
+                let reason = format!("the call takes {bytes} bytes, {} are the limit", wire::MAX_FRAME);
+                Err(Error::Fork(io::Error::other(reason)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The process, for messages and tests.
@@ -179,7 +195,10 @@ impl Child {
     /// Ends it, whatever it is doing. Not an error if it has ended.
     pub fn kill(&mut self) -> io::Result<()> {
         if self.ended.is_none() {
-            // Not reaped yet, so the number is still this process's.
+            // Not reaped yet, so the number is still this process's. Giving its memory back takes a while.
+            if let Some(places) = &self.places {
+                places.send_away(self.pid);
+            }
             kill(self.pid, Signal::SIGKILL)?;
         }
         Ok(())
@@ -208,29 +227,5 @@ impl Drop for Child {
             let _ = self.kill();
             let _ = self.wait();
         }
-    }
-}
-
-/// The calling thread's place before it was pinned. Dropping it gives the thread all its processors back.
-#[derive(Debug)]
-pub struct Pinned {
-    before: CpuSet,
-}
-
-/// Keeps this thread, and the sandboxes that it starts from now on, on the processor that it is on: their conversation
-/// is then a switch between two processes and not an interrupt from one processor to another.
-pub fn pin_to_current_cpu() -> io::Result<Pinned> {
-    let this = Pid::from_raw(0);
-    let before = sched_getaffinity(this)?;
-    let mut here = CpuSet::new();
-    here.set(sched_getcpu()?)?;
-    sched_setaffinity(this, &here)?;
-    Ok(Pinned { before })
-}
-
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        // The mask was in force before; should it be refused now (a cpuset has shrunk), staying pinned is harmless.
-        let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
     }
 }

@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixStream;
 
 use wasmtime::component::{Resource, ResourceTable};
+use wharf_ops::call::Call;
 use wharf_ops::logging::{Level, LogLine};
 use wharf_ops::wire::{self, Frames, ToBroker, ToSandbox, WireError};
 use wharf_ops::{Error, ErrorKind, Link, Ns, Op, Reply};
@@ -19,9 +20,20 @@ pub(crate) type Answer<T> = wasmtime::Result<Result<T, WitError>>;
 #[error("the broker ended the conversation: {0}")]
 pub(crate) struct Gone(WireError);
 
+/// What the guest is here for comes before any answer.
+enum Expected {
+    /// It has not come yet.
+    Later,
+    /// It has come before it was wanted: the guest asked for something while it was being made.
+    Here(Box<Call>),
+    /// It is being made, or was.
+    Taken,
+}
+
 pub(crate) struct State {
     socket: UnixStream,
     frames: Frames,
+    call: Expected,
     log_level: Level,
     log_left: usize,
     pub(crate) table: ResourceTable,
@@ -34,6 +46,7 @@ impl State {
         Self {
             socket,
             frames: Frames::new(),
+            call: Expected::Later,
             log_level,
             log_left: log_bytes,
             table: ResourceTable::new(),
@@ -47,9 +60,26 @@ impl State {
         wire::send(&mut self.socket, message)
     }
 
+    /// Waits for the call.
+    pub(crate) fn call(&mut self) -> Result<Call, WireError> {
+        match std::mem::replace(&mut self.call, Expected::Taken) {
+            Expected::Here(call) => Ok(*call),
+            Expected::Later | Expected::Taken => self.frames.receive(&mut self.socket),
+        }
+    }
+
+    /// Waits until the broker has done with this conversation.
+    pub(crate) fn linger(&mut self) {
+        // Nothing more comes: this returns at the end of the stream, or of this process.
+        let _ = self.frames.receive::<Call>(&mut self.socket);
+    }
+
     /// Asks the broker and waits for what came of it.
     pub(crate) fn perform(&mut self, op: Op) -> wasmtime::Result<Result<Reply, Error>> {
         let operation = op.operation().name;
+        if matches!(self.call, Expected::Later) {
+            self.call = Expected::Here(Box::new(self.call().map_err(Gone)?));
+        }
         match self.send(&ToBroker::Op(op)) {
             Ok(()) => {}
             Err(WireError::TooLong(bytes)) => {

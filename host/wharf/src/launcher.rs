@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
 
-use wharf_broker::launch::{Job, Launcher, Sandbox};
+use wharf_broker::grants::Limits as GrantedLimits;
+use wharf_broker::launch::{self, Launcher, Sandbox};
 use wharf_broker::log::Log;
-use wharf_sandbox::{Artefact, Child, Identity, Limits, Pinned, Zygote};
+use wharf_sandbox::{Artefact, Child, Identity, Job, Limits, Pinned, Zygote};
 
 const MIB: usize = 1024 * 1024;
 
@@ -17,10 +18,12 @@ pub(crate) struct ForkLauncher {
     log: Log,
     pinned: RefCell<Option<Pinned>>,
     zygote: RefCell<Option<Zygote>>,
+    /// Sandboxes that have done their work and are going: they are waited for at the end.
+    going: RefCell<Vec<Box<dyn Sandbox>>>,
 }
 
 impl ForkLauncher {
-    /// Broker and sandboxes stay on the current processor: a wake-up across processors costs more than the work.
+    /// Broker and sandboxes talk on the current processor: a wake-up across processors costs more than the work.
     pub(crate) fn on_this_cpu(log: Log) -> Self {
         // Where the mask cannot be set (a cpuset that forbids it), it is slower and nothing else.
         Self {
@@ -28,7 +31,18 @@ impl ForkLauncher {
             log,
             pinned: RefCell::new(wharf_sandbox::pin_to_current_cpu().ok()),
             zygote: RefCell::new(None),
+            going: RefCell::default(),
         }
+    }
+
+    fn job<'a>(&self, artefact: &'a Artefact, limits: &GrantedLimits, container_present: bool) -> Job<'a> {
+        let limits = Limits {
+            memory_bytes: usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(MIB),
+            log_bytes: usize::try_from(limits.log_bytes).unwrap_or(usize::MAX),
+            cpu_seconds: u64::from(limits.deadline_ms).div_ceil(1000) + 1,
+            ..Limits::default()
+        };
+        Job { artefact, container_present, limits, log_level: self.log.level() }
     }
 }
 
@@ -58,39 +72,29 @@ impl Launcher for ForkLauncher {
         result
     }
 
-    fn foresee(&self, calls: &[&Mapped]) {
-        let mut artefacts: Vec<&Artefact> = Vec::new();
-        for Mapped(artefact) in calls {
-            if !artefacts.iter().any(|known| std::ptr::eq(*known, artefact)) {
-                artefacts.push(artefact);
-            }
-        }
+    fn foresee(&self, calls: &[(&Mapped, &GrantedLimits)], container_present: bool) {
+        let jobs: Vec<Job<'_>> = calls
+            .iter()
+            .map(|(Mapped(artefact), limits)| self.job(artefact, limits, container_present))
+            .collect();
+        let places = self.pinned.borrow().as_ref().and_then(Pinned::places);
         // If it cannot be had now, the launch will say why.
-        self.zygote.replace(Zygote::start(&artefacts, calls.len(), self.identity).ok());
+        self.zygote.replace(Zygote::start(&jobs, self.identity, places).ok());
     }
 
-    fn launch(&self, Mapped(artefact): &Mapped, job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
-        let limits = Limits {
-            memory_bytes: usize::try_from(job.limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(MIB),
-            log_bytes: usize::try_from(job.limits.log_bytes).unwrap_or(usize::MAX),
-            cpu_seconds: u64::from(job.limits.deadline_ms).div_ceil(1000) + 1,
-            ..Limits::default()
-        };
-        let job = wharf_sandbox::Job {
-            call: job.call,
-            container_present: job.container_present,
-            limits,
-            identity: self.identity,
-            log_level: self.log.level(),
-        };
-        let child = match self.zygote.borrow_mut().as_mut().filter(|zygote| zygote.has(artefact)) {
-            Some(zygote) => zygote.spawn(artefact, &job),
-            None => wharf_sandbox::spawn(artefact, &job),
-        };
-        let child = child.map_err(io::Error::other)?;
+    fn launch(&self, Mapped(artefact): &Mapped, call: launch::Job<'_>) -> io::Result<Box<dyn Sandbox>> {
+        let job = self.job(artefact, call.limits, call.container_present);
+        let ready = self.zygote.borrow_mut().as_mut().and_then(|zygote| zygote.take(&job));
+        let child = ready.unwrap_or_else(|| wharf_sandbox::spawn(job, self.identity));
+        let mut child = child.map_err(io::Error::other)?;
+        child.begin(call.call).map_err(io::Error::other)?;
         #[cfg(feature = "faults")]
         crate::faults::sandbox_started(child.pid());
         Ok(Box::new(Running(child)))
+    }
+
+    fn retire(&self, sandbox: Box<dyn Sandbox>) {
+        self.going.borrow_mut().push(sandbox);
     }
 }
 

@@ -109,6 +109,7 @@ fn prepare(file: &Path) -> Result<Ready> {
         world: world.to_string(),
         imports: inspection.operations,
         size: wasm.len() as u64,
+        seen: None,
     };
     Ok(Ready { manifest, artefact })
 }

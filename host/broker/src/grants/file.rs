@@ -89,6 +89,7 @@ mod tests {
             world: "network".into(),
             imports: imports.to_vec(),
             size: 1,
+            seen: None,
         }
     }
 

@@ -372,6 +372,7 @@ fn a_grant_is_for_one_component_and_all_that_it_imports() {
         world: "network".into(),
         imports: vec!["links/get".into(), "routes/add".into(), "nat/detect".into()],
         size: 1,
+        seen: None,
     };
     let read = || Grant::read_for(directory.path(), &manifest).map_err(|error| error.to_string());
     assert!(read().unwrap_err().contains("g.toml is missing"));

@@ -338,6 +338,7 @@ fn install(paths: &Paths, operations: Option<&str>, limits: &str) {
         world: "network".into(),
         imports: imports.clone(),
         size: 1,
+        seen: None,
     };
     if let Some(operations) = operations {
         manifest.imports.retain(|name| operations.contains(name.as_str()));

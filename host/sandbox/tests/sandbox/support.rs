@@ -1,6 +1,7 @@
 //! Fixture guests, and a broker that answers from a function.
 
 use std::io::ErrorKind;
+use std::net::Shutdown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use wharf_ops::call::{Answer, Call, Failure, Request};
 use wharf_ops::logging::{Level, LogLine};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox, WireError};
 use wharf_ops::{Attachment, Error, Op, Reply};
-use wharf_sandbox::{Artefact, Child, Ended, Identity, Limits, compile};
+use wharf_sandbox::{Artefact, Child, Ended, Identity, Limits, Zygote, compile};
 
 /// Longer than anything takes that is not stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -63,16 +64,25 @@ pub(crate) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// Without the guest.
+    /// Without the call.
     pub(crate) fn order(&self) -> wharf_sandbox::Job<'a> {
-        let Job { artefact: _, call, container_present, limits, identity, log_level } = *self;
-        wharf_sandbox::Job { call, container_present, limits, identity, log_level }
+        let Job { artefact, call: _, container_present, limits, identity: _, log_level } = *self;
+        wharf_sandbox::Job { artefact, container_present, limits, log_level }
     }
 }
 
 /// Starts a sandbox of its own.
 pub(crate) fn spawn(job: &Job<'_>) -> Result<Child, wharf_sandbox::Error> {
-    wharf_sandbox::spawn(job.artefact, &job.order())
+    let mut child = wharf_sandbox::spawn(job.order(), job.identity)?;
+    child.begin(job.call)?;
+    Ok(child)
+}
+
+/// The one that was started before.
+pub(crate) fn take(zygote: &mut Zygote, job: &Job<'_>) -> Child {
+    let mut child = zygote.take(&job.order()).unwrap().unwrap();
+    child.begin(job.call).unwrap();
+    child
 }
 
 /// The usual job.
@@ -155,6 +165,8 @@ pub(crate) fn converse(mut child: Child, mut answer: impl FnMut(&Op) -> Result<R
             Ok(ToBroker::Finished { outcome: what, timings: when }) => {
                 assert!(outcome.is_none(), "finished twice");
                 (outcome, timings) = (Some(what), when);
+                // It waits for this.
+                child.socket.shutdown(Shutdown::Write).unwrap();
             }
             Err(WireError::Closed) => break,
             // Killed before it had read its call.

@@ -2,10 +2,10 @@
 
 use wharf_ops::Reply;
 use wharf_ops::call::{Answer, Failure};
-use wharf_sandbox::{Artefact, Ended, Identity, Zygote};
+use wharf_sandbox::{Artefact, Ended, Identity, Job, Zygote, pin_to_current_cpu};
 
 use crate::Guests;
-use crate::support::{add, converse, job, nothing};
+use crate::support::{add, converse, job, nothing, take};
 
 crate::tests![
     each_call_has_a_process_and_the_last_has_the_zygotes,
@@ -13,6 +13,11 @@ crate::tests![
     one_that_does_not_load_keeps_no_other_from_running,
     an_end_before_the_last_call_leaves_no_process,
 ];
+
+fn start(jobs: &[Job<'_>]) -> Zygote {
+    let pinned = pin_to_current_cpu().unwrap();
+    Zygote::start(jobs, Identity::default(), pinned.places()).unwrap()
+}
 
 /// What `/proc/<pid>/status` says under these names.
 fn status(pid: i32, names: &[&str]) -> Vec<String> {
@@ -23,11 +28,11 @@ fn status(pid: i32, names: &[&str]) -> Vec<String> {
 
 fn each_call_has_a_process_and_the_last_has_the_zygotes(guests: &Guests) {
     let call = add("operations 1");
-    let mut zygote = Zygote::start(&[&guests.probe, &guests.pool], 3, Identity::default()).unwrap();
+    let order = job(&guests.probe, &call).order();
+    let mut zygote = start(&[order; 3]);
     let mut pids = Vec::new();
     for _ in 0..3 {
-        assert!(zygote.has(&guests.probe));
-        let child = zygote.spawn(&guests.probe, &job(&guests.probe, &call).order()).unwrap();
+        let child = take(&mut zygote, &job(&guests.probe, &call));
         let pid = child.pid();
         let mut seen = Vec::new();
         let report = converse(child, |_| {
@@ -49,16 +54,17 @@ fn each_call_has_a_process_and_the_last_has_the_zygotes(guests: &Guests) {
     }
     pids.dedup();
     assert_eq!(pids.len(), 3, "each had a process of its own: {pids:?}");
-    assert!(!zygote.has(&guests.probe), "it became the third one");
+    assert!(zygote.take(&order).is_none(), "it became the third one");
 }
 
 fn a_guest_that_falls_leaves_the_next_ones_alone(guests: &Guests) {
-    let mut zygote = Zygote::start(&[&guests.probe], 4, Identity::default()).unwrap();
+    let call = add("");
+    let mut zygote = start(&[job(&guests.probe, &call).order(); 4]);
     for (config, falls) in
         [("panic", true), ("operations 1", false), ("recurse", true), ("operations 1", false)]
     {
         let call = add(config);
-        let child = zygote.spawn(&guests.probe, &job(&guests.probe, &call).order()).unwrap();
+        let child = take(&mut zygote, &job(&guests.probe, &call));
         let report = converse(child, |_| Ok(Reply::Text("1".into())));
         assert_eq!(report.outcome.unwrap().is_err(), falls, "{config}");
     }
@@ -66,20 +72,20 @@ fn a_guest_that_falls_leaves_the_next_ones_alone(guests: &Guests) {
 
 fn one_that_does_not_load_keeps_no_other_from_running(guests: &Guests) {
     let damaged = Artefact::copy(b"this was never compiled").unwrap();
-    let mut zygote = Zygote::start(&[&damaged, &guests.probe], 2, Identity::default()).unwrap();
     let call = add("operations 1");
-    let child = zygote.spawn(&damaged, &job(&damaged, &call).order()).unwrap();
+    let mut zygote = start(&[job(&damaged, &call).order(), job(&guests.probe, &call).order()]);
+    let child = take(&mut zygote, &job(&damaged, &call));
     let report = converse(child, nothing);
     assert!(matches!(report.failure(), Failure::Unloadable(_)), "{:?}", report.outcome);
-    let child = zygote.spawn(&guests.probe, &job(&guests.probe, &call).order()).unwrap();
+    let child = take(&mut zygote, &job(&guests.probe, &call));
     let report = converse(child, |_| Ok(Reply::Text("1".into())));
     assert!(matches!(report.answer(), Answer::Result(_)));
 }
 
 fn an_end_before_the_last_call_leaves_no_process(guests: &Guests) {
-    let mut zygote = Zygote::start(&[&guests.probe], 2, Identity::default()).unwrap();
     let call = add("operations 1");
-    let child = zygote.spawn(&guests.probe, &job(&guests.probe, &call).order()).unwrap();
+    let mut zygote = start(&[job(&guests.probe, &call).order(); 3]);
+    let child = take(&mut zygote, &job(&guests.probe, &call));
     drop(zygote);
     let report = converse(child, |_| Ok(Reply::Text("1".into())));
     assert!(matches!(report.answer(), Answer::Result(_)), "the sandbox outlives it");

@@ -152,6 +152,7 @@ mod tests {
             world: "network".into(),
             imports: imports.iter().map(ToString::to_string).collect(),
             size: 1,
+            seen: None,
         };
         install(&paths, &manifest, b"x").unwrap();
         write_atomically(&paths.grants(), &format!("{name}.toml"), grant.as_bytes()).unwrap();

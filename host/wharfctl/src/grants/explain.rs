@@ -127,6 +127,7 @@ mod tests {
             world: "network".into(),
             imports: vec!["links/delete".into(), "routes/add".into(), "nat/detect".into()],
             size: 1,
+            seen: None,
         };
         let text = format!(
             "digest = {DIGEST:?}\noperations = ['links/delete', 'links/get', 'routes/add']\n\

@@ -64,6 +64,7 @@ mod tests {
             world: "network".into(),
             imports: imports.iter().map(ToString::to_string).collect(),
             size: 1,
+            seen: None,
         }
     }
 
