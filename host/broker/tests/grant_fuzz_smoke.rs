@@ -8,10 +8,11 @@ mod smoke;
 const ITERATIONS: usize = 10_000;
 
 /// Also the corpus to start the fuzzer with.
-const SEEDS: [&str; 3] = [
+const SEEDS: [&str; 4] = [
     include_str!("grant_fuzz_body/seeds/bridge"),
     include_str!("grant_fuzz_body/seeds/portmap"),
     include_str!("grant_fuzz_body/seeds/first_version"),
+    include_str!("grant_fuzz_body/seeds/nearly_marked"),
 ];
 
 /// What mutations put in the place of others.
