@@ -1,5 +1,7 @@
 //! Configurations that many tests start from.
 
+pub(crate) mod scene;
+
 use wharf_tests::{Dump, Value, json};
 
 /// The subnets of [`bridge`], per family.

@@ -1,41 +1,9 @@
 //! DEL: idempotent, with whatever is missing, and nothing is left.
 
-use wharf_tests::{Attachment, Container, Dump, Network, Node, Target};
+use wharf_tests::{Dump, Network, Node, Target};
 
+use crate::common::scene::{Scene, everywhere, scene};
 use crate::common::{BACKENDS, full, limits};
-
-/// A full attachment, with what is there before it (shared things included).
-struct Scene<'n> {
-    container: Container,
-    attachment: Attachment<'n>,
-    before: Dump,
-}
-
-fn scene<'n>(node: &'n Node, backend: &str, as_chain: bool) -> Scene<'n> {
-    let mut network = Network::new(node, full(backend));
-    if as_chain {
-        network = network.chain();
-    }
-    let target = |container: &Container, port| container.eth0().port(port, 80).with("bandwidth", limits());
-    let first = node.container("first");
-    network.attach(&target(&first, 8000)).del().silent();
-    let before = node.dump();
-    let container = node.container("c");
-    let attachment = network.attach(&target(&container, 8001));
-    assert!(!node.dump().changes_since(&before).is_empty());
-    Scene { container, attachment, before }
-}
-
-/// Each way of running it, with each backend.
-fn everywhere(test: impl Fn(&Node, Scene)) {
-    for backend in BACKENDS {
-        for as_chain in [false, true] {
-            let node = Node::new();
-            let scene = scene(&node, backend, as_chain);
-            test(&node, scene);
-        }
-    }
-}
 
 #[test]
 fn a_plain_delete() {

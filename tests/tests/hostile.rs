@@ -36,18 +36,7 @@ const REFUSED: [&str; 8] = [
 ];
 
 /// Constraints that bound nothing: what is tested here holds whatever a grant allows.
-const UNBOUNDED: &str = "
-links = { names = ['*'], container-names = ['*'] }
-bridge-ports = { vlans = ['1-4094'] }
-addresses = { cidrs = ['0.0.0.0/0', '::/0'], container-cidrs = ['0.0.0.0/0', '::/0'] }
-routes = { cidrs = ['0.0.0.0/0', '::/0'], container-cidrs = ['0.0.0.0/0', '::/0'] }
-neighbours = { cidrs = ['0.0.0.0/0', '::/0'], container-cidrs = ['0.0.0.0/0', '::/0'] }
-sysctl = { keys = ['*/*', '*/*/*', '*/*/*/*'], container-keys = ['*/*', '*/*/*', '*/*/*/*'] }
-nat = { host-ports = ['1-65535'], cidrs = ['0.0.0.0/0', '::/0'] }
-shaping = { names = ['*'], container-names = ['*'] }
-leases = { cidrs = ['0.0.0.0/0', '::/0'] }
-delegate = { plugins = ['*'] }
-";
+const UNBOUNDED: &str = include_str!("../../host/broker/tests/common/unbounded.toml");
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")

@@ -4,39 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use wharf_tests::install::wharfctl;
-use wharf_tests::{Attachment, Container, Dump, Network, Node, Value, json, sh};
+use wharf_tests::{Node, Value, json, sh};
 
-use crate::common::{BACKENDS, full, limits};
-
-struct Scene<'n> {
-    container: Container,
-    attachment: Attachment<'n>,
-    before: Dump,
-}
-
-fn scene<'n>(node: &'n Node, backend: &str, as_chain: bool) -> Scene<'n> {
-    let mut network = Network::new(node, full(backend));
-    if as_chain {
-        network = network.chain();
-    }
-    let first = node.container("first");
-    network.attach(&first.eth0().port(8000, 80).with("bandwidth", limits())).del().silent();
-    drop(first);
-    let before = node.dump();
-    let container = node.container("c");
-    let attachment = network.attach(&container.eth0().port(8001, 80).with("bandwidth", limits()));
-    Scene { container, attachment, before }
-}
-
-fn everywhere(test: impl Fn(&Node, Scene)) {
-    for backend in BACKENDS {
-        for as_chain in [false, true] {
-            let node = Node::new();
-            let scene = scene(&node, backend, as_chain);
-            test(&node, scene);
-        }
-    }
-}
+use crate::common::scene::{Scene, everywhere, scene};
 
 fn journals(node: &Node) -> Vec<PathBuf> {
     wharf_tests::node::files(&node.root().join("run/wharf/attachments"))

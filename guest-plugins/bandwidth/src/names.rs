@@ -21,7 +21,8 @@ pub(crate) fn reference(attachment: &Attachment) -> String {
     hashed(PREFIX, NAME_LENGTH, &[&attachment.network, &attachment.container])
 }
 
-/// The alias of the attachment's ifb.
+/// The alias of the attachment's ifb. The broker reads it in `host/broker/src/collect/links.rs`; both are held to
+/// `tests/aliases`.
 pub(crate) fn alias(attachment: &Attachment) -> String {
     let mut alias =
         format!("{}{}/{}", alias_prefix(&attachment.network), attachment.container, attachment.ifname);
@@ -70,11 +71,15 @@ mod tests {
 
     #[test]
     fn an_alias_fits_the_kernel() {
-        assert_eq!(alias(&attachment("eth0")), "wharf:test/1234/eth0");
-        let long = Attachment { container: "c".repeat(300), ..attachment("eth0") };
-        assert_eq!(alias(&long).len(), 255);
-        let odd = Attachment { container: format!("{}é", "c".repeat(243)), ..attachment("eth0") };
-        assert_eq!(alias(&odd).len(), 254);
+        let mut lengths = Vec::new();
+        for line in include_str!("../tests/aliases").lines().filter(|line| !line.starts_with('#')) {
+            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            let [network, container, ifname, expected] = words.try_into().expect("four words");
+            let alias = alias(&Attachment { network, container, ifname });
+            assert_eq!(alias, expected);
+            lengths.push(alias.len());
+        }
+        assert_eq!(lengths[2..], [255, 254], "cut, and not within a character");
     }
 
     #[test]

@@ -8,10 +8,12 @@ mod smoke;
 const ITERATIONS: usize = 10_000;
 
 /// Also the corpus to start the fuzzer with.
-const SEEDS: [&str; 3] = [
+const SEEDS: [&str; 5] = [
     include_str!("grant_fuzz_body/seeds/bridge"),
     include_str!("grant_fuzz_body/seeds/portmap"),
     include_str!("grant_fuzz_body/seeds/first_version"),
+    include_str!("grant_fuzz_body/seeds/nearly_marked"),
+    include_str!("grant_fuzz_body/seeds/empty_table"),
 ];
 
 /// What mutations put in the place of others.

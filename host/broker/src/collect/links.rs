@@ -56,7 +56,8 @@ fn stale(wanted: &Collection, theirs: &[(String, String)], info: &Info) -> Optio
     }
 }
 
-/// As the guest writes it. None of the three can contain a slash.
+/// As the guest writes it, in `guest-plugins/bandwidth/src/names.rs`: guests share no code with the host, but both are
+/// held to `guest-plugins/bandwidth/tests/aliases`. None of the three can contain a slash.
 pub(crate) fn prefix(network: &str) -> String {
     format!("wharf:{network}/")
 }
@@ -84,6 +85,18 @@ mod tests {
             master: None,
             peer: None,
             alias: alias.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn what_the_guest_writes_is_known_by_its_attachment() {
+        let lines = include_str!("../../../../guest-plugins/bandwidth/tests/aliases").lines();
+        for line in lines.filter(|line| !line.starts_with('#')) {
+            let [network, container, ifname, alias]: [_; 4] =
+                line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            assert!(names_attachment(alias, network, container, ifname), "{alias}");
+            assert!(!names_attachment(alias, network, container, "eth9") || alias.len() > 250, "{alias}");
+            assert!(alias.starts_with(&prefix(network)));
         }
     }
 

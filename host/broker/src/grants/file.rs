@@ -135,6 +135,9 @@ mod tests {
             "{grown}"
         );
         assert_eq!(with_tables(&grown, "loopback", &imports).unwrap(), None);
+        // A table without a key says that nothing is allowed; it cannot stand there twice.
+        let empty = format!("digest = {DIGEST:?}\noperations = [\"links/*\"]\n[links]\n# nothing");
+        assert_eq!(with_tables(&empty, "loopback", &imports).unwrap(), None);
         let nothing = format!("digest = {DIGEST:?}\noperations = [\"links/get\"]");
         assert_eq!(with_tables(&nothing, "loopback", &imports).unwrap(), None);
     }

@@ -148,26 +148,16 @@ struct Document {
     operations: Vec<String>,
     #[serde(default)]
     limits: Limits,
-    #[serde(default)]
-    links: constraint::Names,
-    #[serde(default)]
-    bridge_ports: constraint::BridgePorts,
-    #[serde(default)]
-    addresses: constraint::Cidrs,
-    #[serde(default)]
-    routes: constraint::Destinations,
-    #[serde(default)]
-    neighbours: constraint::Cidrs,
-    #[serde(default)]
-    sysctl: constraint::Sysctls,
-    #[serde(default)]
-    nat: constraint::Nat,
-    #[serde(default)]
-    shaping: constraint::Names,
-    #[serde(default)]
-    leases: constraint::Leases,
-    #[serde(default)]
-    delegate: constraint::Delegates,
+    links: Option<constraint::Names>,
+    bridge_ports: Option<constraint::BridgePorts>,
+    addresses: Option<constraint::Cidrs>,
+    routes: Option<constraint::Destinations>,
+    neighbours: Option<constraint::Cidrs>,
+    sysctl: Option<constraint::Sysctls>,
+    nat: Option<constraint::Nat>,
+    shaping: Option<constraint::Names>,
+    leases: Option<constraint::Leases>,
+    delegate: Option<constraint::Delegates>,
 }
 
 /// One guest's grant.
@@ -179,6 +169,8 @@ pub struct Grant {
     pub limits: Limits,
     allowed: Vec<&'static str>,
     constraints: Constraints,
+    /// Whether the file has a table of constraints, if only an empty one.
+    constrained: bool,
 }
 
 impl Grant {
@@ -221,19 +213,20 @@ impl Grant {
                 return Err(format!("operations: {pattern:?} names no operation; there are {}", known()));
             }
         }
+        let mut constrained = false;
         let constraints = Constraints {
-            links: document.links,
-            bridge_ports: document.bridge_ports,
-            addresses: document.addresses,
-            routes: document.routes,
-            neighbours: document.neighbours,
-            sysctl: document.sysctl,
-            nat: document.nat,
-            shaping: document.shaping,
-            leases: document.leases,
-            delegate: document.delegate,
+            links: table(document.links, &mut constrained),
+            bridge_ports: table(document.bridge_ports, &mut constrained),
+            addresses: table(document.addresses, &mut constrained),
+            routes: table(document.routes, &mut constrained),
+            neighbours: table(document.neighbours, &mut constrained),
+            sysctl: table(document.sysctl, &mut constrained),
+            nat: table(document.nat, &mut constrained),
+            shaping: table(document.shaping, &mut constrained),
+            leases: table(document.leases, &mut constrained),
+            delegate: table(document.delegate, &mut constrained),
         };
-        Ok(Self { digest: document.digest, limits: document.limits, allowed, constraints })
+        Ok(Self { digest: document.digest, limits: document.limits, allowed, constraints, constrained })
     }
 
     /// Reads the grant of an installed guest, which must be for its component and cover all that it imports.
@@ -261,9 +254,9 @@ impl Grant {
         self.constraints.get(key)
     }
 
-    /// Whether the file has no constraints at all, as those of the first version.
+    /// Whether the file has no table of constraints at all, as those of the first version.
     pub fn is_unconstrained(&self) -> bool {
-        self.constraints == Constraints::default()
+        !self.constrained
     }
 
     /// Whether the grant covers an operation.
@@ -281,6 +274,12 @@ impl Grant {
     pub fn missing<'a>(&self, imports: &'a [String]) -> Vec<&'a str> {
         imports.iter().map(String::as_str).filter(|name| !self.allows(name)).collect()
     }
+}
+
+/// A table of constraints; one that is not there has no keys.
+fn table<T: Default>(found: Option<T>, any: &mut bool) -> T {
+    *any |= found.is_some();
+    found.unwrap_or_default()
 }
 
 fn known() -> String {

@@ -12,14 +12,14 @@ use super::record::{Begin, Commit, Effect, GuestRun, Outcome};
 
 /// The version of the format. Another one is not read.
 const VERSION: u8 = 1;
-/// What a journal begins with.
-pub(super) const HEADER: [u8; 8] = [b'w', b'h', b'a', b'r', b'f', b'j', 0, VERSION];
+/// What a journal begins with: its last byte is the version of the format.
+pub const HEADER: [u8; 8] = [b'w', b'h', b'a', b'r', b'f', b'j', 0, VERSION];
 /// Before the body of a frame.
 pub(super) const HEAD: usize = 16;
 
 /// One entry. The order of the variants is part of the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Frame<'a> {
+pub enum Frame<'a> {
     /// An ADD starts.
     Begin(Cow<'a, Begin>),
     /// A guest is about to run.
@@ -44,8 +44,8 @@ pub(crate) enum Frame<'a> {
     Commit(Cow<'a, Commit>),
 }
 
-/// Appends a frame to `buffer`.
-pub(super) fn encode(frame: &Frame<'_>, buffer: &mut Vec<u8>) -> Result<(), postcard::Error> {
+/// Appends a frame to `buffer`, as it stands in a file. It fails where the frame is too large, 4 GiB and more.
+pub fn encode(frame: &Frame<'_>, buffer: &mut Vec<u8>) -> Result<(), postcard::Error> {
     let start = buffer.len();
     buffer.resize(start + HEAD, 0);
     match postcard::to_extend(frame, std::mem::take(buffer)) {

@@ -20,6 +20,7 @@ mod store;
 mod tests;
 
 pub use error::JournalError;
+pub use frame::{Frame, HEADER, encode};
 pub use reader::{Damage, Parsed, parse};
 pub use record::{Begin, Commit, Effect, GuestRun, NetnsId, Outcome, Record, Step, Transaction, Undo};
 pub use store::{Listed, Store};

@@ -37,8 +37,9 @@ pub fn parse(bytes: &[u8]) -> Parsed {
     let mut parsed = Parsed::default();
     let damage = |offset: usize, reason: String| Some(Damage { offset: offset as u64, reason });
     let Some((header, mut rest)) = bytes.split_first_chunk::<{ HEADER.len() }>() else {
-        parsed.torn = !bytes.is_empty();
-        if !HEADER.starts_with(bytes) {
+        if HEADER.starts_with(bytes) {
+            parsed.torn = !bytes.is_empty();
+        } else {
             parsed.record.damage = damage(0, "this is no journal".into());
         }
         return parsed;
@@ -144,6 +145,10 @@ fn add(record: &mut Record, frame: Frame<'static>) -> Result<(), String> {
         Frame::Done { seq, outcome } => {
             let step = transaction.steps.last_mut().filter(|step| step.seq == seq);
             let Some(step) = step else { return Err(format!("step {seq} ends out of order")) };
+            // Of two contradicting ends neither is to be believed.
+            if step.outcome != Outcome::Pending || *outcome == Outcome::Pending {
+                return Err(format!("step {seq} ends twice, or without an outcome"));
+            }
             step.outcome = outcome.into_owned();
         }
         Frame::Commit(commit) => {

@@ -114,6 +114,13 @@ impl Files {
         self.read_file(&address.file()).map(|seen| seen.lease)
     }
 
+    /// The same, and whether it is of an earlier boot.
+    pub(super) fn read_with_age(&self, address: Address) -> Result<(Lease, bool), Error> {
+        let seen = self.read_file(&address.file())?;
+        let old = self.is_old(&seen);
+        Ok((seen.lease, old))
+    }
+
     /// Whether there is a lease that was written in an earlier boot than this. Nothing of that boot lives any more.
     pub(super) fn is_of_earlier_boot(&self, address: Address) -> Result<bool, Error> {
         Ok(self.is_old(&self.read_file(&address.file())?))

@@ -282,8 +282,8 @@ impl Pool {
         let mut found = self.look(|index| index.entries(holder.hash()))?;
         found.sort_unstable_by_key(|entry| entry.address);
         for entry in &found {
-            match self.files.read(entry.address)? {
-                Lease::Held(other) if other == *holder => {}
+            match self.files.read_with_age(entry.address)? {
+                (Lease::Held(other), old) if other == *holder && old == entry.old => {}
                 _ => return Ok(None),
             }
         }

@@ -71,29 +71,14 @@ pub(super) fn lasting(step: &Step) -> Option<Task> {
     }
 }
 
-/// What came into being is deleted by the handle that it was made with: a name could be another's by now.
+/// What came into being, by whichever operation, is deleted by the handle that it was made with: a name could be
+/// another's by now.
 fn created(op: &KernelOp, links: &[Link], of: &'static str) -> Option<Task> {
-    let first = links.first()?.clone();
-    let KernelOp::Link(op) = op else { return None };
-    match op {
-        LinkOp::EnsureBridge { .. } => {
-            let op = KernelOp::Link(LinkOp::DeleteUnusedBridge { link: first });
-            Some(Task::Kernel { of, op, unless_used: None, own: Vec::new() })
-        }
-        LinkOp::CreateVeth { .. } | LinkOp::CreateIfb { .. } => Some(Task::link(of, links)),
-        LinkOp::Get { .. }
-        | LinkOp::GetAll { .. }
-        | LinkOp::Info { .. }
-        | LinkOp::Peer { .. }
-        | LinkOp::SetUp { .. }
-        | LinkOp::SetMtu { .. }
-        | LinkOp::SetMac { .. }
-        | LinkOp::SetMaster { .. }
-        | LinkOp::SetPromiscuous { .. }
-        | LinkOp::SetAlias { .. }
-        | LinkOp::WaitOperational { .. }
-        | LinkOp::Delete { .. }
-        | LinkOp::DeleteMany { .. }
-        | LinkOp::DeleteUnusedBridge { .. } => None,
+    let first = links.first()?;
+    if let KernelOp::Link(LinkOp::EnsureBridge { .. }) = op {
+        // Others may have joined it since.
+        let op = KernelOp::Link(LinkOp::DeleteUnusedBridge { link: first.clone() });
+        return Some(Task::Kernel { of, op, unless_used: None, own: Vec::new() });
     }
+    Some(Task::link(of, links))
 }

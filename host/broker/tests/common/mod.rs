@@ -32,18 +32,7 @@ use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox};
 use wharf_ops::{Error, OPERATIONS, Op, Reply};
 
 /// Constraints that bound nothing.
-const UNBOUNDED: &str = "
-links = { names = ['*'], container-names = ['*'] }
-bridge-ports = { vlans = ['1-4094'] }
-addresses = { cidrs = ['0.0.0.0/0', '::/0'], container-cidrs = ['0.0.0.0/0', '::/0'] }
-routes = { cidrs = ['0.0.0.0/0', '::/0'], container-cidrs = ['0.0.0.0/0', '::/0'] }
-neighbours = { cidrs = ['0.0.0.0/0', '::/0'], container-cidrs = ['0.0.0.0/0', '::/0'] }
-sysctl = { keys = ['*/*', '*/*/*', '*/*/*/*'], container-keys = ['*/*', '*/*/*', '*/*/*/*'] }
-nat = { host-ports = ['1-65535'], cidrs = ['0.0.0.0/0', '::/0'] }
-shaping = { names = ['*'], container-names = ['*'] }
-leases = { cidrs = ['0.0.0.0/0', '::/0'] }
-delegate = { plugins = ['*'] }
-";
+const UNBOUNDED: &str = include_str!("unbounded.toml");
 
 /// What plays the guest: it gets the sandbox's end of the socket.
 pub type Script = fn(&mut Guest);

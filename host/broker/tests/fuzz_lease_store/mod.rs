@@ -60,6 +60,8 @@ impl<'a> Input<'a> {
 struct Bench {
     root: PathBuf,
     pool: Option<Pool>,
+    /// Whether a file has got another content in its place. No plugin does that, and the directory does not show it.
+    rewritten: bool,
 }
 
 impl Bench {
@@ -86,6 +88,13 @@ impl Bench {
         self.pool.as_mut().unwrap()
     }
 
+    /// Writes a lease as somebody else would, or something else by its name.
+    fn write(&mut self, name: &str, content: &[u8]) {
+        let path = self.place().join(name);
+        self.rewritten |= path.exists();
+        let _ = fs::write(path, content);
+    }
+
     fn belongs_to(&self, address: IpAddr, owner: &LeaseOwner) {
         let content = String::from_utf8(self.content(address).unwrap()).unwrap();
         let LeaseOwner { container, ifname } = owner;
@@ -101,12 +110,11 @@ impl Bench {
         match input.byte()? % 14 {
             0 | 1 => {
                 let (name, content) = (input.name()?, input.bytes()?);
-                let _ = fs::write(self.place().join(name), content);
+                self.write(&name, content);
             }
             2 => {
                 let (name, owner) = (input.name()?, input.owner()?);
-                let _ =
-                    fs::write(self.place().join(name), format!("{}\r\n{}", owner.container, owner.ifname));
+                self.write(&name, format!("{}\r\n{}", owner.container, owner.ifname).as_bytes());
             }
             3 => drop(fs::remove_file(self.place().join(input.name()?))),
             4 => {
@@ -179,12 +187,17 @@ impl Bench {
 pub(crate) fn run(data: &[u8]) {
     // In memory where there is such a place: the index is written again and again.
     let root = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let mut bench = Bench { root: root.path().to_owned(), pool: None };
+    let mut bench = Bench { root: root.path().to_owned(), pool: None, rewritten: false };
     fs::create_dir_all(bench.place()).unwrap();
     fs::write(bench.place().join("README"), "not a lease").unwrap();
     let mut input = Input(data);
     while bench.step(&mut input).is_some() {}
     drop(bench.pool.take());
+    if bench.rewritten {
+        // From the next change on it is seen.
+        let other = bench.place().join("other");
+        fs::write(&other, "").and_then(|()| fs::remove_file(other)).unwrap();
+    }
     // Whatever happened to the index, a new one says what the directory says.
     let owners = [0_u8, 1, 2, 3, 4, 5, 6, 7].map(|byte| Input(&[byte]).owner().unwrap());
     let found = owners.each_ref().map(|owner| bench.pool().find(owner).unwrap());

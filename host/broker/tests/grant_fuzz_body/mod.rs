@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use wharf_broker::grants::{Grant, Key, is_untouched, tables, with_digest, with_tables};
+use wharf_broker::grants::{Grant, Key, fresh, is_untouched, tables, with_digest, with_tables};
 use wharf_ops::OPERATIONS;
 
 const DIGEST: &str = "sha256:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
@@ -43,8 +43,9 @@ pub(crate) fn run(data: &[u8]) {
     written_again(&grant);
 }
 
+/// Whether the first line is the installer's, whatever stands behind it.
 fn marked(text: &str) -> bool {
-    text.starts_with("# Written by")
+    fresh("bridge", DIGEST, &[]).split_inclusive(": ").next().is_some_and(|mark| text.starts_with(mark))
 }
 
 /// The lists as `grants explain` shows them mean the same when they are written into a file.

@@ -59,6 +59,7 @@ fn foreign_files_and_later_versions_are_named() {
         assert!(parsed.record.transactions.is_empty());
         let expected = !b"wharfj\0".starts_with(bytes);
         assert_eq!(parsed.record.damage.is_some(), expected, "{bytes:?}");
+        assert_eq!(parsed.torn, !expected, "it is the one or the other: {bytes:?}");
     }
     let mut later = sample();
     later[7] = 2;
@@ -68,14 +69,15 @@ fn foreign_files_and_later_versions_are_named() {
 
 #[test]
 fn frames_that_contradict_each_other_are_damage() {
-    use super::super::frame::{Frame, HEADER, encode};
+    use super::super::{Frame, HEADER, encode};
     use std::borrow::Cow;
 
     let start = || Frame::Begin(Cow::Owned(begin(&key("n"))));
     let other = || Frame::Begin(Cow::Owned(begin(&key("m"))));
     let end = || Frame::Commit(Cow::Owned(commit()));
     let step = |seq| Frame::Intent { seq, guest: "g".into(), effect: Cow::Owned(effect("ifb0")) };
-    let done = |seq| Frame::Done { seq, outcome: Cow::Owned(Outcome::Done) };
+    let ends = |seq, outcome| Frame::Done { seq, outcome: Cow::Owned(outcome) };
+    let done = |seq| ends(seq, Outcome::Done);
     for (frames, reason) in [
         (vec![end()], "outside"),
         (vec![step(0)], "outside"),
@@ -85,6 +87,8 @@ fn frames_that_contradict_each_other_are_damage() {
         (vec![start(), step(1)], "order"),
         (vec![start(), step(0), step(0)], "order"),
         (vec![start(), step(0), done(1)], "order"),
+        (vec![start(), step(0), done(0), ends(0, Outcome::AlreadySo)], "twice"),
+        (vec![start(), step(0), ends(0, Outcome::Pending)], "without an outcome"),
     ] {
         let mut bytes = HEADER.to_vec();
         for frame in &frames {

@@ -71,6 +71,22 @@ fn nobody_has_a_lease_of_an_earlier_boot_but_collection_sees_it() {
 }
 
 #[test]
+fn a_lease_that_becomes_older_in_its_place_is_seen() {
+    // As a restored backup is: the directory stays as it was, and the index belongs to it.
+    let bench = Bench::new();
+    let lease = bench.lease("10.1.0.2");
+    fs::create_dir_all(lease.parent().unwrap()).unwrap();
+    fs::write(&lease, "c1\r\neth0").unwrap();
+    let find = || again(&bench).find(&owner("c1")).unwrap();
+    assert_eq!(find(), [ip("10.1.0.2")]);
+    let touch = |at| fs::File::options().write(true).open(&lease).unwrap().set_modified(at).unwrap();
+    touch(UNIX_EPOCH);
+    assert_eq!(find(), [] as [IpAddr; 0]);
+    touch(SystemTime::now());
+    assert_eq!(find(), [ip("10.1.0.2")]);
+}
+
+#[test]
 fn a_requested_address_is_taken_over() {
     let bench = full_before();
     let mut pool = now(&bench);
