@@ -20,6 +20,7 @@ pub mod netns;
 pub mod node;
 pub mod outcome;
 pub mod runtime;
+pub mod runtimes;
 pub mod sh;
 pub mod trace;
 pub mod traffic;

@@ -13,11 +13,13 @@ use serde_json::Value;
 
 use crate::sh;
 
-/// A network namespace; it goes when this is dropped.
+/// A network namespace; one that was made here goes when this is dropped.
 #[derive(Debug)]
 pub struct Netns {
     path: PathBuf,
     file: File,
+    /// Made by this process.
+    own: bool,
 }
 
 impl Netns {
@@ -30,7 +32,15 @@ impl Netns {
             mount(Some("/proc/thread-self/ns/net"), path, none, MsFlags::MS_BIND, none)
                 .expect("mount the namespace");
         });
-        Self { path: path.to_owned(), file: File::open(path).expect("open the namespace") }
+        let mut netns = Self::open(path);
+        netns.own = true;
+        netns
+    }
+
+    /// One that somebody else made and keeps.
+    pub fn open(path: &Path) -> Self {
+        let file = File::open(path).unwrap_or_else(|error| panic!("open {}: {error}", path.display()));
+        Self { path: path.to_owned(), file, own: false }
     }
 
     /// Where it is mounted: what goes into `CNI_NETNS`.
@@ -120,13 +130,20 @@ impl Netns {
     pub fn remove(self) -> PathBuf {
         self.path.clone()
     }
+
+    pub(crate) fn unmount(&mut self) {
+        if self.own {
+            // A test may have removed it already.
+            let _ = umount2(&self.path, MntFlags::MNT_DETACH);
+            let _ = fs::remove_file(&self.path);
+        }
+        self.own = false;
+    }
 }
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        // A test may have removed it already.
-        let _ = umount2(&self.path, MntFlags::MNT_DETACH);
-        let _ = fs::remove_file(&self.path);
+        self.unmount();
     }
 }
 

@@ -42,6 +42,14 @@ impl Node {
         Self { netns, dir, bin, cni_path }
     }
 
+    /// A network as after a start: nothing is left of the one before, unless a process still is in it.
+    pub(crate) fn renew(&mut self) {
+        // Removed first: they are mounted on the same file.
+        self.netns.unmount();
+        self.netns = Netns::create(&self.dir.join("node"));
+        self.netns.sh("ip link set lo up");
+    }
+
     /// `WHARF_ROOT`.
     pub fn root(&self) -> PathBuf {
         self.dir.join("root")

@@ -168,3 +168,32 @@ pub fn rate(from: &Netns, to: &Netns, server: SocketAddr, time: Duration) -> f64
     let bits = (bytes * 8) as f64;
     bits / seconds
 }
+
+/// The rate in bit/s at which TCP payload comes from one namespace to the other for `time`, after as many bytes: a token
+/// bucket that holds them is empty then.
+pub fn rate_after(from: &Netns, to: &Netns, server: SocketAddr, bytes: usize, time: Duration) -> f64 {
+    let listener = to.run(|| TcpListener::bind(server)).expect("listen");
+    let mut client = from.run(|| TcpStream::connect_timeout(&server, PATIENCE)).expect("connect");
+    let sender = thread::spawn(move || {
+        let block = vec![0; 256 * 1024];
+        // Until the receiver has seen enough.
+        while client.write_all(&block).is_ok() {}
+    });
+    let (mut stream, _) = listener.accept().expect("accept");
+    let mut buffer = vec![0; 1024 * 1024];
+    let mut read = |counted: &mut usize| *counted += stream.read(&mut buffer).expect("receive");
+    let mut skipped = 0;
+    while skipped < bytes {
+        read(&mut skipped);
+    }
+    let (begin, mut counted) = (Instant::now(), 0);
+    while begin.elapsed() < time {
+        read(&mut counted);
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    drop((stream, listener));
+    sender.join().expect("the sender");
+    #[allow(clippy::cast_precision_loss, reason = "a rate is not exact")]
+    let bits = (counted * 8) as f64;
+    bits / seconds
+}

@@ -50,6 +50,7 @@ mod record;
 mod results;
 mod rollback;
 mod routes;
+mod runtimes;
 mod sandbox;
 mod second_interface;
 mod wharfctl_gc;

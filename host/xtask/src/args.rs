@@ -15,6 +15,7 @@ cargo xtask COMMAND
   setup                      check the toolchain; install what is missing (Debian packages, the wasm32-wasip2 target)
   build [--debug]            set-up, then target/release/wharf, target/release/wharfctl and target/guests/*.wasm
   test [FILTER]              set-up, format, lints, build, every test, licences; with FILTER only the tests that match
+  runtimes                   fetch the container runtimes that the tests start into target/runtimes (`test` does it too)
   demo                       set-up, build, then two containers on one bridge, shown step by step
   bench [--quick] [--out DIR]  set-up, build, then Wharf beside the reference plugins; figures in DIR (target/bench)
   crash [--runs N] [--backend nftables|iptables] [--reference] [--seed S]
@@ -43,6 +44,8 @@ pub(crate) enum Task {
     Bench { quick: bool, out: Option<PathBuf> },
     /// End calls in their middle.
     Crash(Crash),
+    /// Fetch the container runtimes that the tests start.
+    Runtimes,
     /// Internal: run a command with namespaces of its own.
     Private { command: Vec<OsString> },
 }
@@ -74,6 +77,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
             filter => Task::Test { filter },
         },
         Some("demo") => Task::Demo,
+        Some("runtimes") => Task::Runtimes,
         Some("bench") => bench(&mut rest)?,
         Some("crash") => crash(&mut rest)?,
         _ => bail!("unknown command `{}`; `cargo xtask help` lists them", name.display()),
@@ -143,6 +147,7 @@ mod tests {
         assert_eq!(of("build --debug").unwrap(), Task::Build { debug: true });
         assert_eq!(of("test journal").unwrap(), Task::Test { filter: Some("journal".into()) });
         assert_eq!(of("demo").unwrap(), Task::Demo);
+        assert_eq!(of("runtimes").unwrap(), Task::Runtimes);
         assert_eq!(of("bench --quick --out x").unwrap(), Task::Bench { quick: true, out: Some("x".into()) });
         let crash = |line| match of(line).unwrap() {
             Task::Crash(crash) => crash,

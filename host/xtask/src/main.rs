@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod netns;
 mod private;
+mod runtimes;
 mod say;
 mod setup;
 mod sh;
@@ -47,6 +48,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Demo => demo::run(&Workspace::find()?),
         Task::Bench { quick, out } => bench::run(&Workspace::find()?, quick, out),
         Task::Crash(crash) => crash::run(&Workspace::find()?, &crash),
+        Task::Runtimes => runtimes::run(&Workspace::find()?),
         Task::Private { command } => private::exec(&command),
     }
 }

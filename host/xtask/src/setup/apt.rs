@@ -67,6 +67,25 @@ impl PrivateApt {
             .with_context(|| format!("apt-get download left no {package} {version} in {}", dir.display()))
     }
 
+    /// Downloads packages together with what they depend on and this system lacks. Answers the files.
+    pub(crate) fn download_missing(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
+        say::line(format_args!("downloading {} from Debian {}", packages.join(", "), self.suite));
+        let archives = self.dir.join("cache/archives");
+        let debs = || -> Result<Vec<PathBuf>> {
+            let entries =
+                fs::read_dir(&archives).with_context(|| format!("cannot list {}", archives.display()))?;
+            let is_deb = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+            Ok(entries.flatten().map(|entry| entry.path()).filter(is_deb).collect())
+        };
+        for stale in debs()? {
+            fs::remove_file(&stale).with_context(|| format!("cannot remove {}", stale.display()))?;
+        }
+        let mut install = self.command("apt-get");
+        install.args(["-q", "-y", "--download-only", "--no-install-recommends", "install"]).args(packages);
+        sh::output(&mut install)?;
+        debs()
+    }
+
     fn source(&self) -> PathBuf {
         self.dir.join("debian.sources")
     }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::{self, Built};
 use crate::setup::{self, ensure_component};
 use crate::workspace::Workspace;
-use crate::{private, say, sh};
+use crate::{private, runtimes, say, sh};
 use report::Report;
 
 /// The crate whose tests run the built binaries on the real kernel.
@@ -73,8 +73,15 @@ fn integration_tests(
         return Ok(());
     }
     let Some(faults) = report.step("build with faults", build::faults(workspace)) else { return Ok(()) };
+    // What cannot be had is told by each test that wants it.
+    let runtimes = report.step("container runtimes", runtimes::fetch(workspace));
+    let (runtimes, missing) = runtimes.unwrap_or_default();
+    for what in missing {
+        report.skip(&what);
+    }
     let variables = [
         ("WHARF_FAULTS_BIN", faults.as_os_str()),
+        ("WHARF_RUNTIMES", runtimes.as_os_str()),
         ("WHARF_BIN", built.wharf.as_os_str()),
         ("WHARFCTL_BIN", built.wharfctl.as_os_str()),
         ("WHARF_GUESTS", built.guests.as_os_str()),

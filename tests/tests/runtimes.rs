@@ -1,0 +1,8 @@
+//! Container runtimes with nothing but Wharf in their CNI folder.
+
+mod buildah;
+mod containerd;
+mod ctr;
+mod libcni;
+mod podman;
+mod traffic;

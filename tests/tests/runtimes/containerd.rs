@@ -1,0 +1,161 @@
+//! containerd through CRI: its three releases, with drop-ins and with one process.
+
+use wharf_tests::node::NODE;
+use wharf_tests::runtimes::List;
+use wharf_tests::runtimes::config::Form;
+use wharf_tests::runtimes::containerd::{Containerd, Release};
+use wharf_tests::runtimes::pod::Spec;
+use wharf_tests::runtimes::recorder::Recorder;
+use wharf_tests::traffic::{Server, at, tcp};
+use wharf_tests::{json, skip};
+
+use super::traffic;
+
+/// The bytes that containerd lets through at once, whatever the limit.
+const BURST: usize = u32::MAX as usize / 8;
+
+/// A containerd with pods of this list, or why there is none.
+macro_rules! start {
+    ($release:expr, $list:expr) => {
+        match Containerd::start($release, &$list) {
+            Ok(containerd) => containerd,
+            Err(reason) => skip!("{reason}"),
+        }
+    };
+}
+
+/// A test of each release.
+macro_rules! releases {
+    ($($name:ident)*) => {
+        mod v1_6 { $(#[test] fn $name() { super::$name(super::Release::V1_6); })* }
+        mod v1_7 { $(#[test] fn $name() { super::$name(super::Release::V1_7); })* }
+        mod v2 { $(#[test] fn $name() { super::$name(super::Release::V2); })* }
+    };
+}
+
+releases! {
+    pods_have_a_network_by_drop_ins
+    pods_have_a_network_by_one_process
+    limits_are_real
+    a_failed_start_leaves_nothing
+    a_node_comes_back
+}
+
+fn pods_have_a_network_by_drop_ins(release: Release) {
+    pods_have_a_network(release, Form::DropIn, "iptables");
+}
+
+fn pods_have_a_network_by_one_process(release: Release) {
+    pods_have_a_network(release, Form::Chain, "nftables");
+}
+
+fn pods_have_a_network(release: Release, form: Form, backend: &str) {
+    let mut containerd = start!(release, List::pods(form, backend));
+    let node = || containerd.machine().node();
+    let outside = node().outside();
+    let other = containerd.run(&Spec::new("other").port("tcp", 8000, 80)).unwrap();
+    // From here on there is what one pod needs and all share.
+    let before = node().dump();
+    let web = Spec::new("web").port("tcp", 8080, 80).port("udp", 8080, 80);
+    let web = containerd.run(&web.port_at(NODE[0], "tcp", 8081, 80)).unwrap();
+    assert_eq!(web.ips.len(), 2, "{:?}", web.ips);
+    traffic::pings(containerd.machine(), &web, &other);
+    traffic::masquerades(&outside, &web);
+    traffic::mapped(containerd.machine(), &outside, &web, 8080, 80);
+    let server = Server::tcp(&web.netns, "web", "[::]:80");
+    assert!(tcp(node(), at(NODE[0], 8081)).is_some() && tcp(node(), at("127.0.0.1", 8081)).is_none());
+    drop(server);
+
+    containerd.restart();
+    let web = containerd.pod(&web.id).unwrap();
+    traffic::pings(containerd.machine(), &web, &other);
+    traffic::mapped(containerd.machine(), &outside, &web, 8080, 80);
+    let late = containerd.run(&Spec::new("late")).unwrap();
+    traffic::pings(containerd.machine(), &late, &web);
+    containerd.remove(&late).unwrap();
+    containerd.remove(&web).unwrap();
+    traffic::unmapped(containerd.machine(), &outside, 8080);
+    drop((web, late));
+    let node = containerd.machine().node();
+    node.dump().assert_same(&before);
+    containerd.remove(&other).unwrap();
+    drop(other);
+    assert_eq!(node.leased("pods"), [""; 0]);
+    assert_eq!(containerd.machine().namespaces("/run/netns"), [""; 0]);
+}
+
+fn limits_are_real(release: Release) {
+    let containerd = start!(release, List::pods(Form::Chain, "nftables"));
+    containerd.run(&Spec::new("first")).unwrap();
+    let before = containerd.machine().node().dump();
+    let limits = [80, 40];
+    let pod = containerd.run(&Spec::new("limited").limits(limits[0], limits[1])).unwrap();
+    traffic::limited(containerd.machine(), "10.1.0.1", &pod, limits, BURST);
+    containerd.remove(&pod).unwrap();
+    containerd.machine().node().dump().assert_same(&before);
+}
+
+fn a_failed_start_leaves_nothing(release: Release) {
+    // Two addresses, of which the first pod takes one.
+    let ipam = json!({"type": "host-local", "ranges": [[
+        {"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.2", "rangeEnd": "10.1.0.3"},
+    ]]});
+    let containerd = start!(release, List::pods(Form::DropIn, "nftables").bridge("ipam", ipam));
+    let recorder = Recorder::install(containerd.machine());
+    let first = containerd.run(&Spec::new("first").port("tcp", 8080, 80)).unwrap();
+    let before = containerd.machine().node().dump();
+
+    // The network is there, then the pod's process fails.
+    let mut config = containerd.config(&Spec::new("broken").port("tcp", 8081, 80));
+    config.linux.as_mut().unwrap().sysctls.insert("net.ipv4.no_such_key".into(), "1".into());
+    let error = containerd.cri().run(config).unwrap_err();
+    assert!(error.message.contains("no_such_key"), "{error}");
+    containerd.machine().node().dump().assert_same(&before);
+
+    let second = containerd.run(&Spec::new("second")).unwrap();
+    let full = containerd.machine().node().dump();
+    // The network itself fails, and says why.
+    let error = containerd.run(&Spec::new("third").port("tcp", 8082, 80)).unwrap_err();
+    assert!(error.message.contains("no IP addresses available in range set: 10.1.0.2-10.1.0.3"), "{error}");
+    containerd.machine().node().dump().assert_same(&full);
+
+    recorder.take();
+    for pod in [first, second] {
+        containerd.remove(&pod).unwrap();
+    }
+    // StopPodSandbox and RemovePodSandbox each send a DEL, and the second knows less.
+    let calls = recorder.take();
+    let deleted: Vec<_> = calls
+        .iter()
+        .filter(|call| call.plugin == "bridge" && call.var("CNI_COMMAND") == "DEL")
+        .map(|call| (call.status, call.var("CNI_NETNS").is_empty(), call.stdin["prevResult"].is_object()))
+        .collect();
+    assert_eq!(deleted, [(0, false, true), (0, true, false), (0, false, true), (0, true, false)]);
+    assert_eq!(containerd.machine().node().leased("pods"), [""; 0]);
+}
+
+fn a_node_comes_back(release: Release) {
+    let mut containerd = start!(release, List::pods(Form::DropIn, "nftables"));
+    let pods = ["one", "two"].map(|name| containerd.run(&Spec::new(name).limits(8, 8)).unwrap());
+    let ids = pods.each_ref().map(|pod| pod.id.clone());
+    drop(pods);
+    containerd.reboot();
+    let node = containerd.machine().node();
+    // Only what is on the disk is left: the leases.
+    assert_eq!(node.leased("pods").len(), 4, "{:?}", node.leased("pods"));
+    assert_eq!(node.links(), ["lo"]);
+    // The kubelet makes the pods anew, then removes the old ones.
+    let (one, two) = (Spec::new("new-one").port("tcp", 8080, 80), Spec::new("new-two"));
+    let new = [containerd.run(&one).unwrap(), containerd.run(&two).unwrap()];
+    traffic::pings(containerd.machine(), &new[0], &new[1]);
+    for id in &ids {
+        containerd.cri().stop(id).unwrap();
+        containerd.cri().remove(id).unwrap();
+    }
+    traffic::pings(containerd.machine(), &new[0], &new[1]);
+    assert_eq!(node.leased("pods").len(), 4, "those of the new ones");
+    for pod in &new {
+        containerd.remove(pod).unwrap();
+    }
+    assert_eq!(node.leased("pods"), [""; 0]);
+}
