@@ -188,3 +188,35 @@ macro_rules! valid {
     };
 }
 pub(crate) use valid;
+
+#[cfg(test)]
+mod tests {
+    use wharf_ops::call::Answer;
+    use wharf_ops::nat::NatOp;
+    use wharf_ops::{KernelOp, nat};
+
+    use super::*;
+    use crate::Limits;
+
+    /// A guest may ask while it is being made, before its call has come.
+    #[test]
+    fn the_call_comes_before_any_answer() {
+        let (ours, mut broker) = UnixStream::pair().unwrap();
+        let mut state = State::new(ours, Level::Info, 0, Limiter::new(Limits::default()));
+        let call = Call::Status { config: "{}".into() };
+        // What the broker sends, in this order, whenever the guest asks.
+        wire::send(&mut broker, &call).unwrap();
+        let reply: ToSandbox = Ok(Reply::Backend(nat::Backend::Nftables));
+        wire::send(&mut broker, &reply).unwrap();
+        wire::send(&mut broker, &reply).unwrap();
+        let ask = || Op::Kernel(KernelOp::Nat(NatOp::Detect));
+        assert_eq!(state.perform(ask()).unwrap(), reply);
+        assert_eq!(state.call().unwrap(), call);
+        assert_eq!(state.perform(ask()).unwrap(), reply);
+        // When all is said it waits for the end.
+        let outcome = Ok(Answer::Done);
+        state.send(&ToBroker::Finished { outcome, timings: wire::Timings::default() }).unwrap();
+        drop(broker);
+        state.linger();
+    }
+}
