@@ -4,6 +4,7 @@
 //! one pipeline ([`pipeline`]): the handle is one that was handed out, the grant covers it, the policy agrees, the
 //! undo is recorded, the kernel does it.
 
+mod boot;
 pub mod collect;
 mod convert;
 pub mod delegate;

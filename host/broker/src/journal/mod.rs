@@ -29,10 +29,9 @@ pub(crate) use held::Held;
 pub(crate) use lock::Patience;
 pub(crate) use name::Key;
 
-/// The kernel's name for the time since this boot; empty where it tells none.
+/// As [`crate::boot::id`]; empty where it tells none.
 pub(crate) fn boot_id() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    text.map(|text| text.trim().to_owned()).unwrap_or_default()
+    crate::boot::id().unwrap_or_default().to_owned()
 }
 
 /// Seconds since 1970.

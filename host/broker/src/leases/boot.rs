@@ -15,7 +15,6 @@ use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 
 /// The extended attribute with the boot's id.
 pub(super) const ATTRIBUTE: &str = "user.wharf.boot-id";
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// The length of a UUID as text.
 const ID_LEN: usize = 36;
 /// A file system that is made at boot.
@@ -52,10 +51,7 @@ impl Boot {
     }
 
     fn id(&self) -> Option<&str> {
-        let read = || {
-            let text = std::fs::read_to_string(BOOT_ID).ok()?;
-            is_id(text.trim_end()).then(|| text.trim_end().to_owned())
-        };
+        let read = || crate::boot::id().filter(|id| is_id(id)).map(str::to_owned);
         self.id.get_or_init(read).as_deref()
     }
 
