@@ -47,6 +47,7 @@ mod protocol;
 mod random_kills;
 mod reconcile;
 mod record;
+mod recorded;
 mod results;
 mod rollback;
 mod routes;

@@ -5,4 +5,5 @@ mod containerd;
 mod ctr;
 mod libcni;
 mod podman;
+mod recording;
 mod traffic;

@@ -139,6 +139,11 @@ impl Containerd {
         self.cri.as_ref().expect("containerd runs")
     }
 
+    /// Another connection, for a thread of its own.
+    pub fn connect(&self) -> Cri {
+        Cri::connect(&self.machine.path(SOCKET)).expect("containerd runs")
+    }
+
     /// What it is told to make a pod.
     pub fn config(&self, spec: &Spec) -> PodSandboxConfig {
         let mapping = |port: &super::pod::Port| PortMapping {

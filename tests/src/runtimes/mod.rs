@@ -7,6 +7,7 @@ pub mod config;
 pub mod containerd;
 pub mod cri;
 pub mod ctr;
+pub mod fixture;
 pub mod grpc;
 pub mod image;
 pub mod libcni;

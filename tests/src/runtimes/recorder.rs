@@ -7,11 +7,14 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::Node;
+
 use super::Machine;
 
 /// Calls come at the same time, so each takes its number under a lock.
 const SCRIPT: &str = r#"#!/bin/sh
-all=/var/lib/recorded
+root='ROOT'
+all=$root/var/lib/recorded
 exec 9> $all.lock
 flock 9
 call=$all/$(printf %05d $(ls $all | wc -l))
@@ -19,7 +22,7 @@ mkdir $call
 exec 9>&-
 cat /proc/$$/environ > $call/env
 cat > $call/stdin
-"/opt/cni/real/${0##*/}" < $call/stdin > $call/stdout 2> $call/stderr
+"$root/opt/cni/real/${0##*/}" < $call/stdin > $call/stdout 2> $call/stderr
 status=$?
 cat $call/stdout
 cat $call/stderr >&2
@@ -80,14 +83,24 @@ pub struct Recorder {
 impl Recorder {
     /// Puts itself before the plugins of a machine.
     pub fn install(machine: &Machine) -> Self {
-        let (bin, root) = (&machine.node().bin, machine.node().root());
+        Self::below(machine.node(), "")
+    }
+
+    /// Puts itself before the plugins of a node, for who starts them in the node's own mounts.
+    pub fn of_node(node: &Node) -> Self {
+        Self::below(node, &node.root().display().to_string())
+    }
+
+    fn below(node: &Node, seen_as: &str) -> Self {
+        let (bin, root) = (&node.bin, node.root());
         let (real, folder) = (root.join("opt/cni/real"), root.join("var/lib/recorded"));
+        let text = SCRIPT.replace("ROOT", seen_as);
         fs::rename(bin, &real).expect("move the plugins");
         fs::create_dir_all(bin).expect("create a folder");
         fs::create_dir_all(&folder).expect("create a folder");
         for entry in fs::read_dir(&real).expect("list the plugins").flatten() {
             let script = bin.join(entry.file_name());
-            fs::write(&script, SCRIPT).expect("write the script");
+            fs::write(&script, &text).expect("write the script");
             fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("make it executable");
         }
         Self { folder }
@@ -97,6 +110,8 @@ impl Recorder {
     pub fn calls(&self) -> Vec<Call> {
         let mut folders: Vec<PathBuf> =
             fs::read_dir(&self.folder).expect("the records").flatten().map(|entry| entry.path()).collect();
+        // Those that have come to their end.
+        folders.retain(|folder| folder.join("done").exists());
         folders.sort();
         folders.iter().map(|folder| read(folder)).collect()
     }

@@ -1,5 +1,8 @@
 //! containerd through CRI: its three releases, with drop-ins and with one process.
 
+use std::thread;
+use std::time::Instant;
+
 use wharf_tests::node::NODE;
 use wharf_tests::runtimes::List;
 use wharf_tests::runtimes::config::Form;
@@ -158,4 +161,54 @@ fn a_node_comes_back(release: Release) {
         containerd.remove(pod).unwrap();
     }
     assert_eq!(node.leased("pods"), [""; 0]);
+}
+
+#[test]
+fn a_hundred_pods_ten_at_a_time() {
+    const AT_ONCE: u16 = 10;
+    const EACH: u16 = 10;
+    for form in Form::BOTH {
+        let containerd = start!(Release::V1_6, List::pods(form, "nftables"));
+        let first = containerd.run(&Spec::new("first").port("tcp", 9000, 80)).unwrap();
+        let before = containerd.machine().node().dump();
+        let begin = Instant::now();
+        thread::scope(|scope| {
+            for lane in 0..AT_ONCE {
+                let (cri, containerd) = (containerd.connect(), &containerd);
+                let config = move |number: u16| {
+                    let port = 10_000 + lane * EACH + number;
+                    let spec = Spec::new(&format!("pod-{port}")).port("tcp", port, 80).port("udp", port, 80);
+                    containerd.config(&spec.limits(100, 100))
+                };
+                scope.spawn(move || {
+                    for number in 0..EACH {
+                        let id = cri.run(config(number)).unwrap_or_else(|error| panic!("run: {error}"));
+                        cri.stop(&id).unwrap_or_else(|error| panic!("stop: {error}"));
+                        cri.remove(&id).unwrap_or_else(|error| panic!("remove: {error}"));
+                    }
+                });
+            }
+        });
+        println!("{form:?}: {:?}", begin.elapsed());
+        containerd.machine().node().dump().assert_same(&before);
+        assert_eq!(containerd.cri().list().unwrap(), std::slice::from_ref(&first.id));
+        assert_eq!(containerd.machine().namespaces("/run/netns").len(), 1);
+    }
+}
+
+#[test]
+fn the_newest_asks_for_the_status() {
+    let range = json!({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.2", "rangeEnd": "10.1.0.2"});
+    let ipam = json!({"type": "host-local", "ranges": [[range]]});
+    for form in Form::BOTH {
+        let list = List::pods(form, "nftables").version("1.1.0").bridge("ipam", ipam.clone());
+        let containerd = start!(Release::V2, list);
+        let ready = || containerd.cri().condition("NetworkReady").unwrap();
+        assert!(ready().status, "{:?}", ready());
+        let pod = containerd.run(&Spec::new("only")).unwrap();
+        let full = ready();
+        assert!(!full.status && full.message.contains("10.1.0.2"), "{full:?}");
+        containerd.remove(&pod).unwrap();
+        assert!(ready().status, "{:?}", ready());
+    }
 }
