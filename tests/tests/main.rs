@@ -21,6 +21,7 @@ mod bridge_gateway;
 mod bridge_link;
 mod check_record;
 mod concurrency;
+mod conflist;
 mod crash;
 mod cve;
 mod del;

@@ -1,6 +1,7 @@
 //! The operator's tool: installs Wharf and shows what is installed.
 
 mod attachments;
+mod conflist;
 mod gc;
 mod grants;
 mod guests;
@@ -40,6 +41,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the network configuration list of a Kubernetes node with a given pod CIDR.
+    Conflist(conflist::Options),
     /// What guests may do: say it, check it, suggest it.
     #[command(subcommand)]
     Grants(grants::Command),
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Install(options) => install::run(&paths, options),
         Command::Gc(options) => gc::run(&paths, options),
+        Command::Conflist(options) => conflist::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),
         Command::Reconcile(options) => reconcile::run(&paths, options),
