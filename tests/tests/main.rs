@@ -26,6 +26,7 @@ mod crash;
 mod cve;
 mod del;
 mod delegation;
+mod doctor;
 mod earlier_boot;
 mod fault_sweep;
 mod faults;

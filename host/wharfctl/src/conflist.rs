@@ -136,7 +136,9 @@ fn with_ranges(ranges: &Value, shape: &Shape) -> Value {
             // To the runtime it is one plugin, which must ask for what its own plugins ask for.
             let mut capabilities = Map::new();
             for plugin in &plugins {
-                capabilities.extend(plugin["capabilities"].as_object().cloned().unwrap_or_default());
+                capabilities.extend(
+                    plugin.get("capabilities").and_then(Value::as_object).cloned().unwrap_or_default(),
+                );
             }
             vec![json!({"type": "wharf", "capabilities": capabilities, "chain": plugins})]
         }
