@@ -20,6 +20,7 @@ mod native;
 pub mod overview;
 mod paths;
 pub mod pipeline;
+pub mod pod_cidr;
 mod reach;
 pub mod reconcile;
 mod record;

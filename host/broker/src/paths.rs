@@ -32,6 +32,11 @@ impl Paths {
         self.root.join("var/lib/wharf/artefacts")
     }
 
+    /// The node's pod CIDRs, as `wharfctl pod-cidr` found them.
+    pub fn pod_cidrs(&self) -> PathBuf {
+        self.root.join("var/lib/wharf/pod-cidrs.json")
+    }
+
     /// One grant per guest.
     pub fn grants(&self) -> PathBuf {
         self.root.join("etc/cni/wharf.d")

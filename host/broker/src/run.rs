@@ -141,7 +141,8 @@ impl<L: Launcher> Broker<L> {
         let conf = read_conf(env, stdin, self.log)?;
         *version = conf.cni_version;
         conf.cni_version.allows(env.command)?;
-        let stages = chain::stages(name, conf)?;
+        let mut stages = chain::stages(name, conf)?;
+        chain::resolve(&self.paths, env.command, &mut stages)?;
         let args = args::parse_args(&env.args)?;
         let network = stages.first().map(|stage| stage.conf.name.clone()).unwrap_or_default();
         let attachment =

@@ -19,6 +19,7 @@ use std::net::IpAddr;
 use wharf_ops::nat::{ForwardOptions, MasqueradeRule, PortForward};
 use wharf_ops::{Attachment, Error, Ns};
 
+use crate::flavour::Flavour;
 use crate::nftables;
 use crate::nftables::expr::Side;
 use crate::nftables::owner;
@@ -184,13 +185,25 @@ pub(crate) fn legacy_is_installed() -> Result<(), Error> {
 }
 
 /// Whether the legacy flavour has a nat table in the host's namespace. Asking the program would make one.
-fn legacy_has_nat(kernel: &mut RealKernel, v4: bool) -> Result<bool, Error> {
+pub(crate) fn legacy_has_nat(kernel: &mut RealKernel, v4: bool) -> Result<bool, Error> {
     // Not /proc/net: that is the main thread's namespace.
     let file = if v4 { "ip_tables_names" } else { "ip6_tables_names" };
     let names = kernel
         .in_ns(Ns::Host, || Ok(std::fs::read_to_string(format!("/proc/thread-self/net/{file}"))))?
         .unwrap_or_default();
     Ok(names.lines().any(|name| name == "nat"))
+}
+
+/// The flavour in which the nat table has a chain.
+pub(crate) fn nat_chain(kernel: &mut RealKernel, chain: &str, v4: bool) -> Result<Option<Flavour>, Error> {
+    if native(kernel, v4)?.chain_use(chain)?.is_some() {
+        return Ok(Some(Flavour::Nft));
+    }
+    if !legacy_has_nat(kernel, v4)? {
+        return Ok(None);
+    }
+    let mut legacy = Tables::Legacy(Legacy::read(kernel.netns(Ns::Host)?, v4)?);
+    Ok(legacy.chain_use(chain)?.map(|_| Flavour::Legacy))
 }
 
 fn native(kernel: &mut RealKernel, v4: bool) -> Result<Tables<'_>, Error> {

@@ -8,6 +8,7 @@ mod bridge_ports;
 mod conntrack;
 mod events;
 mod filter;
+pub mod flavour;
 mod iptables;
 mod links;
 mod nat;

@@ -1,13 +1,17 @@
 //! The operator's tool: installs Wharf and shows what is installed.
 
 mod attachments;
+mod conflist;
+mod doctor;
 mod gc;
 mod grants;
 mod guests;
 mod install;
 mod journal;
+mod lists;
 mod reconcile;
 mod recover;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +44,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the network configuration list of a Kubernetes node with a given pod CIDR.
+    Conflist(conflist::Options),
+    /// Look whether this node can run what its lists say: kernel, firewall, parameters, guests, grants, lists, leases.
+    ///
+    /// Each finding says what, where, and what to do. Fails if there is an error among them.
+    Doctor(doctor::Options),
     /// What guests may do: say it, check it, suggest it.
     #[command(subcommand)]
     Grants(grants::Command),
@@ -97,6 +107,8 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Install(options) => install::run(&paths, options),
         Command::Gc(options) => gc::run(&paths, options),
+        Command::Conflist(options) => conflist::run(&paths, options),
+        Command::Doctor(options) => doctor::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),
         Command::Reconcile(options) => reconcile::run(&paths, options),

@@ -1,13 +1,15 @@
 //! The commands, each over a list of plugins: one for a drop-in, several for `{"type": "wharf", "chain": [...]}`.
 
 use wharf_cni::error::code;
-use wharf_cni::{CniError, NetConf, NetworkResult};
+use wharf_cni::{CniError, Command, NetConf, NetworkResult};
 use wharf_ops::call::{Call, Request};
 
 use super::valid_pairs;
+use crate::Paths;
 use crate::convert;
 use crate::failure::{self, Fault};
 use crate::launch::Launcher;
+use crate::pod_cidr;
 use crate::repair;
 use crate::session::Invocation;
 
@@ -50,6 +52,19 @@ pub(super) fn stages(name: &str, conf: NetConf) -> Result<Vec<Stage>, CniError> 
         return Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, message));
     };
     Ok(chain.into_iter().map(|conf| Stage { guest: conf.plugin_type.clone(), conf, chained: true }).collect())
+}
+
+/// Puts the node's pod CIDRs into the place of `usePodCidr`. What only takes away needs no subnets.
+pub(super) fn resolve(paths: &Paths, command: Command, stages: &mut [Stage]) -> Result<(), CniError> {
+    match command {
+        Command::Add | Command::Check | Command::Status => {}
+        Command::Del | Command::Gc | Command::Version => return Ok(()),
+    }
+    for stage in stages {
+        pod_cidr::resolve(paths, &mut stage.conf.raw)
+            .map_err(|error| failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// The guests that will be called, as far as the configuration says so: each plugin's, and that of its IPAM.

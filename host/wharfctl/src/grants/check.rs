@@ -44,7 +44,7 @@ fn all(paths: &Paths) -> Result<BTreeSet<String>> {
 }
 
 /// Everything that is wrong about one guest's grant.
-fn problems(paths: &Paths, name: &str) -> Vec<String> {
+pub(crate) fn problems(paths: &Paths, name: &str) -> Vec<String> {
     let manifest = match guests::read(paths, name) {
         Ok(manifest) => manifest,
         Err(error) => {

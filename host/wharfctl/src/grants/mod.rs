@@ -12,6 +12,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use wharf_broker::Paths;
 
+pub(crate) use check::problems;
 pub(crate) use write::{Written, write};
 
 #[derive(Debug, Subcommand)]

@@ -1,0 +1,95 @@
+//! What is on the node: journals, leases, and the folders that they are in.
+
+use std::path::Path;
+
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use wharf_broker::leases::writable;
+use wharf_broker::overview::{State, overview};
+
+use super::{Findings, Node};
+use crate::lists::pools;
+use crate::recover::kernel;
+
+/// Percent of a pool from which it is nearly used up.
+const NEARLY_FULL: u128 = 90;
+
+pub(super) fn check(node: &Node<'_>, findings: &mut Findings) {
+    volatile(&node.paths.attachments(), findings);
+    attachments(node, findings);
+    for (_, list) in node.readable() {
+        for pool in pools(node.paths, list) {
+            if let Err(error) = writable(&pool.directory) {
+                let cure = "make it writable, or set ipam.dataDir";
+                findings.error(pool.directory.display(), error.message, cure);
+            }
+            let leased = pool.leased();
+            for range in &pool.ranges {
+                let (used, size) = (range.used(&leased), range.size());
+                let place = format!("network {}, {}", pool.network, range.subnet);
+                let what = format!("{used} of {size} addresses are leased");
+                if used >= size {
+                    let cure = "remove pods, give the network a larger subnet, or collect what nobody has: `wharfctl gc --network`";
+                    findings.error(place, what, cure);
+                } else if used.saturating_mul(100) >= size.saturating_mul(NEARLY_FULL) {
+                    findings.warning(
+                        place,
+                        what,
+                        "see `wharfctl attachments`; `wharfctl gc --network` collects what nobody has",
+                    );
+                } else {
+                    findings.ok(place, what);
+                }
+            }
+        }
+    }
+}
+
+/// Journals describe kernel state and must go with it.
+fn volatile(directory: &Path, findings: &mut Findings) {
+    let Some(existing) = directory.ancestors().find(|place| place.exists()) else { return };
+    if statfs(existing).is_ok_and(|system| system.filesystem_type() != TMPFS_MAGIC) {
+        let what = "is no tmpfs: journals would outlive the kernel state that they describe (they carry the boot id)";
+        findings.note(directory.display(), what, "mount a tmpfs on /run");
+    }
+}
+
+fn attachments(node: &Node<'_>, findings: &mut Findings) {
+    let place = node.paths.attachments();
+    let all = match overview(node.paths, kernel) {
+        Ok(all) => all,
+        Err(error) => return findings.error(place.display(), error, "run this as root"),
+    };
+    let of = |state: State| all.attachments.iter().filter(move |one| one.state == state);
+    for one in of(State::Unfinished) {
+        let what = format!(
+            "an ADD of {}/{} runs, or was cut short",
+            one.attachment.container, one.attachment.ifname
+        );
+        findings.warning(format!("network {}", one.attachment.network), what, "`wharfctl recover` undoes it");
+    }
+    let mut gone: Vec<String> = of(State::Gone)
+        .map(|one| format!("{}/{}", one.attachment.container, one.attachment.ifname))
+        .collect();
+    if !gone.is_empty() {
+        let count = gone.len();
+        gone.truncate(3);
+        let what = format!(
+            "the namespace or the link of {count} attachments has vanished without a DEL: {}",
+            gone.join(", ")
+        );
+        findings.warning(
+            place.display(),
+            what,
+            "a DEL or GC of the runtime removes the rest; else `wharfctl gc`",
+        );
+    }
+    for name in &all.unreadable {
+        findings.warning(
+            place.join(name).display(),
+            "nothing of this journal can be read",
+            "`wharfctl journal show`",
+        );
+    }
+    findings
+        .ok(place.display(), format!("{} attachments are as they were made", of(State::Committed).count()));
+}

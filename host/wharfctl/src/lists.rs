@@ -1,0 +1,174 @@
+//! The network configuration lists of the runtime's configuration folder, as it would load them.
+
+mod pools;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value};
+use wharf_cni::NetConf;
+use wharf_cni::conflist::NetworkList;
+
+pub(crate) use pools::pools;
+
+/// Where runtimes look for lists, unless they are told otherwise.
+pub(crate) const CONF_DIR: &str = "/etc/cni/net.d";
+/// The type whose `chain` is a list of plugins in one process.
+pub(crate) const OWN: &str = "wharf";
+
+/// One file of the folder.
+#[derive(Debug)]
+pub(crate) struct ListFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// What it says, or what is wrong with it.
+    pub(crate) list: Result<List, String>,
+}
+
+/// A list and its plugins.
+#[derive(Debug)]
+pub(crate) struct List {
+    /// As runtimes read it.
+    pub(crate) network: NetworkList,
+    /// Every plugin, those of chains too.
+    pub(crate) plugins: Vec<Plugin>,
+}
+
+/// A plugin of a list, or of a chain in it.
+#[derive(Debug)]
+pub(crate) struct Plugin {
+    /// Where it stands: `plugins[0]`, `plugins[0].chain[2]`.
+    pub(crate) place: String,
+    /// `type`
+    pub(crate) kind: String,
+    /// Whether it runs inside Wharf's process.
+    pub(crate) chained: bool,
+    /// Its object.
+    pub(crate) raw: Map<String, Value>,
+}
+
+impl Plugin {
+    /// The type of its IPAM plugin.
+    pub(crate) fn ipam(&self) -> Option<&str> {
+        self.raw.get("ipam")?.get("type")?.as_str().filter(|kind| !kind.is_empty())
+    }
+}
+
+/// The files that a runtime loads, in its order. A folder that is not there has none.
+pub(crate) fn read(directory: &Path) -> Result<Vec<ListFile>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.with_context(|| format!("cannot read {}", directory.display()))?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let known = path
+            .extension()
+            .is_some_and(|extension| ["conf", "conflist", "json"].iter().any(|known| extension == *known));
+        if known && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files.into_iter().map(|path| ListFile { list: parse_file(&path), path }).collect())
+}
+
+fn parse_file(path: &Path) -> Result<List, String> {
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let is_list = path.extension().is_some_and(|extension| extension == "conflist");
+    parse(&bytes, is_list).map_err(|error| format!("{error:#}"))
+}
+
+/// A list, or a single plugin as a list.
+pub(crate) fn parse(bytes: &[u8], is_list: bool) -> Result<List> {
+    let network = if is_list { NetworkList::parse(bytes)? } else { NetworkList::from_plugin(bytes)? };
+    let mut plugins = Vec::new();
+    for (index, plugin) in network.plugins.iter().enumerate() {
+        let place = if is_list { format!("plugins[{index}]") } else { "it".to_owned() };
+        plugins.push(Plugin {
+            place: place.clone(),
+            kind: plugin.plugin_type.clone(),
+            chained: false,
+            raw: plugin.raw.clone(),
+        });
+        if plugin.plugin_type != OWN {
+            continue;
+        }
+        // As the plugin itself reads it.
+        let request =
+            network.request(index, wharf_cni::conflist::RequestArgs::default())?.unwrap_or_default();
+        let chain = NetConf::parse(&request)?.chain().with_context(|| place.clone())?;
+        let chain = chain.with_context(|| format!("{place}: type \"wharf\" needs a `chain`"))?;
+        plugins.extend(chain.into_iter().enumerate().map(|(inner, conf)| Plugin {
+            place: format!("{place}.chain[{inner}]"),
+            kind: conf.plugin_type,
+            chained: true,
+            raw: conf.raw,
+        }));
+    }
+    Ok(List { network, plugins })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const CHAIN: &str = r#"{"cniVersion": "1.0.0", "name": "pods", "plugins": [
+        {"type": "wharf", "capabilities": {"portMappings": true}, "chain": [
+            {"type": "bridge", "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}},
+            {"type": "portmap"}]},
+        {"type": "tuning"}]}"#;
+
+    #[test]
+    fn plugins_of_chains_are_plugins() {
+        let list = parse(CHAIN.as_bytes(), true).unwrap();
+        let found: Vec<_> =
+            list.plugins.iter().map(|one| (one.place.as_str(), one.kind.as_str(), one.chained)).collect();
+        assert_eq!(
+            found,
+            [
+                ("plugins[0]", "wharf", false),
+                ("plugins[0].chain[0]", "bridge", true),
+                ("plugins[0].chain[1]", "portmap", true),
+                ("plugins[1]", "tuning", false)
+            ]
+        );
+        assert_eq!(list.plugins[1].ipam(), Some("host-local"));
+        assert_eq!(list.plugins[2].ipam(), None);
+    }
+
+    #[test]
+    fn files_come_as_runtimes_load_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let single = r#"{"cniVersion": "1.0.0", "name": "one", "type": "bridge"}"#;
+        for (name, text) in [
+            ("20-b.conf", single),
+            ("10-a.conflist", CHAIN),
+            ("README", "x"),
+            (".10-a.conflist.7", "x"),
+            ("30-c.json", "{"),
+        ] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let files = read(folder.path()).unwrap();
+        let names: Vec<_> =
+            files.iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["10-a.conflist", "20-b.conf", "30-c.json"]);
+        assert_eq!(files[1].list.as_ref().unwrap().network.name, "one");
+        assert!(files[2].list.as_ref().unwrap_err().contains("decode"));
+        assert!(read(&folder.path().join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_chain_that_is_none_is_an_error_that_says_where() {
+        for (chain, words) in [("", "needs a `chain`"), (r#", "chain": [{"type": "wharf"}]"#, "chain[0]")] {
+            let text =
+                format!(r#"{{"cniVersion": "1.0.0", "name": "n", "plugins": [{{"type": "wharf"{chain}}}]}}"#);
+            let error = format!("{:#}", parse(text.as_bytes(), true).unwrap_err());
+            assert!(error.contains("plugins[0]") && error.contains(words), "{error}");
+        }
+    }
+}
