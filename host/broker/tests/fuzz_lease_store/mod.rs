@@ -95,6 +95,15 @@ impl Bench {
         let _ = fs::write(path, content);
     }
 
+    /// From the next change of the directory on it is seen.
+    fn show_rewritten(&mut self) {
+        if std::mem::take(&mut self.rewritten) {
+            // Longer than any name that the input gives.
+            let other = self.place().join("x".repeat(101));
+            fs::write(&other, "").and_then(|()| fs::remove_file(other)).unwrap();
+        }
+    }
+
     fn belongs_to(&self, address: IpAddr, owner: &LeaseOwner) {
         let content = String::from_utf8(self.content(address).unwrap()).unwrap();
         let LeaseOwner { container, ifname } = owner;
@@ -144,6 +153,7 @@ impl Bench {
             10 => self.reserve_next(input)?,
             11 => {
                 let owner = input.owner()?;
+                self.show_rewritten();
                 if self.pool().release(&owner).is_ok() {
                     // Those of the container alone are its own when it has no others.
                     self.pool().release(&owner).unwrap();
@@ -193,11 +203,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut input = Input(data);
     while bench.step(&mut input).is_some() {}
     drop(bench.pool.take());
-    if bench.rewritten {
-        // From the next change on it is seen.
-        let other = bench.place().join("other");
-        fs::write(&other, "").and_then(|()| fs::remove_file(other)).unwrap();
-    }
+    bench.show_rewritten();
     // Whatever happened to the index, a new one says what the directory says.
     let owners = [0_u8, 1, 2, 3, 4, 5, 6, 7].map(|byte| Input(&[byte]).owner().unwrap());
     let found = owners.each_ref().map(|owner| bench.pool().find(owner).unwrap());
