@@ -1,10 +1,12 @@
 //! The log: lines on standard error, which runtimes keep. `WHARF_LOG` sets the level (off, error, warn, info, debug,
 //! trace).
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 pub use wharf_ops::logging::Level;
+use wharf_ops::logging::LogLine;
 
 /// Writes what matters enough.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,67 @@ impl Log {
         line.push('\n');
         // A runtime that closed our standard error loses the line, nothing else.
         let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// How much of a denial is shown, in bytes: a guest may have put what it likes into it.
+const DENIAL: usize = 1024;
+
+/// The lines of one guest in one call: as many bytes of its own as its grant allows, and as many of what it was denied,
+/// so that it cannot hide that by talking.
+#[derive(Debug)]
+pub(crate) struct GuestLog<'a> {
+    log: Log,
+    guest: &'a str,
+    own: Cell<usize>,
+    denials: Cell<usize>,
+}
+
+impl<'a> GuestLog<'a> {
+    pub(crate) fn new(log: Log, guest: &'a str, bytes: u32) -> Self {
+        Self { log, guest, own: Cell::new(bytes as usize), denials: Cell::new(bytes as usize) }
+    }
+
+    /// What the guest says.
+    pub(crate) fn say(&self, line: &LogLine) {
+        let fields: usize = line.fields.iter().map(|(key, value)| key.len() + value.len()).sum();
+        match take(&self.own, line.message.len() + fields + 1) {
+            Room::Left => self.log.line(line.level, self.guest, &line.message, &line.fields),
+            Room::UsedUp => self.warn("its log limit is used up; further lines are dropped"),
+            Room::None => {}
+        }
+    }
+
+    /// What it was denied, and what would allow it: for the operator, and not for the guest.
+    pub(crate) fn denied(&self, message: &str) {
+        let shown = message.get(..message.floor_char_boundary(DENIAL)).unwrap_or_default();
+        match take(&self.denials, shown.len() + 1) {
+            Room::Left => self.log.line(Level::Error, self.guest, shown, &[]),
+            Room::UsedUp => self.warn("its log limit is used up; further denials are not shown"),
+            Room::None => {}
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        self.log.line(Level::Warn, self.guest, message, &[]);
+    }
+}
+
+/// Whether there is room for a line.
+enum Room {
+    Left,
+    /// From now on there is none.
+    UsedUp,
+    None,
+}
+
+fn take(left: &Cell<usize>, size: usize) -> Room {
+    match left.get() {
+        0 => Room::None,
+        before => {
+            left.set(before.saturating_sub(size));
+            if size <= before { Room::Left } else { Room::UsedUp }
+        }
     }
 }
 

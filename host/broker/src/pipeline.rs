@@ -6,7 +6,7 @@ use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 
 use crate::grants::Grant;
 use crate::journal::{Effect, Outcome};
-use crate::log::{Level, Log};
+use crate::log::GuestLog;
 use crate::reach::Reach;
 use crate::running::Running;
 use crate::teardown::Removal;
@@ -120,7 +120,7 @@ pub(crate) struct Gate<'a> {
     pub(crate) container_present: bool,
     /// Of a GC: container and interface of what stays.
     pub(crate) valid: Option<&'a [(String, String)]>,
-    pub(crate) log: Log,
+    pub(crate) log: &'a GuestLog<'a>,
 }
 
 impl Gate<'_> {
@@ -135,11 +135,11 @@ impl Gate<'_> {
                 Some(line) => format!("a grant of `{line}` would allow it"),
                 None => "no grant can allow it".to_string(),
             };
-            self.log.line(Level::Error, self.guest, &format!("{} denied; {cure}", operation.name), &[]);
+            self.log.denied(&format!("{} denied; {cure}", operation.name));
             return Err(Error::new(ErrorKind::Denied, format!("{} is not granted", operation.name)));
         }
         if let Err(refusal) = self.grant.confine(op, self.attachment) {
-            self.log.line(Level::Error, self.guest, &refusal.to_string(), &[]);
+            self.log.denied(&refusal.to_string());
             return Err(refusal.into_error());
         }
         if self.read_only && operation.changes {

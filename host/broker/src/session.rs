@@ -15,7 +15,6 @@ use wharf_cni::{CniError, NetConf};
 use wharf_kernel::Kernel;
 use wharf_ops::call::{Answer, Call, Failure};
 use wharf_ops::delegate::DelegateOp;
-use wharf_ops::logging::{Level, LogLine};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox, WireError};
 use wharf_ops::{Attachment, Error, Op, Reply};
 
@@ -24,6 +23,7 @@ use crate::grants::{Grant, GrantError};
 use crate::guests::{self, Manifest};
 use crate::launch::{Job, Launcher, Sandbox};
 use crate::lease_ops::{self, Access};
+use crate::log::GuestLog;
 use crate::pipeline::{Course, Gate, Handles};
 use crate::run::{Broker, trace_timings};
 use crate::signals::Signals;
@@ -73,6 +73,7 @@ struct Session<'a> {
     told: BTreeSet<u32>,
     /// Of a GC: container and interface of what stays.
     valid: Option<&'a [(String, String)]>,
+    log: GuestLog<'a>,
 }
 
 impl<L: Launcher> Invocation<'_, L> {
@@ -128,6 +129,7 @@ impl<L: Launcher> Invocation<'_, L> {
                 Call::Gc { valid, .. } => Some(valid),
                 Call::Describe | Call::Add(_) | Call::Del(_) | Call::Check(_) | Call::Status { .. } => None,
             },
+            log: GuestLog::new(self.broker.log, name, loaded.grant.limits.log_bytes),
         };
         let read_only = matches!(call, Call::Describe | Call::Check(_) | Call::Status { .. });
         let ended = self.serve(&loaded, sandbox.as_mut(), &mut session, read_only);
@@ -207,8 +209,7 @@ impl<L: Launcher> Invocation<'_, L> {
         read_only: bool,
     ) -> Result<(Result<Answer, Failure>, Timings, Served), Ended> {
         let limits = &loaded.grant.limits;
-        let (mut frames, mut served, mut log_left) =
-            (Frames::new(), Served::default(), limits.log_bytes as usize);
+        let (mut frames, mut served) = (Frames::new(), Served::default());
         loop {
             let message = loop {
                 if Instant::now() >= session.deadline {
@@ -242,7 +243,7 @@ impl<L: Launcher> Invocation<'_, L> {
                     let frame = wire::encode::<ToSandbox>(&answer)?;
                     write_all(sandbox, &frame, session.deadline, &self.broker.signals)?;
                 }
-                ToBroker::Log(line) => self.note(&loaded.manifest.name, &line, &mut log_left),
+                ToBroker::Log(line) => session.log.say(&line),
                 ToBroker::Finished { outcome, timings } => return Ok((outcome, timings, served)),
             }
         }
@@ -263,7 +264,7 @@ impl<L: Launcher> Invocation<'_, L> {
             read_only,
             container_present: self.container_present,
             valid: session.valid,
-            log: self.broker.log,
+            log: &session.log,
         };
         gate.admit(self.broker.policy.borrow_mut().as_mut(), &op)?;
         match op {
@@ -284,23 +285,6 @@ impl<L: Launcher> Invocation<'_, L> {
     pub(crate) fn take_down(&mut self) {
         if let Course::Del(removal) = &mut self.course {
             self.late.extend(removal.flush(self.kernel, &self.attachment).err());
-        }
-    }
-
-    fn note(&self, guest: &str, line: &LogLine, left: &mut usize) {
-        let fields: usize = line.fields.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let size = line.message.len() + fields + 1;
-        if size <= *left {
-            *left -= size;
-            self.broker.log.line(line.level, guest, &line.message, &line.fields);
-        } else if *left > 0 {
-            *left = 0;
-            self.broker.log.line(
-                Level::Warn,
-                guest,
-                "its log limit is used up; further lines are dropped",
-                &[],
-            );
         }
     }
 }

@@ -125,6 +125,18 @@ fn log_flood() {
 }
 
 #[test]
+fn denial_flood() {
+    let stage = Stage::with_limits("denial-flood", "log-bytes = 5000");
+    let outcome = stage.call("ADD");
+    let log = &outcome.stderr;
+    assert!(log.contains("cannot be the name of a link") && log.contains("further denials"), "{log}");
+    assert!(log.len() < 15_000, "{} bytes", log.len());
+    assert!(log.contains("a word"), "what it is denied is not taken off its own lines: {log}");
+    outcome.ok();
+    stage.only_a_record_is_left();
+}
+
+#[test]
 fn stdout_flood() {
     let stage = Stage::with_limits("stdout-flood", "log-bytes = 5000");
     let outcome = stage.call("ADD");

@@ -124,7 +124,7 @@ pub struct Limits {
     pub memory_mib: u32,
     /// How many operations it may ask for.
     pub operations: u32,
-    /// How many bytes of log lines are kept.
+    /// How many bytes of its log lines are kept, and how many of those that say what it was denied.
     pub log_bytes: u32,
 }
 
