@@ -75,3 +75,26 @@ fn an_lo_with_a_foreign_address_is_refused() {
     assert!(text.contains("10.9.0.2"), "{text}");
     assert!(!is_up(&container), "a failed ADD leaves it as it was");
 }
+
+#[test]
+fn without_its_guest_and_by_a_gc_lo_goes_down_too() {
+    for by_gc in [false, true] {
+        let node = Node::new();
+        let container = node.container("c");
+        let attachment = loopback(&node).attach(&container.target("lo"));
+        // Raised already, it is not the second one's to lower.
+        let other = loopback(&node).named("other").attach(&container.target("lo"));
+        std::fs::remove_file(node.root().join("var/lib/wharf/guests/loopback.json")).unwrap();
+        let end = |attachment: &wharf_tests::Attachment| {
+            if by_gc {
+                attachment.network.gc(&[]).error(50);
+            } else {
+                attachment.del().silent();
+            }
+        };
+        end(&other);
+        assert!(is_up(&container));
+        end(&attachment);
+        assert!(!is_up(&container));
+    }
+}

@@ -24,7 +24,7 @@ pub(crate) struct Owned {
 
 impl Owned {
     /// What the committed transactions of records own. Shared things are nobody's: bridges and what is on them, links
-    /// between two ends in the host, sysctls.
+    /// between two ends in the host, sysctls. A container's `lo` is lowered by whoever raised it.
     pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>, renamed: bool) -> Self {
         let mut tasks: Vec<Task> = Vec::new();
         for transaction in records.flat_map(Record::committed) {
@@ -133,6 +133,8 @@ fn of_step(step: &Step) -> Vec<Task> {
             _ if !step.creates_private_links() => Vec::new(),
             ends => vec![Task::link(of, ends)],
         },
+        // A container's own, such as `lo`. A link that was made for the attachment goes.
+        KernelOp::Link(LinkOp::SetUp { link, .. }) if link.ns == Ns::Container => recorded(),
         KernelOp::Route(RouteOp::Add { ns: Ns::Host, .. }) => recorded(),
         KernelOp::Neighbour(NeighbourOp::Set { on, .. }) if on.ns == Ns::Host => recorded(),
         // Not what was recorded, as with rules.
