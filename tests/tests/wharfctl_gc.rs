@@ -77,11 +77,13 @@ fn without_a_list_nothing_goes() {
     assert!(String::from_utf8_lossy(&again.stdout).contains("nothing"), "{again:?}");
 }
 
-/// A bridge that masquerades, mapped ports, limits; leases where Wharf has them.
+/// A bridge that masquerades and guards its ports, mapped ports, limits; leases where Wharf has them.
 fn plugins(node: &Node, backend: &str, link: &str, subnet: &str) -> [Value; 3] {
     let data_dir = node.root().join("var/lib/cni/networks");
     let ipam = json!({"type": "host-local", "ranges": [[{"subnet": subnet}]], "dataDir": data_dir});
-    let options = json!({"bridge": link, "ipMasq": true, "ipMasqBackend": backend, "ipam": ipam});
+    let options = json!({
+        "bridge": link, "ipMasq": true, "ipMasqBackend": backend, "macspoofchk": true, "ipam": ipam,
+    });
     [with(bridge(json!({})), options), portmap(json!({"backend": backend})), bandwidth()]
 }
 
@@ -106,7 +108,7 @@ fn what_the_reference_plugins_left_is_adopted() {
         attach(&other, &containers[1], 8009);
         let before = node.dump();
         attach(&network, &containers[2], 8002);
-        // The reference forgets the rules of a container whose namespace went first.
+        // The reference forgets the rules and guards of a container whose namespace went first.
         containers[2].sh("ip link delete eth0");
 
         // What is plain to Wharf goes without being asked: the leases. Put it back for the rest.
@@ -118,7 +120,7 @@ fn what_the_reference_plugins_left_is_adopted() {
 
         let dry = report(&node, &["--valid", "live/eth0", "--adopt", "--dry-run"]);
         let done = report(&node, &["--valid", "live/eth0", "--adopt"]);
-        for (kind, least) in [("rules", 2), ("link", 1), ("lease", 1)] {
+        for (kind, least) in [("rules", 3), ("link", 1), ("lease", 1)] {
             let removed = outcomes(&done, kind).into_iter().filter(|outcome| *outcome == "removed").count();
             let would = outcomes(&dry, kind).into_iter().filter(|outcome| *outcome == "would-remove").count();
             assert!(removed >= least && removed == would, "{backend} {kind}: {done:#}");

@@ -34,10 +34,10 @@ use rule::Target;
 use tables::{Found, Tables};
 pub(crate) use words::are_iptables;
 
-/// The chains of a container on a network: ipMasq's and portmap's.
+/// The chains of a container on a network: ipMasq's, portmap's, and that of portmap's old versions.
 #[cfg(test)]
-pub(crate) fn chain_names(owner: &Attachment) -> (String, String) {
-    (names::masquerade(owner), names::forward(owner))
+pub(crate) fn chain_names(owner: &Attachment) -> [String; 3] {
+    [names::masquerade(owner), names::forward(owner), names::old_snat(owner)]
 }
 
 const MASQUERADING: &str = "masquerading with iptables";

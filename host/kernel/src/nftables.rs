@@ -14,6 +14,7 @@ pub(crate) mod owner;
 mod parts;
 pub(crate) mod query;
 mod reference;
+mod reference_guards;
 mod spoof;
 pub(crate) mod transaction;
 
@@ -29,6 +30,7 @@ pub(crate) use parts::{owners, remove_all};
 #[cfg(test)]
 pub(crate) use reference::hash as sha512_16;
 pub(crate) use reference::{reference_leftovers, remove_reference_rule};
+pub(crate) use reference_guards::{reference_guards, remove_reference_guard};
 pub(crate) use spoof::{get_guard, guard, remove_guards};
 
 /// What never leaves a host.

@@ -1,10 +1,9 @@
 //! What the reference plugins left behind: found by the names and comments that they give, and removed by them.
 //!
-//! They stamp nothing with the interface, and portmap's nftables rules not even with the network. What cannot be
-//! told to be of the network that is asked about is answered as such and never removed.
+//! Most of it is not stamped with the interface, and portmap's nftables rules and the guards of macspoofchk not even with
+//! the network. What cannot be told to be of the network that is asked about is answered as such and never removed.
 
-use std::net::IpAddr;
-
+use wharf_ops::leases::Lease;
 use wharf_ops::{Attachment, Error};
 
 use crate::real::RealKernel;
@@ -17,8 +16,8 @@ pub struct Known<'a> {
     pub network: &'a str,
     /// Container and interface of what is in use.
     pub valid: &'a [(String, String)],
-    /// Addresses that are leased on the network, and the containers that have them.
-    pub leases: &'a [(IpAddr, String)],
+    /// Addresses that are leased on the network, and who has them.
+    pub leases: &'a [Lease],
 }
 
 impl Known<'_> {
@@ -56,12 +55,15 @@ pub(crate) enum Place {
     Chain { legacy: bool, v4: bool, chain: String, entry: &'static str },
     /// A rule of a table that a reference plugin made.
     Rule { family: u8, table: &'static str, chain: String, handle: u64 },
+    /// A guard of macspoofchk, by what its chains are named after.
+    Guard { id: String },
 }
 
 impl RealKernel {
     /// What the reference plugins have in this host's namespace for containers that are not in use.
     pub fn reference_leftovers(&mut self, known: Known<'_>) -> Result<Vec<Leftover>, Error> {
         let mut found = nftables::reference_leftovers(self.netfilter()?, known)?;
+        found.extend(nftables::reference_guards(self.netfilter()?, known)?);
         found.extend(iptables::reference_leftovers(self, known)?);
         found.sort_unstable();
         found.dedup();
@@ -84,6 +86,7 @@ impl RealKernel {
             Place::Rule { family, table, chain, handle } => {
                 nftables::remove_reference_rule(self.netfilter()?, (*family, table), chain, *handle)
             }
+            Place::Guard { id } => nftables::remove_reference_guard(self.netfilter()?, id),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Firewall rules: Wharf's by their owner stamps, the reference plugins' by their names and comments.
 
-use std::net::IpAddr;
-
 use wharf_kernel::reference::Known;
 use wharf_kernel::{Kernel, RealKernel, is_same_owner};
 use wharf_ops::Attachment;
@@ -46,9 +44,7 @@ pub(super) fn of_reference(
     leased: &[Lease],
     report: &mut Report,
 ) {
-    let addresses: Vec<(IpAddr, String)> =
-        leased.iter().map(|lease| (lease.address, lease.owner.container.clone())).collect();
-    let known = Known { network: &wanted.network, valid: &wanted.valid, leases: &addresses };
+    let known = Known { network: &wanted.network, valid: &wanted.valid, leases: leased };
     let Some(found) = report.note("reference plugins' rules", kernel.reference_leftovers(known)) else {
         return;
     };

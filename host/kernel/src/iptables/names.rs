@@ -7,6 +7,8 @@ use crate::nftables::owner::hex;
 
 /// Where PREROUTING and OUTPUT lead for local destinations.
 pub(crate) const HOSTPORT_DNAT: &str = "CNI-HOSTPORT-DNAT";
+/// Where POSTROUTING led for connections from 127.0.0.1 with old versions of the reference.
+pub(crate) const OLD_HOSTPORT_SNAT: &str = "CNI-HOSTPORT-SNAT";
 /// Marks what is to be masqueraded.
 pub(crate) const HOSTPORT_SETMARK: &str = "CNI-HOSTPORT-SETMARK";
 /// Masquerades what is marked.
@@ -30,6 +32,11 @@ pub(crate) fn masquerade(owner: &Attachment) -> String {
 /// The chain that forwards to a container on a network, whatever the interface.
 pub(crate) fn forward(owner: &Attachment) -> String {
     hashed("CNI-DN-", owner)
+}
+
+/// The chain by which old versions of the reference masqueraded connections from 127.0.0.1 to a container.
+pub(crate) fn old_snat(owner: &Attachment) -> String {
+    hashed("CNI-SN-", owner)
 }
 
 /// The comment of masquerading rules.
@@ -97,6 +104,7 @@ mod tests {
     fn names_are_those_of_the_reference() {
         assert_eq!(masquerade(&owner("test", "1234")), "CNI-2bbe0c48b91a7d1b8a6753a8");
         assert_eq!(forward(&owner("test", "1234")), "CNI-DN-2bbe0c48b91a7d1b8a675");
+        assert_eq!(old_snat(&owner("test", "1234")), "CNI-SN-2bbe0c48b91a7d1b8a675");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Chains that the reference plugins left in iptables' nat table: CNI-* of ipMasq and CNI-DN-* of portmap.
+//! Chains that the reference plugins left in iptables' nat table: CNI-* of ipMasq, CNI-DN-* of portmap, and CNI-SN-* of its
+//! old versions.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,7 +9,7 @@ use crate::real::RealKernel;
 use crate::reference::{Known, Leftover, Place};
 
 use super::legacy::Legacy;
-use super::names::{self, HOSTPORT_DNAT, POSTROUTING};
+use super::names::{self, HOSTPORT_DNAT, OLD_HOSTPORT_SNAT, POSTROUTING};
 use super::rule::Match;
 use super::tables::{Found, Tables};
 use super::{FAMILIES, legacy_has_nat, native, plan};
@@ -50,12 +51,16 @@ pub(crate) fn remove_reference_chain(
 fn in_rules(rules: &[Found], known: Known<'_>, (legacy, v4): (bool, bool)) -> Vec<Leftover> {
     let named = |container: &str| {
         let owner = known.of(container);
-        [(names::masquerade(&owner), POSTROUTING), (names::forward(&owner), HOSTPORT_DNAT)]
+        [
+            (names::masquerade(&owner), POSTROUTING),
+            (names::forward(&owner), HOSTPORT_DNAT),
+            (names::old_snat(&owner), OLD_HOSTPORT_SNAT),
+        ]
     };
     let valid: HashSet<String> =
         known.valid.iter().flat_map(|(container, _)| named(container)).map(|(chain, _)| chain).collect();
     let mut chains: BTreeMap<(String, &'static str), String> = BTreeMap::new();
-    for container in known.leases.iter().map(|(_, container)| container) {
+    for container in known.leases.iter().map(|lease| &lease.owner.container) {
         for (chain, entry) in named(container) {
             let mentions = |found: &Found| found.chain == chain || found.target.as_ref() == Some(&chain);
             if rules.iter().any(|found| found.owner.is_none() && mentions(found)) {
@@ -70,7 +75,7 @@ fn in_rules(rules: &[Found], known: Known<'_>, (legacy, v4): (bool, bool)) -> Ve
         let Some(chain) = [found.target.as_ref(), Some(&found.chain)].into_iter().flatten().find(|chain| {
             // A comment that was cut cannot be held against the name.
             chain.starts_with("CNI-")
-                && chain.as_str() != HOSTPORT_DNAT
+                && ![HOSTPORT_DNAT, OLD_HOSTPORT_SNAT].contains(&chain.as_str())
                 && (container.ends_with("...") || named(&container).iter().any(|(name, _)| name == *chain))
         }) else {
             continue;
@@ -106,7 +111,8 @@ fn comment(found: &Found) -> Option<&str> {
 
 /// The container in a comment about this network, and where the way to its chain begins.
 fn named_by(text: &str, network: &str) -> Option<(String, &'static str)> {
-    let (text, entry) = text.strip_prefix("dnat ").map_or((text, POSTROUTING), |text| (text, HOSTPORT_DNAT));
+    let ways = [("dnat ", HOSTPORT_DNAT), ("snat ", OLD_HOSTPORT_SNAT), ("", POSTROUTING)];
+    let (text, entry) = ways.into_iter().find_map(|(way, entry)| Some((text.strip_prefix(way)?, entry)))?;
     let container = text.strip_prefix(&names::comment_of_network(network))?.strip_prefix('"')?;
     // A name has no quotes in it; one that was cut has none behind it.
     let container = container.strip_suffix('"').unwrap_or(container);
@@ -122,6 +128,7 @@ mod tests {
         for (text, container) in [
             ("name: \"n\" id: \"c\"", Some(("c", POSTROUTING))),
             ("dnat name: \"n\" id: \"c\"", Some(("c", HOSTPORT_DNAT))),
+            ("snat name: \"n\" id: \"c\"", Some(("c", OLD_HOSTPORT_SNAT))),
             ("name: \"n\" id: \"ccc...", Some(("ccc...", POSTROUTING))),
             ("name: \"n2\" id: \"c\"", None),
             ("name: \"n\" id: \"\"", None),

@@ -47,7 +47,9 @@ pub(crate) fn reference_leftovers(socket: &mut Socket, known: Known<'_>) -> Resu
                     continue;
                 }
                 // The comment does not say the network: that the address is leased to the container on it does.
-                let leased = |to: IpAddr| known.leases.iter().any(|(at, of)| *at == to && of == container);
+                let leased = |to: IpAddr| {
+                    known.leases.iter().any(|lease| lease.address == to && lease.owner.container == container)
+                };
                 let certain = destination(&rule.exprs).is_some_and(leased);
                 found.push(leftover(table, rule.chain, rule.handle, container, certain));
             }
