@@ -140,6 +140,31 @@ fn what_was_flushed_is_put_back_as_it_was() {
 }
 
 #[test]
+fn a_flush_of_what_all_share_is_noticed() {
+    for (backend, flush) in [
+        ("nftables", "nft flush chain inet wharf prerouting"),
+        ("nftables", "nft flush map inet wharf ports4"),
+        ("iptables", "iptables-nft -t nat -F PREROUTING"),
+        ("iptables", "iptables-nft -t nat -F CNI-HOSTPORT-DNAT"),
+    ] {
+        let node = Node::new();
+        let outside = node.outside();
+        let web = node.container("web");
+        let attachment = network(&node, backend).attach(&web.eth0().port(8080, 80));
+        let _server = Server::tcp(&web, "web", "[::]:80");
+        let whole = node.dump();
+        node.sh(flush);
+        assert!(tcp(&outside, at(NODE[0], 8080)).is_none(), "{backend}: {flush}");
+        attachment.check().error_naming(101, &["8080"]);
+        let text = reconcile(&node, &[]);
+        assert!(text.contains("net web/eth0 (portmap): put back: nat/forward-ports"), "{flush}: {text}");
+        assert!(tcp(&outside, at(NODE[0], 8080)).is_some(), "{backend}: {flush}");
+        node.dump().assert_same(&whole);
+        attachment.check().silent();
+    }
+}
+
+#[test]
 fn one_of_several_rules_comes_back_and_the_rest_stays() {
     let node = Node::new();
     let (web, other) = (node.container("web"), node.container("other"));

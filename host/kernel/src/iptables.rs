@@ -112,11 +112,16 @@ pub(crate) fn get_masquerades(
     Ok(result)
 }
 
-/// What the attachment has. An unspecified host address comes back as none, for iptables does not keep it.
+/// What the attachment has in force. An unspecified host address comes back as none, for iptables does not keep it.
 pub(crate) fn get_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Result<Vec<PortForward>, Error> {
     let chain = names::forward(owner);
     let mut result = Vec::new();
+    let guarded = loopback::present(kernel.netfilter()?)?;
     each(kernel, &chain, |tables| {
+        let open = tables.v4() && matches!(tables, Tables::Nft(_)) && !guarded;
+        if open || !plan::is_reached(tables, &chain)? {
+            return Ok(());
+        }
         for found in mine(tables, &chain, owner)? {
             let Some(rule) = found.rule else { continue };
             let (Target::Dnat(address, port), Some(protocol), Some(host_port)) =

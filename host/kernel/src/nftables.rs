@@ -9,6 +9,7 @@ pub(crate) mod conditions;
 pub(crate) mod encode;
 pub(crate) mod expr;
 mod forwards;
+mod in_force;
 mod masquerades;
 pub(crate) mod owner;
 mod parts;

@@ -62,6 +62,10 @@ impl<'a> Legacy<'a> {
         self.v4
     }
 
+    pub(super) fn is_unread(&self) -> bool {
+        self.content.is_none()
+    }
+
     pub(super) fn chain_use(&self, chain: &str) -> Option<u32> {
         let Some(content) = &self.content else {
             let own = chain.starts_with("CNI-")
@@ -187,6 +191,7 @@ fn script(steps: &[Step]) -> String {
             Step::Append(chain, rule) => format!("-A {chain}{}", rule.words()),
             Step::Insert(chain, rule) => format!("-I {chain}{}", rule.words()),
             Step::Delete(Found { chain, place: Place::Words(words), .. }) => format!("-D {chain} {words}"),
+            Step::Expect(chain, rule) => format!("-C {chain}{}", rule.words()),
             Step::Delete(Found { place: Place::Handle(_), .. }) => continue,
         };
         text.push_str(&line);

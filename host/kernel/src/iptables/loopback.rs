@@ -33,12 +33,21 @@ const STATE: u16 = 1;
 const KNOWN: u16 = 1 << 1 | 1 << 2;
 const DNAT: u16 = 1 << 7;
 
+/// Whether the nft flavour has it.
+pub(super) fn present(socket: &mut Socket) -> Result<bool, Error> {
+    Ok(is_whole(query::chain_use(socket, TABLE, CHAIN)?))
+}
+
+/// With its rules and the jump to it.
+fn is_whole(used: Option<u32>) -> bool {
+    used.is_some_and(|used| usize::try_from(used).is_ok_and(|used| used > RULES.len()))
+}
+
 /// The nft flavour. One question if it is there.
 pub(super) fn guard(socket: &mut Socket) -> Result<(), Error> {
     let rules = rules();
     let used = query::chain_use(socket, TABLE, CHAIN)?;
-    // Its rules and the jump to it.
-    if used.is_some_and(|used| usize::try_from(used).is_ok_and(|used| used > rules.len())) {
+    if is_whole(used) {
         return Ok(());
     }
     let mut transaction = Transaction::new(TABLE);

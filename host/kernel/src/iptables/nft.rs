@@ -56,7 +56,8 @@ impl<'a> Nft<'a> {
                     transaction.push(Change::DeleteRule { chain: chain.clone(), handle: *handle });
                     continue;
                 }
-                Step::Delete(Found { place: Place::Words(_), .. }) => continue,
+                // Of the other flavour.
+                Step::Delete(Found { place: Place::Words(_), .. }) | Step::Expect(..) => continue,
                 Step::Append(chain, rule) => (chain, rule, false),
                 Step::Insert(chain, rule) => (chain, rule, true),
             };

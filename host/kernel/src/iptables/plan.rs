@@ -171,15 +171,15 @@ fn translations(forward: &PortForward, options: &ForwardOptions, v4: bool) -> Ve
     rules
 }
 
-/// The chains that all containers share, as far as they are missing or were flushed.
+/// The chains that all containers share and the ways to them, as far as they are missing or were flushed.
 fn shared(tables: &mut Tables<'_>, options: &ForwardOptions) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
-    if missing(tables, HOSTPORT_DNAT, &mut steps)? {
-        let local = Match::Local { side: Side::Destination, negated: false };
-        for chain in [PREROUTING, OUTPUT] {
-            let rule = Rule::new(vec![local.clone()], Target::Jump(HOSTPORT_DNAT.into()));
-            steps.push(Step::Append(chain.into(), rule));
-        }
+    make(tables, HOSTPORT_DNAT, &mut steps)?;
+    let local = Match::Local { side: Side::Destination, negated: false };
+    for chain in [PREROUTING, OUTPUT] {
+        let rule = Rule::new(vec![local.clone()], Target::Jump(HOSTPORT_DNAT.into()));
+        let jump = Step::Append(chain.into(), rule);
+        want(tables, &mut steps, jump, |tables| leads(tables, chain, HOSTPORT_DNAT))?;
     }
     if !options.snat && !options.masquerade_all {
         return Ok(steps);
@@ -195,27 +195,78 @@ fn shared(tables: &mut Tables<'_>, options: &ForwardOptions) -> Result<Vec<Step>
     let bit = 1_u32
         .checked_shl(options.mark_bit.into())
         .ok_or_else(|| Error::invalid(format!("the mark bit {} is not one of 0 to 31", options.mark_bit)))?;
-    if missing(tables, HOSTPORT_SETMARK, &mut steps)? {
-        let comment = Match::Comment("CNI portfwd masquerade mark".into());
-        steps.push(Step::Append(HOSTPORT_SETMARK.into(), Rule::new(vec![comment], Target::Mark(bit))));
+    let marks = Match::Comment("CNI portfwd masquerade mark".into());
+    let marked = Match::Mark { value: bit, mask: bit, negated: false };
+    for (chain, rule) in [
+        (HOSTPORT_SETMARK, Rule::new(vec![marks], Target::Mark(bit))),
+        (HOSTPORT_MASQ, Rule::new(vec![marked], Target::Masquerade)),
+    ] {
+        make(tables, chain, &mut steps)?;
+        let rule = Step::Append(chain.into(), rule);
+        want(tables, &mut steps, rule, |tables| Ok(!tables.found(chain)?.is_empty()))?;
     }
-    if missing(tables, HOSTPORT_MASQ, &mut steps)? {
-        let marked = Match::Mark { value: bit, mask: bit, negated: false };
-        steps.push(Step::Append(HOSTPORT_MASQ.into(), Rule::new(vec![marked], Target::Masquerade)));
-        let comment = Match::Comment("CNI portfwd requiring masquerade".into());
-        let rule = Rule::new(vec![comment], Target::Jump(HOSTPORT_MASQ.into()));
-        steps.push(Step::Insert(POSTROUTING.into(), rule));
-    }
+    let comment = Match::Comment("CNI portfwd requiring masquerade".into());
+    let rule = Rule::new(vec![comment], Target::Jump(HOSTPORT_MASQ.into()));
+    want(tables, &mut steps, Step::Insert(POSTROUTING.into(), rule), leads_to_masquerade)?;
     Ok(steps)
 }
 
-/// Whether the chain is to be filled; it is made if it is not there.
-fn missing(tables: &mut Tables<'_>, chain: &str, steps: &mut Vec<Step>) -> Result<bool, Error> {
-    let used = tables.chain_use(chain)?;
-    if used.is_none() {
+/// Makes the chain if it is not there.
+fn make(tables: &mut Tables<'_>, chain: &str, steps: &mut Vec<Step>) -> Result<(), Error> {
+    if tables.chain_use(chain)?.is_none() {
         steps.push(Step::NewChain(chain.into()));
     }
-    Ok(used.unwrap_or(0) == 0)
+    Ok(())
+}
+
+/// Does a step unless it `was` done. A table that was not read yet is to have its rule; if not, it will be read.
+fn want(
+    tables: &mut Tables<'_>,
+    steps: &mut Vec<Step>,
+    step: Step,
+    was: impl FnOnce(&mut Tables<'_>) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    match step {
+        Step::Append(chain, rule) | Step::Insert(chain, rule) if tables.is_unread() => {
+            steps.push(Step::Expect(chain, rule));
+        }
+        step => {
+            if !was(tables)? {
+                steps.push(step);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a rule of `from` jumps to `to`.
+fn leads(tables: &mut Tables<'_>, from: &str, to: &str) -> Result<bool, Error> {
+    Ok(tables.found(from)?.iter().any(|found| found.target.as_deref() == Some(to)))
+}
+
+/// POSTROUTING may have a rule for each container, so it is read only where the number of uses does not tell.
+fn leads_to_masquerade(tables: &mut Tables<'_>) -> Result<bool, Error> {
+    let Some(used) = tables.chain_use(HOSTPORT_MASQ)? else { return Ok(false) };
+    if tables.found(HOSTPORT_MASQ)?.len() < usize::try_from(used).unwrap_or(usize::MAX) {
+        return Ok(true);
+    }
+    leads(tables, POSTROUTING, HOSTPORT_MASQ)
+}
+
+/// Whether packets get to a container's chain, and what they are marked by is masqueraded: a flush of what all share
+/// leaves the chain as it is.
+pub(super) fn is_reached(tables: &mut Tables<'_>, chain: &str) -> Result<bool, Error> {
+    for (from, to) in [(PREROUTING, HOSTPORT_DNAT), (OUTPUT, HOSTPORT_DNAT), (HOSTPORT_DNAT, chain)] {
+        if !leads(tables, from, to)? {
+            return Ok(false);
+        }
+    }
+    if !leads(tables, chain, HOSTPORT_SETMARK)? {
+        return Ok(true);
+    }
+    Ok(!tables.found(HOSTPORT_SETMARK)?.is_empty()
+        && !tables.found(HOSTPORT_MASQ)?.is_empty()
+        && leads_to_masquerade(tables)?)
 }
 
 /// Makes the chain, or takes the attachment's rules out of it. True if nobody else's are left in it.

@@ -35,6 +35,8 @@ pub(crate) enum Step {
     Append(String, Rule),
     Insert(String, Rule),
     Delete(Found),
+    /// Nothing is done unless the rule is there. Only of a table that was not read.
+    Expect(String, Rule),
 }
 
 /// Why steps were not carried out; none of them was.
@@ -82,6 +84,14 @@ impl Tables<'_> {
         match self {
             Self::Nft(nft) => nft.v4(),
             Self::Legacy(legacy) => legacy.v4(),
+        }
+    }
+
+    /// Whether nothing is known yet, and asking would be dear.
+    pub(crate) fn is_unread(&self) -> bool {
+        match self {
+            Self::Nft(_) => false,
+            Self::Legacy(legacy) => legacy.is_unread(),
         }
     }
 

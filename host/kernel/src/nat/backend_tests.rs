@@ -68,9 +68,13 @@ fn a_flushed_or_deleted_base_is_made_again() {
     let host = Netns::anonymous().unwrap();
     let mut kernel = kernel(&host);
     masquerade(&mut kernel, "one", "10.1.0.2", Backend::Nftables);
-    let whole = sh(&host, "nft list chain inet wharf postrouting");
-    let guard = sh(&host, "nft list chain inet wharf loopback");
+    let chains = ["prerouting", "output", "forwards", "postrouting", "loopback"];
+    let all = || chains.map(|chain| sh(&host, &format!("nft list chain inet wharf {chain}")));
+    let whole = all();
     for broken in [
+        "nft flush chain inet wharf prerouting",
+        "nft flush chain inet wharf output",
+        "nft flush chain inet wharf forwards",
         "nft flush chain inet wharf postrouting",
         "nft flush chain inet wharf loopback",
         // As the tables were before there was that chain.
@@ -80,8 +84,100 @@ fn a_flushed_or_deleted_base_is_made_again() {
     ] {
         sh(&host, broken);
         masquerade(&mut kernel, "two", "10.1.0.3", Backend::Nftables);
-        assert_eq!(sh(&host, "nft list chain inet wharf postrouting"), whole, "after {broken}");
-        assert_eq!(sh(&host, "nft list chain inet wharf loopback"), guard, "after {broken}");
+        assert_eq!(all(), whole, "after {broken}");
+    }
+}
+
+/// Mapped ports of two containers, one of them where somebody else has the port already, and masquerading.
+fn everything(kernel: &mut RealKernel, backend: Backend) {
+    let any = Some("0.0.0.0".parse().unwrap());
+    for (name, address) in [("one", "10.1.0.2"), ("two", "10.1.0.3")] {
+        let rule = PortForward { host_address: any, ..forward(8080, &format!("{address}:80")) };
+        forward_ports(kernel, &owner(name, "eth0"), &[rule], &options(backend));
+        masquerade(kernel, name, address, backend);
+    }
+}
+
+/// How many forwards and masquerades are in force, of both.
+fn in_force(kernel: &mut RealKernel) -> (usize, usize) {
+    let mut all = (0, 0);
+    for name in ["one", "two"] {
+        let mut get = |op| nat(kernel, &owner(name, "eth0"), op).unwrap();
+        all.0 += get(NatOp::GetForwards).forwards().unwrap().len();
+        all.1 += get(NatOp::GetMasquerades).masquerades().unwrap().len();
+    }
+    all
+}
+
+#[test]
+fn what_nothing_leads_to_is_not_in_force_until_it_is_made_again() {
+    let flush = |chain: &str| format!("nft flush chain inet wharf {chain}");
+    for (broken, left) in [
+        (flush("prerouting"), (0, 0)),
+        (flush("output"), (0, 0)),
+        (flush("forwards"), (0, 0)),
+        (flush("postrouting"), (0, 0)),
+        (flush("loopback"), (0, 0)),
+        // The second one's way is behind the map.
+        ("nft flush map inet wharf ports4".into(), (1, 2)),
+        (flush("more-forwards"), (1, 2)),
+        ("nft flush map inet wharf sources4".into(), (2, 0)),
+    ] {
+        let host = Netns::anonymous().unwrap();
+        let mut kernel = kernel(&host);
+        everything(&mut kernel, Backend::Nftables);
+        assert_eq!(in_force(&mut kernel), (2, 2));
+        let whole = sorted(&sh(&host, "nft list ruleset"));
+        sh(&host, &broken);
+        assert_eq!(in_force(&mut kernel), left, "{broken}");
+        everything(&mut kernel, Backend::Nftables);
+        assert_eq!(in_force(&mut kernel), (2, 2), "{broken}");
+        assert_eq!(sorted(&sh(&host, "nft list ruleset")), whole, "{broken}");
+    }
+}
+
+fn sorted(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn what_nothing_leads_to_in_iptables_is_not_in_force_until_it_is_made_again() {
+    for flavour in ["nft", "legacy"] {
+        for (table, chain) in [
+            ("nat", "PREROUTING"),
+            ("nat", "OUTPUT"),
+            ("nat", "CNI-HOSTPORT-DNAT"),
+            ("nat", "CNI-HOSTPORT-SETMARK"),
+            ("nat", "CNI-HOSTPORT-MASQ"),
+            ("nat", "POSTROUTING"),
+            ("filter", "INPUT"),
+            ("filter", "WHARF-LOOPBACK"),
+        ] {
+            if flavour == "legacy" && table == "filter" {
+                // An ADD sees to it; to look would be one more run of a program.
+                continue;
+            }
+            let host = Netns::anonymous().unwrap();
+            if flavour == "legacy" {
+                sh(&host, "iptables-legacy -t nat -S");
+            }
+            let mut kernel = kernel(&host);
+            everything(&mut kernel, Backend::Iptables);
+            assert_eq!(in_force(&mut kernel), (2, 2), "{flavour}");
+            let save = || {
+                let saved = sh(&host, &format!("iptables-{flavour}-save"));
+                let rules = saved.lines().filter(|line| line.starts_with("-A"));
+                sorted(&rules.collect::<Vec<_>>().join("\n"))
+            };
+            let whole = save();
+            sh(&host, &format!("iptables-{flavour} -t {table} -F {chain}"));
+            assert_eq!(in_force(&mut kernel).0, 0, "{flavour} {chain}");
+            everything(&mut kernel, Backend::Iptables);
+            assert_eq!(in_force(&mut kernel), (2, 2), "{flavour} {chain}");
+            assert_eq!(save(), whole, "{flavour} {chain}");
+        }
     }
 }
 

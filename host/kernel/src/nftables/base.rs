@@ -66,12 +66,18 @@ pub(super) fn sources(v4: bool) -> &'static str {
     by_family(v4, "sources4", "sources6")
 }
 
-/// Whether the base is there, by the chain that has most rules and the one that came last. A chain that somebody
-/// flushed has fewer rules than it should.
+/// Whether the base is there, by the chains that everything else leads to. A chain that somebody flushed has fewer rules
+/// than it should, and the one behind it is led to less often.
 pub(super) fn present(socket: &mut Socket) -> Result<bool, Error> {
-    for (chain, rules) in [(POSTROUTING, postrouting().len()), (LOOPBACK, loopback().len())] {
+    let from_hooks = [PREROUTING, OUTPUT].len();
+    let chains = [
+        (FORWARDS, forwards().len() + from_hooks),
+        (POSTROUTING, postrouting().len()),
+        (LOOPBACK, loopback().len()),
+    ];
+    for (chain, uses) in chains {
         let used = chain_use(socket, TABLE, chain)?;
-        if !used.is_some_and(|used| usize::try_from(used).is_ok_and(|used| used >= rules)) {
+        if !used.is_some_and(|used| usize::try_from(used).is_ok_and(|used| used >= uses)) {
             return Ok(false);
         }
     }

@@ -15,8 +15,9 @@ use super::expr::{
     Comparison, Expr, MetaKey, REG_1, REG_2, Side, address, bytes, equal, family_is, load_address, load_port,
     network_is, nfproto, protocol_is,
 };
+use super::in_force::in_force;
 use super::masquerades::{exact_address, network};
-use super::parts::{Entry, Kind, Part, installed, remove, replace};
+use super::parts::{Entry, Kind, Part, remove, replace};
 
 const WHAT: &str = "forwarding ports";
 const KINDS: [Kind; 2] = [Kind::Forwards, Kind::Replies];
@@ -32,10 +33,10 @@ pub(crate) fn forward(
     replace(socket, owner, &KINDS, &parts, WHAT)
 }
 
-/// What the attachment has.
+/// What the attachment has in force.
 pub(crate) fn get_forwards(socket: &mut Socket, owner: &Attachment) -> Result<Vec<PortForward>, Error> {
     let mut found = Vec::new();
-    for rule in installed(socket, owner, Kind::Forwards)? {
+    for rule in in_force(socket, owner, Kind::Forwards)? {
         // Alternatives of a condition are several rules of one mapping.
         if let Some(forward) = read(&rule.exprs).filter(|forward| !found.contains(forward)) {
             found.push(forward);

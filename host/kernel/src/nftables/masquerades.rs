@@ -13,7 +13,8 @@ use super::expr::{
     Comparison, Expr, Side, Verdict, address, address_offset, bytes, equal, family_is, load_address,
     network_is,
 };
-use super::parts::{Entry, Kind, Part, installed, remove, replace};
+use super::in_force::in_force;
+use super::parts::{Entry, Kind, Part, remove, replace};
 
 const WHAT: &str = "masquerading";
 
@@ -26,11 +27,11 @@ pub(crate) fn masquerade(
     replace(socket, owner, &[Kind::Sources], &[part(masquerades)], WHAT)
 }
 
-/// What the attachment has.
+/// What the attachment has in force.
 pub(crate) fn get_masquerades(socket: &mut Socket, owner: &Attachment) -> Result<Vec<MasqueradeRule>, Error> {
     let mut found = Vec::new();
     let mut except = Vec::new();
-    for rule in installed(socket, owner, Kind::Sources)? {
+    for rule in in_force(socket, owner, Kind::Sources)? {
         match read(&rule.exprs) {
             Some((_, Some(network))) => except.push(network),
             Some((source, None)) => {

@@ -40,7 +40,7 @@ impl Kind {
         format!("{prefix}-{}", owner::key(owner))
     }
 
-    fn table(self) -> Table {
+    pub(super) fn table(self) -> Table {
         match self {
             Self::Sources | Self::Forwards | Self::Replies => base::TABLE,
             Self::Spoof => spoof::TABLE,
@@ -49,7 +49,7 @@ impl Kind {
 
     /// Where keys go that somebody else has. None: they are taken over, for only one link can have a name, and
     /// whoever had it before is gone.
-    fn overflow(self) -> Option<&'static str> {
+    pub(super) fn overflow(self) -> Option<&'static str> {
         match self {
             Self::Sources => Some(base::MORE_SOURCES),
             Self::Forwards => Some(base::MORE_FORWARDS),
@@ -69,7 +69,7 @@ impl Kind {
     }
 
     /// The ways that lead to a chain with these rules.
-    fn entries(self, rules: &[Installed]) -> Vec<Entry> {
+    pub(super) fn entries(self, rules: &[Installed]) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
         for rule in rules {
             let entry = match self {
@@ -304,7 +304,8 @@ pub(crate) fn owners(socket: &mut Socket) -> Result<Vec<Attachment>, Error> {
     Ok(found)
 }
 
-fn present(table: Table, socket: &mut Socket) -> Result<bool, Error> {
+/// Whether what all attachments share is whole.
+pub(super) fn present(table: Table, socket: &mut Socket) -> Result<bool, Error> {
     if table == base::TABLE { base::present(socket) } else { spoof::present(socket) }
 }
 

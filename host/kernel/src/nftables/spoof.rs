@@ -6,8 +6,9 @@ use crate::netlink::Socket;
 
 use super::conditions::name_bytes;
 use super::expr::{Comparison, Expr, Header, MetaKey, REG_1, Verdict, equal};
+use super::in_force::in_force;
 use super::parts::{Entry, Kind, Part, installed, remove, replace};
-use super::query::chain_use;
+use super::query::{Installed, chain_use};
 use super::transaction::{Change, Hook, KeyOrder, Table, Transaction};
 
 /// NFPROTO_BRIDGE.
@@ -37,7 +38,7 @@ pub(super) fn declare(transaction: &mut Transaction) {
 
 /// Lets only frames from `allowed` enter by `link`. What the attachment guards by other links stays.
 pub(crate) fn guard(socket: &mut Socket, owner: &Attachment, link: &str, allowed: Mac) -> Result<(), Error> {
-    let mut guards = guards(socket, owner)?;
+    let mut guards = read(&installed(socket, owner, Kind::Spoof)?);
     guards.retain(|(name, _)| name != link);
     guards.push((link.to_owned(), allowed));
     let mut part = Part::new(Kind::Spoof);
@@ -67,7 +68,7 @@ pub(crate) fn guard(socket: &mut Socket, owner: &Attachment, link: &str, allowed
 
 /// What is in force for `link`, if the attachment guards it.
 pub(crate) fn get_guard(socket: &mut Socket, owner: &Attachment, link: &str) -> Result<Option<Mac>, Error> {
-    let guards = guards(socket, owner)?;
+    let guards = read(&in_force(socket, owner, Kind::Spoof)?);
     Ok(guards.into_iter().find(|(name, _)| name == link).map(|(_, allowed)| allowed))
 }
 
@@ -76,18 +77,16 @@ pub(crate) fn remove_guards(socket: &mut Socket, owner: &Attachment) -> Result<(
     remove(socket, owner, &[Kind::Spoof], WHAT)
 }
 
-fn guards(socket: &mut Socket, owner: &Attachment) -> Result<Vec<(String, Mac)>, Error> {
-    let rules = installed(socket, owner, Kind::Spoof)?;
-    Ok(rules
-        .iter()
-        .filter_map(|rule| match rule.exprs.get(2..)? {
-            [Expr::Payload { header: Header::Link, .. }, Expr::Compare(_, mac), ..] => {
-                let name = String::from_utf8(entry_of(&rule.exprs)?.key).ok()?;
-                Some((name.trim_end_matches('\0').to_owned(), Mac(mac.as_slice().try_into().ok()?)))
-            }
-            _ => None,
-        })
-        .collect())
+/// The links that rules guard, and what may enter by them.
+fn read(rules: &[Installed]) -> Vec<(String, Mac)> {
+    let guard = |rule: &Installed| match rule.exprs.get(2..)? {
+        [Expr::Payload { header: Header::Link, .. }, Expr::Compare(_, mac), ..] => {
+            let name = String::from_utf8(entry_of(&rule.exprs)?.key).ok()?;
+            Some((name.trim_end_matches('\0').to_owned(), Mac(mac.as_slice().try_into().ok()?)))
+        }
+        _ => None,
+    };
+    rules.iter().filter_map(guard).collect()
 }
 
 fn selector(name: &[u8]) -> Vec<Expr> {
