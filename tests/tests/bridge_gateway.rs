@@ -2,7 +2,7 @@
 
 use wharf_tests::{Network, Node, json};
 
-use crate::common::{assert_undone, bridge, layer2, with_ipam};
+use crate::common::{assert_undone, bridge, dual_stack, layer2, with_ipam};
 
 #[test]
 fn another_address_on_the_bridge_is_a_conflict() {
@@ -53,6 +53,19 @@ fn a_failed_add_brings_a_forced_address_back() {
     let now = node.dump();
     assert!(now.mentions("10.1.0.77/24"), "the address is back: {:#?}", now.lines("addresses"));
     assert_undone(&now, &before);
+}
+
+#[test]
+fn a_new_bridge_can_use_its_addresses_when_the_add_returns() {
+    let node = Node::new();
+    // So that the kernel takes its time; else it is a matter of how busy the machine is.
+    node.set_sysctl("ipv6/conf/all/accept_dad", "1");
+    let container = node.container("c");
+    let attachment = Network::new(&node, [dual_stack(json!({}))]).attach(&container.eth0());
+    assert_eq!(node.addresses("br0").len(), 2);
+    assert_eq!(node.sh("ip -6 addr show dev br0 tentative"), "");
+    assert!(container.pings("fd01::1".parse().unwrap()));
+    attachment.del().silent();
 }
 
 #[test]

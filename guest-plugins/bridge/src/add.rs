@@ -62,6 +62,9 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
     }
     if config.up {
         pair.host.wait_operational().context(format_args!("bridge port {:?}", pair.name))?;
+        if bridge.created && gateways.iter().any(IpNetwork::is_ipv6) && !config.detect_duplicates {
+            host::settle(&bridge.link, &config.bridge);
+        }
         announce(&pair, &result);
     }
     if !result.ips.is_empty() {

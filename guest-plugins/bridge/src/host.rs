@@ -1,7 +1,7 @@
 //! The host's side that attachments share: the bridge, the link into a VLAN, gateway addresses, forwarding.
 
 use wharf_sdk::net::{Bridge, LinkCommon, VethEnd};
-use wharf_sdk::{Context, Error, HostErrorKind, IpNetwork, Link, Mac, Netns, Result, code, debug};
+use wharf_sdk::{Context, Error, HostErrorKind, IpNetwork, Link, Mac, Netns, Result, code, debug, warn};
 
 use crate::config::Config;
 use crate::{gateway, port};
@@ -128,6 +128,15 @@ pub(crate) fn carry(
 fn trust_addresses(host: &Netns, name: &str) {
     if let Err(error) = host.set_sysctl(&format!("ipv6/conf/{name}/accept_dad"), "0") {
         debug!("the gateway on {name} has to be detected as unique first: {error}");
+    }
+}
+
+/// Waits until a new bridge can use its IPv6 addresses. There is nothing to detect, but the kernel sees to that in the
+/// background; until then it answers nobody who looks for the gateway, asks for no neighbour, and masquerades with the
+/// address of another link.
+pub(crate) fn settle(bridge: &Link, name: &str) {
+    if let Err(error) = bridge.settle() {
+        warn!("the IPv6 addresses of {name} cannot be used yet: {error}");
     }
 }
 
