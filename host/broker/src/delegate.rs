@@ -112,6 +112,7 @@ fn execute<L: Launcher>(
         path: &invocation.plugin_path,
         stdin: &stdin,
         deadline: invocation.deadline,
+        traceparent: invocation.broker.telemetry.traceparent(),
         signals: &invocation.broker.signals,
     };
     let ran = execution.run(&|command| invocation.broker.start(command));

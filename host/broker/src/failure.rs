@@ -8,6 +8,8 @@ use wharf_cni::error::code;
 use wharf_ops::ErrorKind;
 use wharf_ops::call::{self, Failure};
 
+use crate::secrets::redact;
+
 /// The longest text of a guest that an error shows, in bytes.
 const LONGEST: usize = 1024;
 
@@ -110,6 +112,13 @@ fn cut(text: String) -> String {
     }
     let head = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default();
     format!("{head}... ({} bytes)", text.len())
+}
+
+/// The same without the secrets of the configuration: runtimes log every error.
+pub fn without_secrets(mut error: CniError) -> CniError {
+    error.msg = redact(&error.msg).into_owned();
+    error.details = error.details.map(|details| redact(&details).into_owned());
+    error
 }
 
 /// Several errors as one: the first decides the code, and every message is told.

@@ -27,9 +27,13 @@ mod record;
 mod repair;
 pub mod run;
 mod running;
+pub mod secrets;
 mod session;
+pub mod settings;
 pub mod signals;
 mod teardown;
+pub mod telemetry;
+pub mod time;
 mod undo;
 
 pub use paths::Paths;

@@ -1,35 +1,65 @@
-//! The log: lines on standard error, which runtimes keep. `WHARF_LOG` sets the level (off, error, warn, info, debug,
-//! trace).
+//! The log: lines on standard error, which runtimes keep, or where the [settings](crate::settings) say.
+
+mod sink;
 
 use std::cell::Cell;
-use std::fmt::Write as _;
-use std::io::Write as _;
 
+use wharf_cni::Env;
 pub use wharf_ops::logging::Level;
 use wharf_ops::logging::LogLine;
+
+use crate::Paths;
+use crate::secrets::redact;
+use crate::settings::{self, Destination, Settings};
+use sink::{Record, Sink};
 
 /// Writes what matters enough.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     /// None writes nothing.
     level: Option<Level>,
+    to: &'static Sink,
 }
 
 impl Log {
     /// Writes nothing.
-    pub const OFF: Self = Self { level: None };
+    pub const OFF: Self = Self { level: None, to: &Sink::Stderr };
 
-    /// At the level that `WHARF_LOG` names; warnings and errors without it.
+    /// On standard error, at the level that `WHARF_LOG` names; warnings and errors without it.
     pub fn from_env() -> Self {
-        let level = match std::env::var("WHARF_LOG").as_deref() {
-            Ok("off") => return Self::OFF,
-            Ok("error") => Level::Error,
-            Ok("info") => Level::Info,
-            Ok("debug") => Level::Debug,
-            Ok("trace") => Level::Trace,
-            _ => Level::Warn,
+        let named = std::env::var("WHARF_LOG").ok().and_then(|word| settings::level(&word));
+        Self { level: named.unwrap_or(Some(Level::Warn)), to: &Sink::Stderr }
+    }
+
+    /// As the settings have it. Once in a process: where lines go stays in memory until its end.
+    pub fn of(settings: &Settings, paths: &Paths) -> Self {
+        let to: &'static Sink = match &settings.to {
+            Destination::Stderr => &Sink::Stderr,
+            Destination::Journald => Box::leak(Box::new(Sink::journal(paths.root()))),
+            Destination::File(file) => Box::leak(Box::new(Sink::File(file.clone()))),
         };
-        Self { level: Some(level) }
+        Self { level: settings.level, to }
+    }
+
+    /// What the lines that follow are about, where lines have fields.
+    pub(crate) fn about(self, env: &Env, network: &str) {
+        if *self.to != Sink::Stderr {
+            sink::about(vec![
+                ("command", env.command.as_str().to_owned()),
+                ("network", network.to_owned()),
+                ("container", env.container_id.clone()),
+                ("ifname", env.ifname.clone()),
+            ]);
+        }
+    }
+
+    /// That a call is over. On standard error a failure is not told once more: the runtime tells what was printed.
+    pub(crate) fn ended(self, command: &str, took: std::time::Duration, failure: Option<&str>) {
+        match failure {
+            None => self.line(Level::Info, command, &format!("done in {} µs", took.as_micros()), &[]),
+            Some(_) if *self.to == Sink::Stderr => {}
+            Some(failure) => self.line(Level::Error, command, failure, &[]),
+        }
     }
 
     /// The level below which no line is written.
@@ -42,26 +72,16 @@ impl Log {
         self.level.is_some_and(|least| level >= least)
     }
 
-    /// Writes one line: level, who, what, fields. Control characters of guests do not reach the terminal.
+    /// Writes one line: level, who, what, fields. Control characters of guests do not reach the terminal, and secrets of
+    /// the configuration reach nobody.
     pub fn line(self, level: Level, who: &str, message: &str, fields: &[(String, String)]) {
         if !self.enabled(level) {
             return;
         }
-        let name = match level {
-            Level::Trace => "trace",
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        };
-        let mut line = format!("wharf {name} {who}: {}", printable(message));
-        for (key, value) in fields {
-            // Writing to a String does not fail.
-            let _ = write!(line, " {}={value:?}", printable(key));
-        }
-        line.push('\n');
-        // A runtime that closed our standard error loses the line, nothing else.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        let message = printable(&redact(message));
+        let fields: Vec<(String, String)> =
+            fields.iter().map(|(key, value)| (printable(&redact(key)), redact(value).into_owned())).collect();
+        self.to.write(&Record { level, who, message: &message, fields: &fields });
     }
 }
 
@@ -141,7 +161,7 @@ mod tests {
 
     #[test]
     fn levels_are_ordered() {
-        let log = Log { level: Some(Level::Warn) };
+        let log = Log { level: Some(Level::Warn), ..Log::OFF };
         assert!(log.enabled(Level::Error) && log.enabled(Level::Warn) && !log.enabled(Level::Info));
         assert!(!Log::OFF.enabled(Level::Error));
     }

@@ -16,6 +16,7 @@ use wharf_ops::delegate::Verb;
 
 use crate::failure::{self, Fault};
 use crate::guests;
+use crate::secrets::redact;
 use crate::signals::Signals;
 
 /// How long a native plugin may take, and how much it may say.
@@ -39,6 +40,8 @@ pub(crate) struct Execution<'a> {
     pub(crate) path: &'a [String],
     pub(crate) stdin: &'a [u8],
     pub(crate) deadline: Option<Instant>,
+    /// The span that it is part of, for TRACEPARENT.
+    pub(crate) traceparent: Option<String>,
     /// What ends it before its time; nothing while something is being undone.
     pub(crate) signals: &'a Signals,
 }
@@ -84,7 +87,8 @@ impl Execution<'_> {
             .map_err(|error| fault("its standard error", error))?;
         if status.success() {
             // As the reference does: what a delegate logs belongs to our log.
-            let _ = io::stderr().write_all(&stderr);
+            let text = String::from_utf8_lossy(&stderr);
+            let _ = io::stderr().write_all(redact(&text).as_bytes());
             return Ok(stdout);
         }
         Err(CniError::from_delegate(&stdout, &stderr, &status.to_string()))
@@ -102,6 +106,9 @@ impl Execution<'_> {
             .stdin(input.try_clone()?)
             .stderr(errors.try_clone()?)
             .stdout(Stdio::piped());
+        if let Some(traceparent) = &self.traceparent {
+            command.env("TRACEPARENT", traceparent);
+        }
         Ok(command)
     }
 }

@@ -37,6 +37,16 @@ impl Paths {
         self.root.join("var/lib/wharf/pod-cidrs.json")
     }
 
+    /// Is there while Wharf is being removed from the node: no ADD is served then.
+    pub fn retired(&self) -> PathBuf {
+        self.root.join("var/lib/wharf/retired")
+    }
+
+    /// What `wharfctl install` put into the runtime's folders.
+    pub fn installed(&self) -> PathBuf {
+        self.root.join("var/lib/wharf/installed.json")
+    }
+
     /// One grant per guest.
     pub fn grants(&self) -> PathBuf {
         self.root.join("etc/cni/wharf.d")
@@ -60,6 +70,16 @@ impl Paths {
     /// One journal per attachment and entry; goes with the boot.
     pub fn attachments(&self) -> PathBuf {
         self.root.join("run/wharf/attachments")
+    }
+
+    /// What was counted and traced of calls, until somebody reads it; goes with the boot.
+    pub fn spool(&self) -> PathBuf {
+        self.root.join("run/wharf/telemetry")
+    }
+
+    /// What an operator wants to see of the calls.
+    pub fn settings(&self) -> PathBuf {
+        self.root.join("etc/cni/wharf.toml")
     }
 
     /// An absolute path of the configuration, below the root.

@@ -130,6 +130,17 @@ pub fn resolve(paths: &Paths, raw: &mut Map<String, Value>) -> Result<(), PodCid
     }
 }
 
+/// How often a plugin's configuration uses the words.
+pub fn words(raw: &mut Map<String, Value>) -> usize {
+    let mut count = 0;
+    // Counting does not fail.
+    let _ = each(raw, &mut |_, _| {
+        count += 1;
+        Ok(())
+    });
+    count
+}
+
 fn word(subnet: &Value) -> String {
     subnet.as_str().unwrap_or_default().to_owned()
 }

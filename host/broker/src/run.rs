@@ -28,9 +28,11 @@ use crate::native::{self, Start};
 use crate::pipeline::{Course, NoPolicy, Policy};
 use crate::repair::{self, Recovered, Tools};
 use crate::running::Running;
+use crate::secrets;
 use crate::session::{Invocation, Served};
 use crate::signals::Signals;
 use crate::teardown::Removal;
+use crate::telemetry::Telemetry;
 use namespace::Namespaces;
 
 /// Where timings go, for the benchmark: a file that gets one JSON line per guest.
@@ -63,6 +65,8 @@ pub struct Broker<L: Launcher> {
     pub policy: RefCell<Box<dyn Policy>>,
     /// Where lines go.
     pub log: Log,
+    /// What is counted and traced.
+    pub telemetry: Telemetry,
     /// What ends a call.
     pub signals: Signals,
     /// Where faults can be put into lease stores.
@@ -87,6 +91,7 @@ impl<L: Launcher> Broker<L> {
             kernels,
             policy: RefCell::new(Box::new(NoPolicy)),
             log,
+            telemetry: Telemetry::off(),
             signals: Signals::none(),
             lease_hook: |_| Ok(()),
         }
@@ -109,7 +114,9 @@ impl<L: Launcher> Broker<L> {
         stdin: impl Read,
         stdout: &mut dyn Write,
     ) -> u8 {
+        let started = Instant::now();
         let mut version = Version::CURRENT;
+        let mut command = "";
         let served = match Env::parse(get) {
             Err(error) => Err(error.into()),
             Ok(env) if env.command == Command::Version => {
@@ -118,16 +125,24 @@ impl<L: Launcher> Broker<L> {
                 let _ = stdin.take(wharf_cni::config::MAX_BYTES as u64).read_to_end(&mut bytes);
                 Ok(wharf_cni::version::reply(wharf_cni::version::requested(&bytes)))
             }
-            Ok(env) => self.request(name, &env, stdin, &mut version, stdout),
+            Ok(env) => {
+                command = env.command.as_str();
+                self.request(name, &env, stdin, &mut version, stdout)
+            }
         };
-        let (text, status) = match served {
-            Ok(text) => (text, 0),
-            Err(error) => (error.render(version), 1),
+        let (text, error) = match served {
+            Ok(text) => (text, None),
+            Err(error) => {
+                let error = failure::without_secrets(error);
+                (error.render(version), Some(error))
+            }
         };
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Ok(()) => status,
-            Err(_) => 1,
-        }
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        // Whoever waits for the result has it.
+        self.telemetry.finish(&self.paths, error.as_ref());
+        let message = error.as_ref().map(|error| format!("failed (code {}): {error}", error.code));
+        self.log.ended(command, started.elapsed(), message.as_deref());
+        u8::from(error.is_some() || written.is_err())
     }
 
     fn request(
@@ -140,11 +155,16 @@ impl<L: Launcher> Broker<L> {
     ) -> Result<String, CniError> {
         let conf = read_conf(env, stdin, self.log)?;
         *version = conf.cni_version;
+        secrets::learn(&conf.raw);
         conf.cni_version.allows(env.command)?;
         let mut stages = chain::stages(name, conf)?;
+        chain::not_retired(&self.paths, env.command)?;
         chain::resolve(&self.paths, env.command, &mut stages)?;
         let args = args::parse_args(&env.args)?;
+        secrets::learn_args(&args);
         let network = stages.first().map(|stage| stage.conf.name.clone()).unwrap_or_default();
+        self.telemetry.request(env, &network, &chain::entry(name, &stages));
+        self.log.about(env, &network);
         let attachment =
             Attachment { network, container: env.container_id.clone(), ifname: env.ifname.clone() };
         let key = Key { attachment: attachment.clone(), entry: chain::entry(name, &stages) };

@@ -16,7 +16,7 @@ use wharf_kernel::Kernel;
 use wharf_ops::call::{Answer, Call, Failure};
 use wharf_ops::delegate::DelegateOp;
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox, WireError};
-use wharf_ops::{Attachment, Error, Op, Reply};
+use wharf_ops::{Attachment, Error, ErrorKind, Op, Reply};
 
 use crate::failure::{self, Fault};
 use crate::grants::{Grant, GrantError};
@@ -27,6 +27,7 @@ use crate::log::GuestLog;
 use crate::pipeline::{Course, Gate, Handles};
 use crate::run::{Broker, trace_timings};
 use crate::signals::Signals;
+use crate::telemetry::Outcome;
 
 /// Delegates may delegate, but not for ever.
 const MAX_DEPTH: u32 = 3;
@@ -79,6 +80,20 @@ struct Session<'a> {
 impl<L: Launcher> Invocation<'_, L> {
     /// Calls the guest `name`. `conf` is the configuration of the plugin that it serves, or that delegates to it.
     pub(crate) fn call(
+        &mut self,
+        name: &str,
+        conf: &NetConf,
+        call: &Call,
+        depth: u32,
+    ) -> Result<Answer, CniError> {
+        let telemetry = &self.broker.telemetry;
+        telemetry.guest(name);
+        let answer = self.call_unseen(name, conf, call, depth);
+        telemetry.guest_ended(answer.as_ref().err().map(|error| error.code));
+        answer
+    }
+
+    fn call_unseen(
         &mut self,
         name: &str,
         conf: &NetConf,
@@ -238,7 +253,9 @@ impl<L: Launcher> Invocation<'_, L> {
                         Ok(_) => {}
                         Err(error) => session.told.extend(failure::host_code(error.kind)),
                     }
-                    served.kernel += asked.elapsed();
+                    let took = asked.elapsed();
+                    served.kernel += took;
+                    self.broker.telemetry.operation(name, took, outcome(&answer));
                     self.kernel.set_deadline(Some(session.deadline));
                     let frame = wire::encode::<ToSandbox>(&answer)?;
                     write_all(sandbox, &frame, session.deadline, &self.broker.signals)?;
@@ -286,6 +303,15 @@ impl<L: Launcher> Invocation<'_, L> {
         if let Course::Del(removal) = &mut self.course {
             self.late.extend(removal.flush(self.kernel, &self.attachment).err());
         }
+    }
+}
+
+fn outcome(answer: &Result<Reply, Error>) -> Outcome {
+    match answer {
+        Ok(Reply::Refused(_)) => Outcome::Failed,
+        Ok(_) => Outcome::Done,
+        Err(error) if error.kind == ErrorKind::Denied => Outcome::Denied,
+        Err(_) => Outcome::Failed,
     }
 }
 

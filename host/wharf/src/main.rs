@@ -10,8 +10,10 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use wharf_broker::log::Log;
+use wharf_broker::log::{Level, Log};
+use wharf_broker::settings::Settings;
 use wharf_broker::signals::Signals;
+use wharf_broker::telemetry::Telemetry;
 use wharf_broker::{Broker, Paths};
 use wharf_kernel::{Kernel, Netns, RealKernel};
 
@@ -33,9 +35,15 @@ fn main() -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return complain(&format!("cannot block signals: {error}")),
     };
-    let log = Log::from_env();
-    let mut broker = Broker::new(Paths::from_env(), ForkLauncher::on_this_cpu(log), real_kernel, log);
+    let paths = Paths::from_env();
+    let (settings, fault) = Settings::read(&paths, get);
+    let log = Log::of(&settings, &paths);
+    if let Some(fault) = fault {
+        log.line(Level::Warn, "settings", &fault, &[]);
+    }
+    let mut broker = Broker::new(paths, ForkLauncher::on_this_cpu(log), real_kernel, log);
     broker.signals = signals;
+    broker.telemetry = Telemetry::begin(&settings, get("TRACEPARENT").as_deref());
     #[cfg(feature = "faults")]
     {
         broker.lease_hook = faults::lease;

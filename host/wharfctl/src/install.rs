@@ -1,4 +1,8 @@
-//! `wharfctl install`: guests first, the binary after them, the links last, each by a rename.
+//! `wharfctl install`: guests first, the binary after them, then the links, and a network configuration list last, each
+//! by a rename: at no moment does a list name what is not there.
+
+mod list;
+mod sysctls;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,15 +16,46 @@ use wharf_broker::guests::{self, Manifest, artefact_digest, sha256_hex};
 
 use wharf_sandbox::World;
 
-use crate::Install;
+pub(crate) use list::Installed;
+
 use crate::grants::{self, Written};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin")]
+    bin_dir: PathBuf,
+    /// The folder of guests (*.wasm) to install. [default: ../guests beside this program's folder, else
+    /// /usr/share/wharf/guests]
+    #[arg(long)]
+    guests: Option<PathBuf>,
+    /// The CNI binary to install. [default: `wharf` beside this program]
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// Also link each guest's name to the binary, so that existing configurations work unchanged.
+    #[arg(long)]
+    drop_in: bool,
+    /// A network configuration list for the runtime's folder, put there last, under its own name. `usePodCidr` and
+    /// `usePodCidrIPv6` in it are replaced by this node's pod CIDRs, which the Kubernetes API is asked for.
+    #[arg(long, value_name = "FILE")]
+    conflist: Vec<PathBuf>,
+    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
+    #[arg(long, default_value = crate::lists::CONF_DIR)]
+    conf_dir: PathBuf,
+    #[command(flatten)]
+    api: crate::pod_cidr::Api,
+    /// Also set what kube-proxy and a gateway need: net.ipv4.ip_forward, net.ipv6.conf.all.forwarding, and
+    /// net.bridge.bridge-nf-call-iptables and -ip6tables.
+    #[arg(long)]
+    sysctls: bool,
+}
 
 /// Where a package puts the guests.
 const PACKAGED_GUESTS: &str = "/usr/share/wharf/guests";
 /// What a plugin that a link replaces is called from then on.
-const REPLACED: &str = "replaced-by-wharf";
+pub(crate) const REPLACED: &str = "replaced-by-wharf";
 
-pub(crate) fn run(paths: &Paths, options: &Install) -> Result<()> {
+pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let own = std::env::current_exe().context("cannot tell where this program is")?;
     let beside = own.parent().unwrap_or(Path::new("/"));
     let binary = options.binary.clone().unwrap_or_else(|| beside.join("wharf"));
@@ -35,6 +70,9 @@ pub(crate) fn run(paths: &Paths, options: &Install) -> Result<()> {
     };
     // All are compiled before any is replaced: that takes seconds, in which the node goes on as it was.
     let files = components(&folder)?;
+    let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
+    let lists = options.conflist.iter().map(|file| list::prepare(paths, &options.api, file, &conf_dir));
+    let lists = lists.collect::<Result<Vec<_>>>()?;
     let ready = files.iter().map(|file| prepare(file)).collect::<Result<Vec<_>>>()?;
     let mut names = Vec::new();
     for guest in ready {
@@ -46,7 +84,8 @@ pub(crate) fn run(paths: &Paths, options: &Install) -> Result<()> {
     let target = bin_dir.join("wharf");
     replace(&target, |temporary| {
         fs::copy(&binary, temporary)?;
-        fs::set_permissions(temporary, fs::Permissions::from_mode(0o755))
+        fs::set_permissions(temporary, fs::Permissions::from_mode(0o755))?;
+        fs::File::open(temporary)?.sync_all()
     })?;
     println!("{}", target.display());
     if options.drop_in {
@@ -54,7 +93,10 @@ pub(crate) fn run(paths: &Paths, options: &Install) -> Result<()> {
             drop_in(&bin_dir, &name)?;
         }
     }
-    Ok(())
+    if options.sysctls {
+        sysctls::set()?;
+    }
+    list::put(paths, lists, &conf_dir)
 }
 
 /// The `*.wasm` files of a folder, by name.

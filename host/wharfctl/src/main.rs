@@ -6,14 +6,17 @@ mod doctor;
 mod gc;
 mod grants;
 mod guests;
+mod http;
 mod install;
 mod journal;
+mod kube;
 mod lists;
+mod pod_cidr;
 mod reconcile;
 mod recover;
 mod status;
+mod uninstall;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -32,7 +35,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Compile and store the guests, write their grants, and put the CNI binary in place.
-    Install(Install),
+    Install(install::Options),
+    /// Remove Wharf from this node, without cutting off the pods that run.
+    ///
+    /// From the first run on no pod is attached any more, and those that are can be deleted. When the last one is gone,
+    /// everything goes: say --wait, or run it again.
+    Uninstall(uninstall::Options),
     /// Remove what a network has on this node for none of its valid attachments.
     ///
     /// Does what the CNI command GC does, without the network's configuration and its guests: firewall rules, ifbs and
@@ -46,6 +54,8 @@ enum Command {
     },
     /// Print the network configuration list of a Kubernetes node with a given pod CIDR.
     Conflist(conflist::Options),
+    /// Ask the Kubernetes API for this node's pod CIDRs, for lists that say `usePodCidr`.
+    PodCidr(pod_cidr::Options),
     /// Look whether this node can run what its lists say: kernel, firewall, parameters, guests, grants, lists, leases.
     ///
     /// Each finding says what, where, and what to do. Fails if there is an error among them.
@@ -84,30 +94,15 @@ enum Journal {
     },
 }
 
-#[derive(Debug, clap::Args)]
-struct Install {
-    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
-    #[arg(long, default_value = "/opt/cni/bin")]
-    bin_dir: PathBuf,
-    /// The folder of guests (*.wasm) to install. [default: ../guests beside this program's folder, else
-    /// /usr/share/wharf/guests]
-    #[arg(long)]
-    guests: Option<PathBuf>,
-    /// The CNI binary to install. [default: `wharf` beside this program]
-    #[arg(long)]
-    binary: Option<PathBuf>,
-    /// Also link each guest's name to the binary, so that existing configurations work unchanged.
-    #[arg(long)]
-    drop_in: bool,
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let paths = Paths::from_env();
     let done = match &cli.command {
         Command::Install(options) => install::run(&paths, options),
+        Command::Uninstall(options) => uninstall::run(&paths, options),
         Command::Gc(options) => gc::run(&paths, options),
         Command::Conflist(options) => conflist::run(&paths, options),
+        Command::PodCidr(options) => pod_cidr::run(&paths, options),
         Command::Doctor(options) => doctor::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),

@@ -55,6 +55,7 @@ pub(super) fn native_del(repair: &Repair<'_>, plugin: &str, config: &str) -> Res
         path,
         stdin: config.as_bytes(),
         deadline: None,
+        traceparent: None,
         // It is what a signal wants: that nothing remains.
         signals: &Signals::none(),
     };

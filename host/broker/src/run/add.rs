@@ -24,6 +24,7 @@ pub(super) fn journal<L: Launcher>(
 ) -> Result<Held, CniError> {
     let store = broker.tools(&|command| broker.start(command)).store();
     let mut held = attachment::patiently(broker, stages, |patience| store.create(key, patience))?;
+    broker.telemetry.residue(held.record().pending().is_some());
     let unfinished = heal(&broker.tools(&|command| broker.start(command)), &mut held);
     match unfinished.map_err(|error| attachment::fault(&error))? {
         unfinished if unfinished.is_empty() => Ok(held),
@@ -108,6 +109,7 @@ fn roll_back<L: Launcher>(invocation: &mut Invocation<'_, L>, cause: CniError) -
         later: false,
     };
     let unfinished = undo(&mut repair, &transaction);
+    broker.telemetry.rolled_back(unfinished.len());
     if unfinished.is_empty() {
         return match held.close() {
             Ok(()) => cause,

@@ -42,6 +42,7 @@ impl Known {
         let start = |command: &mut std::process::Command| broker.start(command);
         self.unfinished.clear();
         for held in &mut self.journals {
+            broker.telemetry.residue(held.record().pending().is_some());
             let healed = heal(&broker.tools(&start), held);
             self.unfinished.extend(healed.map_err(|error| attachment::fault(&error))?);
         }

@@ -41,6 +41,13 @@ pub(crate) fn write(paths: &Paths, manifest: &Manifest, before: Option<&Manifest
     Ok(written)
 }
 
+/// Whether the grant of an installed guest is as Wharf wrote it.
+pub(crate) fn untouched(paths: &Paths, name: &str) -> bool {
+    let text = fs::read_to_string(paths.grants().join(format!("{name}.toml")));
+    let manifest = wharf_broker::guests::read(paths, name).ok();
+    text.is_ok_and(|text| is_untouched(&text, manifest.as_ref()))
+}
+
 /// An operator's file for a new guest: another digest, and constraints if it is older than they are.
 fn kept(text: &str, manifest: &Manifest) -> Result<(String, Written), String> {
     let mut text = with_digest(text, &manifest.digest)?;

@@ -1,0 +1,200 @@
+//! Secrets of a configuration: strings that never reach a log, an error or a span.
+//!
+//! What a secret is, its key tells: `password`, `token`, `clientKey`, ... The values are learned when the request is
+//! read, and whatever is written afterwards is cleaned of them, whoever says it: a guest may repeat any of its
+//! configuration in a message.
+
+use std::borrow::Cow;
+use std::sync::Mutex;
+
+use serde_json::{Map, Value};
+
+/// What stands in the place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// Words in the names of members whose strings are secrets, in lower case and without `_` and `-`.
+const WORDS: [&str; 12] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "apikey",
+    "privatekey",
+    "clientkey",
+    "authorization",
+    "bearer",
+    "keydata",
+];
+/// Shorter strings occur anywhere.
+const SHORTEST: usize = 4;
+
+static LEARNED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Remembers the secrets of a configuration.
+pub fn learn(conf: &Map<String, Value>) {
+    let mut found = Vec::new();
+    for (key, value) in conf {
+        collect(value, is_secret(key), &mut found);
+    }
+    remember(found);
+}
+
+/// Remembers the secrets of `KEY=VALUE` pairs.
+pub(crate) fn learn_args(args: &[(String, String)]) {
+    let secret = args.iter().filter(|(key, _)| is_secret(key)).map(|(_, value)| value.clone());
+    remember(secret.collect());
+}
+
+fn remember(mut found: Vec<String>) {
+    found.retain(|text| text.len() >= SHORTEST);
+    if found.is_empty() {
+        return;
+    }
+    let mut learned = LEARNED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for text in found {
+        if !learned.contains(&text) {
+            learned.push(text);
+        }
+    }
+    // One may be a part of another.
+    learned.sort_by_key(|text| std::cmp::Reverse(text.len()));
+}
+
+/// The text without the secrets that were learned, also where they are escaped as in JSON or in a quoted value.
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let learned = LEARNED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut clean = Cow::Borrowed(text);
+    for secret in learned.iter() {
+        for form in [secret.clone(), secret.escape_debug().to_string()] {
+            if clean.contains(&form) {
+                clean = Cow::Owned(clean.replace(&form, REDACTED));
+            }
+        }
+    }
+    clean
+}
+
+/// Replaces every secret in a JSON value; for what is shown to others as a whole.
+pub fn scrub(value: &mut Value) {
+    scrub_inner(value, false);
+}
+
+fn scrub_inner(value: &mut Value, secret: bool) {
+    match value {
+        Value::String(text) if secret => REDACTED.clone_into(text),
+        Value::String(text) => {
+            if let Some(password) = password(text).map(str::to_owned) {
+                *text = text.replace(&password, REDACTED);
+            }
+        }
+        Value::Number(_) if secret => *value = Value::from(REDACTED),
+        Value::Array(items) => items.iter_mut().for_each(|item| scrub_inner(item, secret)),
+        Value::Object(members) => {
+            for (key, member) in members {
+                let secret = secret || is_secret(key);
+                scrub_inner(member, secret);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn collect(value: &Value, secret: bool, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if secret => found.push(text.clone()),
+        Value::String(text) => found.extend(password(text).map(str::to_owned)),
+        Value::Number(number) if secret => found.push(number.to_string()),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, secret, found)),
+        Value::Object(members) => {
+            members.iter().for_each(|(key, member)| collect(member, secret || is_secret(key), found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Whether the name of a member says that its strings are secrets.
+pub fn is_secret(key: &str) -> bool {
+    // Nearly every key is shorter than any of the words, or has none of their letters.
+    let plain: String =
+        key.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect();
+    WORDS.iter().any(|word| plain.contains(word))
+}
+
+/// The password in `scheme://user:password@host`.
+fn password(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    (!password.is_empty()).then_some(password)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn conf() -> Value {
+        json!({
+            "type": "bridge", "name": "pods",
+            "policy": {"k8s_auth_token": "eyJ.learned-token"},
+            "ipam": {"type": "host-local", "etcd": "https://root:learned-pass@10.0.0.1:2379/x", "credentials": ["learned-one", 12_345_678]},
+            "kubernetes": {"client-key-data": "learned\"quoted", "kubeconfig": "/etc/kubeconfig"},
+        })
+    }
+
+    #[test]
+    fn what_was_learned_is_taken_out_of_any_text() {
+        learn(conf().as_object().unwrap());
+        learn_args(&[("API_TOKEN".into(), "learned-arg".into()), ("K8S_POD_NAME".into(), "pod-1".into())]);
+        for secret in
+            ["eyJ.learned-token", "learned-pass", "learned-one", "12345678", "learned\"quoted", "learned-arg"]
+        {
+            let text = format!("before {secret} after {secret:?}");
+            let clean = redact(&text);
+            assert!(!clean.contains("earned") && !clean.contains("12345678"), "{clean}");
+            assert!(clean.starts_with("before [redacted] after"), "{clean}");
+        }
+        for text in ["bridge", "/etc/kubeconfig", "10.0.0.1:2379", "pod-1", "pods"] {
+            assert_eq!(redact(text), text);
+        }
+    }
+
+    #[test]
+    fn scrubbing_leaves_everything_but_the_values() {
+        let mut value = conf();
+        scrub(&mut value);
+        assert_eq!(value["policy"]["k8s_auth_token"], REDACTED);
+        assert_eq!(value["ipam"]["etcd"], "https://root:[redacted]@10.0.0.1:2379/x");
+        assert_eq!(value["ipam"]["credentials"], json!([REDACTED, REDACTED]));
+        assert_eq!(
+            value["kubernetes"],
+            json!({"client-key-data": REDACTED, "kubeconfig": "/etc/kubeconfig"})
+        );
+        assert_eq!(value["type"], "bridge");
+    }
+
+    #[test]
+    fn keys_tell() {
+        for key in ["password", "K8S_AUTH_TOKEN", "clientSecret", "client-key-data", "privateKey", "api_key"]
+        {
+            assert!(is_secret(key), "{key}");
+        }
+        for key in
+            ["type", "name", "bridge", "subnet", "key", "hairpinMode", "externalSetMarkChain", "kubeconfig"]
+        {
+            assert!(!is_secret(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn passwords_of_urls() {
+        assert_eq!(password("http://u:p4ss@h"), Some("p4ss"));
+        for text in ["http://h/a:b@c", "http://u@h", "u:p@h", "http://u:@h", "10.1.0.0/16"] {
+            assert_eq!(password(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! `/etc/cni/wharf.toml`: what an operator wants to see of the calls. A runtime gives its plugins an environment that
+//! operators cannot set, and so there is a file; the variables win over it.
+//!
+//! Nothing here can fail a call: a file that cannot be read is told, and counts as none.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::Paths;
+use crate::log::Level;
+
+/// Sets the level: off, error, warn, info, debug, trace.
+const LEVEL: &str = "WHARF_LOG";
+/// Sets where lines go: stderr, journald, or a file.
+const TO: &str = "WHARF_LOG_TO";
+/// The variables of OpenTelemetry that name a collector.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+/// Switches OpenTelemetry off.
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// None writes nothing.
+    pub level: Option<Level>,
+    /// Where lines go.
+    pub to: Destination,
+    /// Whether each call is counted.
+    pub events: bool,
+    /// Where spans are sent to, by `wharfctl export`. Without, none are made.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Text, which runtimes keep.
+    Stderr,
+    /// The system's journal, with fields.
+    Journald,
+    /// JSON lines.
+    File(PathBuf),
+}
+
+/// An OpenTelemetry collector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `/v1/traces` is appended.
+    Base(String),
+    /// As it is.
+    Traces(String),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    log: LogTable,
+    traces: TracesTable,
+    metrics: MetricsTable,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LogTable {
+    level: Option<String>,
+    to: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TracesTable {
+    endpoint: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MetricsTable {
+    events: Option<bool>,
+}
+
+impl Settings {
+    /// Of the file and the variables; what is wrong with them, if anything is.
+    pub fn read(paths: &Paths, get: impl Fn(&str) -> Option<String>) -> (Self, Option<String>) {
+        let path = paths.settings();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                let fault = format!("{}: {error}", path.display());
+                return (Self::of(File::default(), paths, &get).0, Some(fault));
+            }
+        };
+        let file: Result<File, _> = if text.is_empty() { Ok(File::default()) } else { toml::from_str(&text) };
+        match file {
+            Ok(file) => {
+                let (settings, fault) = Self::of(file, paths, &get);
+                (settings, fault.map(|fault| format!("{}: {fault}", path.display())))
+            }
+            Err(error) => {
+                let fault = format!("{}: {}", path.display(), error.message());
+                (Self::of(File::default(), paths, &get).0, Some(fault))
+            }
+        }
+    }
+
+    fn of(file: File, paths: &Paths, get: &impl Fn(&str) -> Option<String>) -> (Self, Option<String>) {
+        let variable = |key: &str| get(key).filter(|value| !value.is_empty());
+        let mut fault = None;
+        let level = variable(LEVEL).or(file.log.level);
+        let level = level.map_or(Some(Some(Level::Warn)), |word| {
+            let level = self::level(&word);
+            if level.is_none() {
+                fault = Some(format!("log.level {word:?} is none of off, error, warn, info, debug, trace"));
+            }
+            level
+        });
+        let to = match variable(TO).or(file.log.to).as_deref() {
+            None | Some("stderr") => Destination::Stderr,
+            Some("journald") => Destination::Journald,
+            Some(path) if path.starts_with('/') => Destination::File(paths.inside(path)),
+            Some(other) => {
+                fault = Some(format!("log.to {other:?} is none of stderr, journald, and an absolute path"));
+                Destination::Stderr
+            }
+        };
+        let mut endpoint = file.traces.endpoint.map(Endpoint::Base);
+        for (index, key) in ENDPOINTS.into_iter().enumerate().rev() {
+            if let Some(url) = variable(key) {
+                endpoint = Some(if index == 0 { Endpoint::Traces(url) } else { Endpoint::Base(url) });
+            }
+        }
+        if variable(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            endpoint = None;
+        }
+        let level = level.unwrap_or(Some(Level::Warn));
+        (Self { level, to, events: file.metrics.events.unwrap_or(true), endpoint }, fault)
+    }
+}
+
+impl Endpoint {
+    /// Where spans are posted to.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Base(url) => format!("{}/v1/traces", url.trim_end_matches('/')),
+            Self::Traces(url) => url.clone(),
+        }
+    }
+}
+
+/// The level that a word names; `off` is none.
+#[expect(clippy::option_option, reason = "no such level, or the level that is none")]
+pub(crate) fn level(word: &str) -> Option<Option<Level>> {
+    Some(match word {
+        "off" => None,
+        "error" => Some(Level::Error),
+        "warn" => Some(Level::Warn),
+        "info" => Some(Level::Info),
+        "debug" => Some(Level::Debug),
+        "trace" => Some(Level::Trace),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, variables: &[(&str, &str)]) -> (Settings, Option<String>) {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        std::fs::create_dir_all(root.path().join("etc/cni")).unwrap();
+        std::fs::write(paths.settings(), text).unwrap();
+        let get =
+            |key: &str| variables.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
+        let (mut settings, fault) = Settings::read(&paths, get);
+        if let Destination::File(file) = &mut settings.to {
+            *file = PathBuf::from("/").join(file.strip_prefix(root.path()).unwrap());
+        }
+        (settings, fault)
+    }
+
+    #[test]
+    fn without_a_file_calls_are_counted_and_warnings_go_to_standard_error() {
+        let (settings, fault) = Settings::read(&Paths::below("/nonexistent"), |_| None);
+        let expected =
+            Settings { level: Some(Level::Warn), to: Destination::Stderr, events: true, endpoint: None };
+        assert_eq!((settings, fault), (expected, None));
+    }
+
+    #[test]
+    fn a_file_says_it_and_variables_win() {
+        let text = "[log]\nlevel = 'info'\nto = '/var/log/wharf.log'\n[traces]\nendpoint = 'http://c:4318/'\n[metrics]\nevents = false\n";
+        let (settings, fault) = read(text, &[]);
+        assert_eq!(fault, None);
+        assert_eq!((settings.level, settings.events), (Some(Level::Info), false));
+        assert_eq!(settings.to, Destination::File("/var/log/wharf.log".into()));
+        assert_eq!(settings.endpoint.unwrap().url(), "http://c:4318/v1/traces");
+        let variables = [
+            ("WHARF_LOG", "off"),
+            ("WHARF_LOG_TO", "journald"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://b"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t/x"),
+        ];
+        let (settings, _) = read(text, &variables);
+        assert_eq!((settings.level, &settings.to), (None, &Destination::Journald));
+        assert_eq!(settings.endpoint.unwrap().url(), "http://t/x");
+        assert_eq!(read(text, &[("OTEL_SDK_DISABLED", "true")]).0.endpoint, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_and_counts_as_nothing() {
+        for (text, words) in [
+            ("[log]\nlevle = 'info'", "levle"),
+            ("[log]\nlevel = 'loud'", "off, error, warn"),
+            ("[log]\nto = 'syslog'", "journald"),
+            ("x", "wharf.toml"),
+        ] {
+            let (settings, fault) = read(text, &[]);
+            assert_eq!((settings.level, settings.to), (Some(Level::Warn), Destination::Stderr), "{text}");
+            assert!(fault.as_deref().is_some_and(|fault| fault.contains(words)), "{text}: {fault:?}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! `wharfctl uninstall`: first no pod is attached any more, then the pods that run go one by one as they always do, and
+//! with the last one goes everything that was installed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use wharf_broker::collect::Collection;
+use wharf_broker::guests::write_atomically;
+use wharf_broker::log::Log;
+use wharf_broker::overview::{Attached, State, overview};
+use wharf_broker::{Paths, guests};
+use wharf_kernel::{Netns, RealKernel};
+
+use crate::grants;
+use crate::install::{Installed, REPLACED};
+use crate::lists::{self, CONF_DIR, OWN};
+use crate::recover::kernel;
+
+/// How often is looked whether the last pod has gone.
+const AGAIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin")]
+    bin_dir: PathBuf,
+    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
+    #[arg(long, default_value = CONF_DIR)]
+    conf_dir: PathBuf,
+    /// Wait for the last pod.
+    #[arg(long)]
+    wait: bool,
+    /// With --wait: give up after so many seconds.
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    timeout: Option<u64>,
+    /// Afterwards stay until SIGTERM, as the container of a DaemonSet has to.
+    #[arg(long)]
+    stay: bool,
+}
+
+pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
+    let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
+    let bin_dir = paths.inside(&options.bin_dir.to_string_lossy());
+    retire(paths)?;
+    let installed = Installed::read(paths)?;
+    withdraw(paths, &installed, &conf_dir)?;
+    let until = options.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let mut said = None;
+    loop {
+        let left = attachments(paths)?;
+        if left.is_empty() {
+            break;
+        }
+        if said != Some(left.len()) {
+            println!("{} attachments are there: {}", left.len(), names(&left));
+            said = Some(left.len());
+        }
+        if !options.wait || until.is_some_and(|until| Instant::now() >= until) {
+            bail!(
+                "they keep their network and can be deleted, and no pod is attached any more; run this again when they \
+                 are gone, or say --wait"
+            );
+        }
+        std::thread::sleep(AGAIN);
+    }
+    remove(paths, &installed, &bin_dir)?;
+    if !options.stay {
+        return Ok(());
+    }
+    loop {
+        nix::unistd::pause();
+    }
+}
+
+/// From now on no ADD is served.
+fn retire(paths: &Paths) -> Result<()> {
+    let file = paths.retired();
+    let directory = file.parent().context("a file is in a folder")?;
+    Ok(write_atomically(directory, "retired", b"`wharfctl install` ends this.\n")?)
+}
+
+/// Takes our lists away, if the runtime has another one: some runtimes delete no pod while they have none.
+fn withdraw(paths: &Paths, installed: &Installed, conf_dir: &Path) -> Result<()> {
+    let own: Vec<PathBuf> =
+        installed.conflists.iter().map(|file| paths.inside(&file.to_string_lossy())).collect();
+    let others = lists::read(conf_dir)?;
+    let other = others.iter().find(|file| file.list.is_ok() && !own.contains(&file.path));
+    match other {
+        Some(other) => {
+            for file in own.iter().filter(|file| file.exists()) {
+                println!("{}: removed, for there is {}", file.display(), other.path.display());
+                gone(fs::remove_file(file), file)?;
+            }
+        }
+        None => {
+            for file in own.iter().filter(|file| file.exists()) {
+                println!("{}: stays until the last pod is gone: there is no other list", file.display());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The attachments that a runtime has still to delete. What has lost its namespace is collected.
+fn attachments(paths: &Paths) -> Result<Vec<Attached>> {
+    wharf_broker::recover(paths, kernel, Log::from_env())?;
+    let all = overview(paths, kernel)?;
+    if !all.unreadable.is_empty() {
+        bail!(
+            "nothing can be read of these journals, so nobody knows what they own: {}",
+            all.unreadable.join(", ")
+        );
+    }
+    let (lost, left): (Vec<_>, Vec<_>) =
+        all.attachments.into_iter().partition(|one| one.state == State::Gone);
+    for network in lost.iter().map(|one| &one.attachment.network) {
+        let of = left.iter().filter(|one| one.attachment.network == *network);
+        let valid = of.map(|one| (one.attachment.container.clone(), one.attachment.ifname.clone())).collect();
+        let collection =
+            Collection { network: network.clone(), valid, data_dir: None, adopt: false, dry_run: false };
+        let report = collection.run(paths, &mut RealKernel::new(Netns::own()?, None));
+        if !report.is_complete() {
+            bail!(
+                "network {network}: what lost its namespace could not be collected; see `wharfctl gc --network {network}`"
+            );
+        }
+    }
+    Ok(left)
+}
+
+fn names(all: &[Attached]) -> String {
+    let mut names: Vec<String> = all
+        .iter()
+        .take(5)
+        .map(|one| format!("{}/{}", one.attachment.container, one.attachment.ifname))
+        .collect();
+    if all.len() > names.len() {
+        names.push("...".to_owned());
+    }
+    names.join(", ")
+}
+
+/// Removes everything; lists first, the binary after what names it.
+fn remove(paths: &Paths, installed: &Installed, bin_dir: &Path) -> Result<()> {
+    for file in &installed.conflists {
+        let file = paths.inside(&file.to_string_lossy());
+        gone(fs::remove_file(&file), &file)?;
+    }
+    for entry in fs::read_dir(bin_dir).into_iter().flatten().flatten() {
+        if fs::read_link(entry.path()).is_ok_and(|to| to == Path::new(OWN)) {
+            unlink(&entry.path())?;
+        }
+    }
+    let binary = bin_dir.join(OWN);
+    gone(fs::remove_file(&binary), &binary)?;
+    for name in guests::names(paths)? {
+        let file = paths.grants().join(format!("{name}.toml"));
+        if grants::untouched(paths, &name) {
+            gone(fs::remove_file(&file), &file)?;
+        } else if file.exists() {
+            println!("{}: stays, for it was changed by hand", file.display());
+        }
+    }
+    // An empty folder is nobody's.
+    let _ = fs::remove_dir(paths.grants());
+    for file in [paths.pod_cidrs(), paths.installed()] {
+        gone(fs::remove_file(&file), &file)?;
+    }
+    for folder in [paths.guests(), paths.artefacts(), paths.inside("/run/wharf")] {
+        gone(fs::remove_dir_all(&folder), &folder)?;
+    }
+    // Until here, whoever comes is refused.
+    gone(fs::remove_file(paths.retired()), &paths.retired())?;
+    let _ = fs::remove_dir(paths.inside("/var/lib/wharf"));
+    println!("Wharf is removed from this node");
+    Ok(())
+}
+
+/// Takes a link away. The plugin that it replaced comes back under its name, at one stroke.
+fn unlink(link: &Path) -> Result<()> {
+    let name = link.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let kept = link.with_file_name(format!("{name}.{REPLACED}"));
+    if kept.symlink_metadata().is_ok() {
+        println!("{} is what it was before", link.display());
+        return gone(fs::rename(&kept, link), link);
+    }
+    gone(fs::remove_file(link), link)
+}
+
+/// What is not there need not be removed.
+fn gone(removed: io::Result<()>, what: &Path) -> Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", what.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_replaced_plugin_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("bridge");
+        symlink("wharf", &link).unwrap();
+        fs::write(folder.path().join("bridge.replaced-by-wharf"), "reference").unwrap();
+        unlink(&link).unwrap();
+        assert_eq!(fs::read_to_string(&link).unwrap(), "reference");
+        let link = folder.path().join("portmap");
+        symlink("wharf", &link).unwrap();
+        unlink(&link).unwrap();
+        assert!(link.symlink_metadata().is_err());
+    }
+}

@@ -1,0 +1,5 @@
+//! `deploy/`: the manifests are of the Kubernetes API, and what their containers run works on a node.
+
+mod manifests;
+mod node;
+mod schema;
