@@ -18,6 +18,8 @@ cargo xtask COMMAND
   runtimes                   fetch the container runtimes that the tests start into target/runtimes (`test` does it too)
   demo                       set-up, build, then two containers on one bridge, shown step by step
   bench [--quick] [--out DIR]  set-up, build, then Wharf beside the reference plugins; figures in DIR (target/bench)
+  bench --containerd [--quick] [--out DIR]
+                             the same with pods through containerd: RunPodSandbox, StopPodSandbox, and the network's share
   crash [--runs N] [--backend nftables|iptables] [--reference] [--seed S]
                              set-up, build, then N (1000) calls killed at random instants, and what is left after a DEL;
                              with --reference the same with the reference plugins
@@ -41,7 +43,7 @@ pub(crate) enum Task {
     /// Show the installed plugin at work.
     Demo,
     /// Measure against the reference plugins.
-    Bench { quick: bool, out: Option<PathBuf> },
+    Bench { quick: bool, containerd: bool, out: Option<PathBuf> },
     /// End calls in their middle.
     Crash(Crash),
     /// Fetch the container runtimes that the tests start.
@@ -89,17 +91,18 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
 }
 
 fn bench(rest: &mut impl Iterator<Item = String>) -> Result<Task> {
-    let (mut quick, mut out) = (false, None);
+    let (mut quick, mut containerd, mut out) = (false, false, None);
     while let Some(option) = rest.next() {
         match option.as_str() {
             "--quick" => quick = true,
+            "--containerd" => containerd = true,
             "--out" => {
                 out = Some(rest.next().map(PathBuf::from).ok_or_else(|| anyhow!("--out needs a folder"))?);
             }
-            other => bail!("bench knows --quick and --out DIR, not `{other}`"),
+            other => bail!("bench knows --quick, --containerd and --out DIR, not `{other}`"),
         }
     }
-    Ok(Task::Bench { quick, out })
+    Ok(Task::Bench { quick, containerd, out })
 }
 
 fn crash(rest: &mut impl Iterator<Item = String>) -> Result<Task> {
@@ -148,7 +151,10 @@ mod tests {
         assert_eq!(of("test journal").unwrap(), Task::Test { filter: Some("journal".into()) });
         assert_eq!(of("demo").unwrap(), Task::Demo);
         assert_eq!(of("runtimes").unwrap(), Task::Runtimes);
-        assert_eq!(of("bench --quick --out x").unwrap(), Task::Bench { quick: true, out: Some("x".into()) });
+        let (quick, out) = (true, Some("x".into()));
+        assert_eq!(of("bench --quick --out x").unwrap(), Task::Bench { quick, containerd: false, out });
+        let (quick, containerd) = (false, true);
+        assert_eq!(of("bench --containerd").unwrap(), Task::Bench { quick, containerd, out: None });
         let crash = |line| match of(line).unwrap() {
             Task::Crash(crash) => crash,
             other => panic!("{line}: {other:?}"),

@@ -46,7 +46,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Test { filter } => test::run(&Workspace::find()?, filter.as_deref()),
         Task::Demo => demo::run(&Workspace::find()?),
-        Task::Bench { quick, out } => bench::run(&Workspace::find()?, quick, out),
+        Task::Bench { quick, containerd: true, out } => bench::pods(&Workspace::find()?, quick, out),
+        Task::Bench { quick, containerd: false, out } => bench::run(&Workspace::find()?, quick, out),
         Task::Crash(crash) => crash::run(&Workspace::find()?, &crash),
         Task::Runtimes => runtimes::run(&Workspace::find()?),
         Task::Private { command } => private::exec(&command),

@@ -1,7 +1,10 @@
 //! containerd with its CRI plugin, in three releases.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Child;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,6 +19,8 @@ use super::{List, Machine};
 
 /// Where it listens.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
+/// Where it tells its metrics, inside its node.
+const METRICS: &str = "127.0.0.1:1338";
 const CONFIG: &str = "/run/containerd/config.toml";
 /// What CRI's images are kept under.
 const NAMESPACE: &str = "k8s.io";
@@ -41,7 +46,8 @@ impl Release {
 
     fn config(&self) -> String {
         let common = format!(
-            "root = \"{STATE}/containerd\"\nstate = \"/run/containerd\"\n[grpc]\naddress = \"{SOCKET}\"\n"
+            "root = \"{STATE}/containerd\"\nstate = \"/run/containerd\"\n[grpc]\naddress = \"{SOCKET}\"\n\
+             [metrics]\naddress = \"{METRICS}\"\n"
         );
         // No systemd, no AppArmor, and no right to lower an OOM score.
         let cri = "restrict_oom_score_adj = true\ndisable_apparmor = true\n";
@@ -75,7 +81,13 @@ pub struct Containerd {
 impl Containerd {
     /// Starts one with this network. The error says why there is none here.
     pub fn start(release: Release, list: &List) -> Result<Self, String> {
+        Self::prepared(release, list, |_| ())
+    }
+
+    /// Starts one on a machine to which something was done before.
+    pub fn prepared(release: Release, list: &List, prepare: impl FnOnce(&Machine)) -> Result<Self, String> {
         let machine = Machine::with(release.over)?;
+        prepare(&machine);
         list.install(&machine);
         let mut containerd = Self { release, machine, server: None, cri: None };
         containerd.up();
@@ -137,6 +149,23 @@ impl Containerd {
     /// Its interface.
     pub fn cri(&self) -> &Cri {
         self.cri.as_ref().expect("containerd runs")
+    }
+
+    /// How long its network plugins took in all, by its own measurement, for setting up and tearing down.
+    pub fn network_time(&self) -> [Duration; 2] {
+        let text = self.machine.node().run(|| {
+            let mut stream = TcpStream::connect(METRICS).expect("containerd tells its metrics");
+            stream.write_all(b"GET /v1/metrics HTTP/1.0\r\n\r\n").expect("ask for the metrics");
+            let mut text = String::new();
+            stream.read_to_string(&mut text).expect("read the metrics");
+            text
+        });
+        ["set_up_pod", "tear_down_pod"].map(|operation| {
+            let label = format!("operation_type=\"{operation}\"");
+            let sum = |line: &&str| line.contains("_duration_seconds_seconds_sum{") && line.contains(&label);
+            let seconds = text.lines().find(sum).and_then(|line| line.rsplit(' ').next()?.parse().ok());
+            Duration::from_secs_f64(seconds.unwrap_or_default())
+        })
     }
 
     /// Another connection, for a thread of its own.

@@ -2,6 +2,7 @@
 //!
 //! Each is started privately, with nothing but Wharf in its CNI folder. What a runtime starts is gone with the machine.
 
+pub mod bench;
 pub mod buildah;
 pub mod config;
 pub mod containerd;

@@ -31,6 +31,11 @@ impl Podman {
         &self.machine
     }
 
+    /// The machine is switched off without a word, and on again.
+    pub fn reboot(&mut self) {
+        self.machine.reboot();
+    }
+
     /// Runs podman. The error is what it says.
     pub fn try_sh(&self, args: &[&str]) -> Result<String, String> {
         self.machine.output(self.machine.command("podman").envs(VARIABLES).args(args))

@@ -89,6 +89,29 @@ fn a_flushed_firewall_is_filled_again() {
 }
 
 #[test]
+fn containers_come_back_after_a_boot() {
+    for form in Form::BOTH {
+        let mut podman = start!(List::pods(form, "nftables"));
+        for name in ["one", "two"] {
+            podman
+                .run(&Spec::new(name).port("tcp", if name == "one" { 8080 } else { 8081 }, 80), &["pods"])
+                .unwrap();
+        }
+        podman.reboot();
+        let node = podman.machine().node();
+        // They keep their ids, and find the leases that they had.
+        assert_eq!(node.leased("pods").len(), 4, "{:?}", node.leased("pods"));
+        podman.sh(&["start", "one", "two"]);
+        let [one, two] = ["one", "two"].map(|name| podman.pod(name));
+        traffic::pings(podman.machine(), &one, &two);
+        assert_eq!(node.leased("pods").len(), 4, "{:?}", node.leased("pods"));
+        podman.remove(&one);
+        podman.remove(&two);
+        assert_eq!(node.leased("pods"), [""; 0]);
+    }
+}
+
+#[test]
 fn what_is_asked_for_is_given() {
     for form in Form::BOTH {
         let pods = List::pods(form, "nftables");

@@ -3,6 +3,7 @@
 mod contender;
 mod field;
 mod overhead;
+mod pods;
 mod reference;
 mod report;
 mod rounds;
@@ -23,6 +24,7 @@ use crate::workspace::{Workspace, create_dir, write_atomically};
 use crate::{private, say, setup, sh};
 use contender::{Contender, Side};
 use field::Field;
+pub(crate) use pods::run as pods;
 use reference::Reference;
 use scenario::{Backend, full};
 
