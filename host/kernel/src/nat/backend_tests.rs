@@ -121,6 +121,7 @@ fn what_nothing_leads_to_is_not_in_force_until_it_is_made_again() {
         // The second one's way is behind the map.
         ("nft flush map inet wharf ports4".into(), (1, 2)),
         (flush("more-forwards"), (1, 2)),
+        ("nft flush map inet wharf replies4".into(), (0, 2)),
         ("nft flush map inet wharf sources4".into(), (2, 0)),
     ] {
         let host = Netns::anonymous().unwrap();

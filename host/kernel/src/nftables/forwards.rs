@@ -15,7 +15,7 @@ use super::expr::{
     Comparison, Expr, MetaKey, REG_1, REG_2, Side, address, bytes, equal, family_is, load_address, load_port,
     network_is, nfproto, protocol_is,
 };
-use super::in_force::in_force;
+use super::in_force::{in_force, is_whole};
 use super::masquerades::{exact_address, network};
 use super::parts::{Entry, Kind, Part, remove, replace};
 
@@ -36,6 +36,10 @@ pub(crate) fn forward(
 /// What the attachment has in force.
 pub(crate) fn get_forwards(socket: &mut Socket, owner: &Attachment) -> Result<Vec<PortForward>, Error> {
     let mut found = Vec::new();
+    if !is_whole(socket, owner, Kind::Replies)? {
+        // Where sources are to be rewritten and are not, no answer comes back.
+        return Ok(found);
+    }
     for rule in in_force(socket, owner, Kind::Forwards)? {
         // Alternatives of a condition are several rules of one mapping.
         if let Some(forward) = read(&rule.exprs).filter(|forward| !found.contains(forward)) {

@@ -11,6 +11,11 @@ use super::expr::Verdict;
 use super::parts::{Entry, Kind, installed, present};
 use super::query::{Installed, chain_use, element, rules};
 
+/// Whether all that the attachment has of that kind is in force.
+pub(super) fn is_whole(socket: &mut Socket, owner: &Attachment, kind: Kind) -> Result<bool, Error> {
+    Ok(in_force(socket, owner, kind)?.len() == installed(socket, owner, kind)?.len())
+}
+
 /// The rules of an attachment's chain that are in force.
 pub(super) fn in_force(socket: &mut Socket, owner: &Attachment, kind: Kind) -> Result<Vec<Installed>, Error> {
     let mut inside = installed(socket, owner, kind)?;
