@@ -35,16 +35,20 @@ impl Ctr {
         format!("-a {SOCKET} -n k8s.io {line}").split(' ').map(str::to_owned).collect()
     }
 
+    fn options(&self, name: &str) -> String {
+        format!("run --rm --cni --cgroup /{}/{name}", self.machine().cgroup)
+    }
+
     /// Runs a container to its end. The error is what ctr says.
     pub fn run(&self, name: &str, line: &str) -> Result<String, String> {
-        let line = format!("run --rm --cni {IMAGE} {name} {line}");
+        let line = format!("{} {IMAGE} {name} {line}", self.options(name));
         self.machine().output(self.machine().command("ctr").args(Self::arguments(&line)))
     }
 
     /// Starts a container that stays. ctr stays too, for it removes the network.
     pub fn spawn(&self, name: &str) -> Run<'_> {
         let mut command = self.machine().command("ctr");
-        command.args(Self::arguments(&format!("run --rm --cni {IMAGE} {name} sleep 1000000")));
+        command.args(Self::arguments(&format!("{} {IMAGE} {name} sleep 1000000", self.options(name))));
         let (child, _) = self.machine().daemon("ctr", command);
         let process = self.machine().wait("the container", || {
             let tasks = Self::arguments("task ls");
