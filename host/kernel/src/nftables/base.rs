@@ -66,22 +66,30 @@ pub(super) fn sources(v4: bool) -> &'static str {
     by_family(v4, "sources4", "sources6")
 }
 
-/// Whether the base is there, by the chains that everything else leads to. A chain that somebody flushed has fewer rules
-/// than it should, and the one behind it is led to less often.
+/// Whether the base is there, by the chains that everything else leads to.
 pub(super) fn present(socket: &mut Socket) -> Result<bool, Error> {
-    let from_hooks = [PREROUTING, OUTPUT].len();
-    let chains = [
-        (FORWARDS, forwards().len() + from_hooks),
-        (POSTROUTING, postrouting().len()),
-        (LOOPBACK, loopback().len()),
-    ];
-    for (chain, uses) in chains {
-        let used = chain_use(socket, TABLE, chain)?;
-        if !used.is_some_and(|used| usize::try_from(used).is_ok_and(|used| used >= uses)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(leads_to_forwards(socket)? && leads_to_masquerades(socket)?)
+}
+
+/// Whether packets are looked up in the maps of ports. What opens a port needs the guard of the loopback as well.
+pub(super) fn leads_to_forwards(socket: &mut Socket) -> Result<bool, Error> {
+    Ok(is_whole(socket, FORWARDS)? && is_whole(socket, LOOPBACK)?)
+}
+
+/// Whether packets are looked up in the maps of sources and of forwarded destinations.
+pub(super) fn leads_to_masquerades(socket: &mut Socket) -> Result<bool, Error> {
+    is_whole(socket, POSTROUTING)
+}
+
+/// A chain that somebody flushed has fewer rules than it should, and the one behind it is led to less often.
+fn is_whole(socket: &mut Socket, chain: &str) -> Result<bool, Error> {
+    let least = match chain {
+        FORWARDS => forwards().len() + [PREROUTING, OUTPUT].len(),
+        POSTROUTING => postrouting().len(),
+        _ => loopback().len(),
+    };
+    let used = chain_use(socket, TABLE, chain)?;
+    Ok(used.is_some_and(|used| usize::try_from(used).is_ok_and(|used| used >= least)))
 }
 
 /// Declares everything. Whoever comes second in a race replaces it by the same.

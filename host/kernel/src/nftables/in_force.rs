@@ -8,8 +8,9 @@ use wharf_ops::{Attachment, Error};
 use crate::netlink::Socket;
 
 use super::expr::Verdict;
-use super::parts::{Entry, Kind, installed, present};
+use super::parts::{Entry, Kind, installed};
 use super::query::{Installed, chain_use, element, rules};
+use super::{base, spoof};
 
 /// Whether all that the attachment has of that kind is in force.
 pub(super) fn is_whole(socket: &mut Socket, owner: &Attachment, kind: Kind) -> Result<bool, Error> {
@@ -19,7 +20,7 @@ pub(super) fn is_whole(socket: &mut Socket, owner: &Attachment, kind: Kind) -> R
 /// The rules of an attachment's chain that are in force.
 pub(super) fn in_force(socket: &mut Socket, owner: &Attachment, kind: Kind) -> Result<Vec<Installed>, Error> {
     let mut inside = installed(socket, owner, kind)?;
-    if inside.is_empty() || !present(kind.table(), socket)? {
+    if inside.is_empty() || !is_reached(socket, kind)? {
         return Ok(Vec::new());
     }
     let (table, chain) = (kind.table(), kind.chain(owner));
@@ -42,4 +43,13 @@ pub(super) fn in_force(socket: &mut Socket, owner: &Attachment, kind: Kind) -> R
     }
     inside.retain(|rule| kind.entries(slice::from_ref(rule)).iter().all(|entry| open.contains(entry)));
     Ok(inside)
+}
+
+/// Whether packets get to the maps of that kind.
+fn is_reached(socket: &mut Socket, kind: Kind) -> Result<bool, Error> {
+    match kind {
+        Kind::Forwards => base::leads_to_forwards(socket),
+        Kind::Sources | Kind::Replies => base::leads_to_masquerades(socket),
+        Kind::Spoof => spoof::present(socket),
+    }
 }

@@ -304,8 +304,7 @@ pub(crate) fn owners(socket: &mut Socket) -> Result<Vec<Attachment>, Error> {
     Ok(found)
 }
 
-/// Whether what all attachments share is whole.
-pub(super) fn present(table: Table, socket: &mut Socket) -> Result<bool, Error> {
+fn present(table: Table, socket: &mut Socket) -> Result<bool, Error> {
     if table == base::TABLE { base::present(socket) } else { spoof::present(socket) }
 }
 
