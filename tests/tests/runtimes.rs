@@ -3,6 +3,7 @@
 mod buildah;
 mod containerd;
 mod ctr;
+mod kubernetes;
 mod libcni;
 mod podman;
 mod recording;

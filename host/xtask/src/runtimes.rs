@@ -51,6 +51,28 @@ const FOLDERS: [Folder; 6] = [
 /// The folders in which a driver is built, and whether that libcni knows GC and STATUS.
 const LIBCNI: [(&str, bool); 2] = [("libcni-1.1", false), ("libcni-1.3", true)];
 
+/// The modules of the tests that start them.
+const TESTS: [&str; 8] = [
+    "runtimes::",
+    "recording::",
+    "containerd::",
+    "podman::",
+    "buildah::",
+    "ctr::",
+    "libcni::",
+    "kubernetes::",
+];
+
+/// Where they are, once they are there.
+pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("runtimes")
+}
+
+/// Whether a filter is for tests that start them.
+pub(crate) fn is_wanted(filter: &str) -> bool {
+    TESTS.iter().any(|test| test.contains(filter) || filter.contains(test))
+}
+
 /// Fetches what is missing; an error if anything could not be had.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let (folder, failures) = fetch(workspace)?;
@@ -64,7 +86,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 /// Fetches what is missing. Answers the folder that holds all, and a sentence about each that could not be had.
 pub(crate) fn fetch(workspace: &Workspace) -> Result<(PathBuf, Vec<String>)> {
     say::heading("The container runtimes");
-    let all = workspace.target().join("runtimes");
+    let all = folder(workspace);
     create_dir(&all)?;
     let mut failures = Vec::new();
     for folder in &FOLDERS {
@@ -165,6 +187,12 @@ mod tests {
             name(Path::new("/x/busybox-static_1%3a1.35.0-4+b1_amd64.deb")),
             "busybox-static 1:1.35.0-4+b1"
         );
+    }
+
+    #[test]
+    fn filters_for_other_tests_fetch_nothing() {
+        assert!(is_wanted("runtimes") && is_wanted("podman") && is_wanted("containerd::v1_6::limits"));
+        assert!(!is_wanted("journal") && !is_wanted("portmap::masquerade"));
     }
 
     #[test]

@@ -51,6 +51,14 @@ impl List {
         Self { name: "pods".into(), version: "1.0.0".into(), plugins: vec![bridge, portmap, bandwidth], form }
     }
 
+    /// One that somebody else wrote, to be installed as it is.
+    pub fn parse(text: &str) -> Self {
+        let list: Value = serde_json::from_str(text).expect("a list is JSON");
+        let field = |name: &str| list[name].as_str().expect("a list has a name and a version").to_owned();
+        let plugins = list["plugins"].as_array().expect("a list has plugins").clone();
+        Self { name: field("name"), version: field("cniVersion"), plugins, form: Form::DropIn }
+    }
+
     /// In another cniVersion.
     #[must_use]
     pub fn version(mut self, version: &str) -> Self {

@@ -5,6 +5,7 @@ mod report;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -73,12 +74,7 @@ fn integration_tests(
         return Ok(());
     }
     let Some(faults) = report.step("build with faults", build::faults(workspace)) else { return Ok(()) };
-    // What cannot be had is told by each test that wants it.
-    let runtimes = report.step("container runtimes", runtimes::fetch(workspace));
-    let (runtimes, missing) = runtimes.unwrap_or_default();
-    for what in missing {
-        report.skip(&what);
-    }
+    let runtimes = runtimes(workspace, filter, report);
     let variables = [
         ("WHARF_FAULTS_BIN", faults.as_os_str()),
         ("WHARF_RUNTIMES", runtimes.as_os_str()),
@@ -87,6 +83,19 @@ fn integration_tests(
         ("WHARF_GUESTS", built.guests.as_os_str()),
     ];
     tests(workspace, "integration tests", &["--package", INTEGRATION], filter, &variables, report)
+}
+
+/// The folder of the container runtimes. What cannot be had is told here, and by each test that wants it.
+fn runtimes(workspace: &Workspace, filter: Option<&str>, report: &mut Report) -> PathBuf {
+    if filter.is_some_and(|filter| !runtimes::is_wanted(filter)) {
+        return runtimes::folder(workspace);
+    }
+    let fetched = report.step("container runtimes", runtimes::fetch(workspace));
+    let (folder, missing) = fetched.unwrap_or_else(|| (runtimes::folder(workspace), Vec::new()));
+    for what in missing {
+        report.skip(&what);
+    }
+    folder
 }
 
 /// Compiles the selected tests here, where cargo may need the network, and runs them in namespaces of their own.
