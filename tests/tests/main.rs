@@ -58,4 +58,6 @@ mod routes;
 mod runtimes;
 mod sandbox;
 mod second_interface;
+mod support;
+mod telemetry;
 mod wharfctl_gc;

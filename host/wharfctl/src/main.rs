@@ -3,6 +3,7 @@
 mod attachments;
 mod conflist;
 mod doctor;
+mod export;
 mod gc;
 mod grants;
 mod guests;
@@ -11,10 +12,12 @@ mod install;
 mod journal;
 mod kube;
 mod lists;
+mod metrics;
 mod pod_cidr;
 mod reconcile;
 mod recover;
 mod status;
+mod support;
 mod uninstall;
 
 use std::process::ExitCode;
@@ -73,6 +76,12 @@ enum Command {
     ///
     /// Works in the network namespace that it is started in. What is there is left alone.
     Reconcile(reconcile::Options),
+    /// Print what calls did and what there is, in the text format of Prometheus.
+    Metrics(metrics::Options),
+    /// Bring metrics to a file and spans to an OpenTelemetry collector, once or again and again.
+    Export(export::Options),
+    /// Write everything that a bug report needs into one tar, without secrets.
+    Support(support::Options),
     /// List what exists on this node: whose, since when, with which addresses, links and ports.
     Attachments(attachments::Options),
     /// Show what ADDs did to this host.
@@ -103,6 +112,9 @@ fn main() -> ExitCode {
         Command::Gc(options) => gc::run(&paths, options),
         Command::Conflist(options) => conflist::run(&paths, options),
         Command::PodCidr(options) => pod_cidr::run(&paths, options),
+        Command::Metrics(options) => metrics::run(&paths, options),
+        Command::Support(options) => support::run(&paths, options),
+        Command::Export(options) => export::run(&paths, options),
         Command::Doctor(options) => doctor::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),

@@ -212,7 +212,8 @@ fn an_installer_that_is_killed_leaves_no_list_that_does_not_work() {
             break;
         }
     }
-    assert_eq!(steps, 8, "artefact, manifest, grant, binary, link, note, list, and none");
+    // Manifest, grant, binary, link, note, list; and an artefact that was there already is not written again.
+    assert!((7..=8).contains(&steps), "{steps} steps");
     let drafts: Vec<_> = wharf_tests::node::files(&node.root())
         .into_iter()
         .filter(|file| file.starts_with("etc/cni/net.d") && !file.ends_with("10-wharf.conflist"))

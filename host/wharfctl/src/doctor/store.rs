@@ -44,11 +44,13 @@ pub(super) fn check(node: &Node<'_>, findings: &mut Findings) {
 
 /// Its component's digest, if its compiled form is the one that was installed.
 fn guest(node: &Node<'_>, name: &str) -> Result<String, guests::StoreError> {
-    let manifest = guests::read(node.paths, name)?;
+    // Hashed in any case.
+    let manifest = guests::Manifest { seen: None, ..guests::read(node.paths, name)? };
+    let mut file = guests::open(node.paths, &manifest)?;
     let mut bytes = Vec::new();
-    let read = guests::open(node.paths, &manifest)?.read_to_end(&mut bytes);
+    let read = file.read_to_end(&mut bytes);
     read.map_err(|source| guests::StoreError::Io { path: manifest.artefact.clone(), source })?;
-    guests::verify(node.paths, &manifest, &bytes)?;
+    guests::verify(node.paths, &manifest, &file, &bytes)?;
     Ok(format!("{} {}", manifest.world, manifest.digest))
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::{say, sh};
 
 /// A program and the package that brings it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -15,13 +15,14 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("ping", "iputils-ping"),
     ("curl", "curl"),
     ("conntrack", "conntrack"),
+    ("openssl", "openssl"),
 ];
 
 /// Installs the packages whose programs are missing; asks nothing and touches nothing else.
 pub(crate) fn ensure() -> Result<()> {
     let missing = missing(|program| sh::find(program).is_some());
     if missing.is_empty() {
-        say::good("ip, tc, nft, iptables, ping, curl and conntrack are there");
+        say::good("ip, tc, nft, iptables, ping, curl, conntrack and openssl are there");
         return Ok(());
     }
     let names = missing.join(" ");
