@@ -5,7 +5,7 @@ mod conditions;
 
 use nix::errno::Errno;
 use wharf_ops::bridge_ports::VlanRange;
-use wharf_ops::nat::{Backend, ForwardOptions, PortForward};
+use wharf_ops::nat::{Backend, ForwardOptions, PortForward, Protocol};
 use wharf_ops::routes::Route;
 use wharf_ops::shaping::Rate;
 use wharf_ops::{Attachment, Error, Link, Ns};
@@ -15,7 +15,7 @@ pub use conditions::{Conditions, Packet};
 use crate::bridge_ports::vlans;
 use crate::netlink::NetlinkError;
 use crate::nftables::owner;
-use crate::{bridge_ports, filter, iptables, links, nat, real, routes, shaping, sysctl};
+use crate::{bridge_ports, filter, iptables, links, nat, nftables, real, routes, shaping, sysctl};
 
 /// A namespace in words.
 pub fn place(ns: Ns) -> &'static str {
@@ -105,6 +105,11 @@ pub fn forward_backend(
     chosen: impl FnOnce(Backend) -> Result<Backend, Error>,
 ) -> Result<Backend, Error> {
     nat::backend_for(rules, options, chosen)
+}
+
+/// The number of a protocol.
+pub fn protocol_number(protocol: Protocol) -> u8 {
+    nftables::protocol_number(protocol)
 }
 
 /// What an attachment's chains are named by in Wharf's own tables.

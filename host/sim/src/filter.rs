@@ -22,8 +22,9 @@ pub(crate) fn apply(call: &mut Call<'_>, owner: &Attachment, op: &FilterOp) -> R
             Ok(Reply::Done)
         }
         FilterOp::GetAntiSpoof { link } => {
-            let guards = space.firewall.of(owner).map(|own| own.guards.as_slice()).unwrap_or_default();
-            let found = guards.iter().find(|(name, _)| name == link);
+            // Another attachment may have taken the name over.
+            let own = space.firewall.of(owner).filter(|own| space.firewall.guarded.first(link) == Some(&own.key));
+            let found = own.and_then(|own| own.guards.iter().find(|(name, _)| name == link));
             Ok(Reply::MaybeMac(found.map(|(_, allowed)| *allowed)))
         }
         FilterOp::RemoveAntiSpoof => {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use wharf_kernel::common;
 use wharf_ops::{Attachment, Error};
 
-pub(crate) use iptables::{Iptables, Rules, told};
+pub(crate) use iptables::{Iptables, Rules};
 pub(crate) use own::{Forwards, Own, kept};
 pub(crate) use ways::{Port, Ways};
 

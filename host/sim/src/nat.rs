@@ -5,7 +5,7 @@ use wharf_ops::nat::{Backend, ForwardOptions, MasqueradeRule, NatOp, PortForward
 use wharf_ops::{Attachment, Error, Ns, Reply};
 
 use crate::call::Call;
-use crate::firewall::{Firewall, Forwards, Rules, kept, told};
+use crate::firewall::{Firewall, Forwards, Rules, kept};
 
 const FAMILIES: [bool; 2] = [true, false];
 
@@ -63,11 +63,7 @@ fn masquerade(firewall: &mut Firewall, owner: &Attachment, rules: &[MasqueradeRu
 
 fn get_masquerades(firewall: &Firewall, owner: &Attachment) -> Vec<MasqueradeRule> {
     let mut found = firewall.of(owner).map(|own| own.masquerades.clone()).unwrap_or_default();
-    for rules in firewall.iptables_of(owner, true) {
-        if let Rules::Masquerades(rules) = rules {
-            found.extend(told(rules));
-        }
-    }
+    found.extend(FAMILIES.into_iter().flat_map(|v4| firewall.iptables_masquerades(owner, v4)));
     found
 }
 
@@ -135,8 +131,8 @@ fn get_forwards(firewall: &Firewall, owner: &Attachment) -> Vec<PortForward> {
             found.push(rule.clone());
         }
     }
-    for rules in firewall.iptables_of(owner, false) {
-        let Rules::Forwards(forwards) = rules else { continue };
+    for v4 in FAMILIES {
+        let Some(forwards) = firewall.iptables_forwards(owner, v4) else { continue };
         // iptables does not keep an unspecified host address.
         found.extend(forwards.rules.iter().map(|rule| PortForward {
             host_address: rule.host_address.filter(|host| !host.is_unspecified()),

@@ -55,6 +55,17 @@ impl Conditions {
         }))
     }
 
+    /// Whether packets of a protocol can meet them. If not, iptables has no way to the rules of that protocol.
+    pub fn admit(&self, protocol: u8) -> bool {
+        match &self.0 {
+            Kind::Nftables(_) => true,
+            Kind::Iptables(matches) => matches.iter().all(|one| match one {
+                Match::Protocol { number, negated } => (*number == protocol) != *negated,
+                _ => true,
+            }),
+        }
+    }
+
     /// Whether the packet meets them.
     pub fn hold(&self, packet: &Packet<'_>) -> bool {
         match &self.0 {

@@ -76,7 +76,11 @@ pub(crate) fn remove(world: &mut World, at: At, address: IpNetwork) {
         add_routes(world, at, address);
     }
     if empty && let Some(space) = world.space_mut(at.space) {
+        // IPv4 is off for the device then.
         space.routes.retain(|route| !(route.dst.is_ipv4() && route.link == at.index));
+        if let Some(device) = space.devices.get_mut(&at.index) {
+            device.neighbours.retain(|address, _| address.is_ipv6());
+        }
     }
 }
 

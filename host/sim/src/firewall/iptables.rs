@@ -43,15 +43,28 @@ impl Firewall {
         }
     }
 
-    /// What the attachment has of one kind, IPv4 first.
-    pub(crate) fn iptables_of(&self, owner: &Attachment, masquerades: bool) -> Vec<&Rules> {
-        let (masquerade, forward) = common::iptables_chains(owner);
-        let chain = if masquerades { masquerade } else { forward };
-        let own = |v4: bool| {
-            let all = self.iptables.iter().filter(move |there| there.v4 == v4);
-            all.filter(|there| there.chain == chain && common_owner(&there.owner, owner)).map(|there| &there.rules)
-        };
-        own(true).chain(own(false)).collect()
+    /// What the attachment masquerades.
+    pub(crate) fn iptables_masquerades(&self, owner: &Attachment, v4: bool) -> Vec<MasqueradeRule> {
+        let (chain, _) = common::iptables_chains(owner);
+        let mut all = self.iptables.iter().filter(|there| there.v4 == v4 && there.chain == chain);
+        match all.find(|there| common_owner(&there.owner, owner)) {
+            Some(Iptables { rules: Rules::Masquerades(rules), .. }) => told(rules),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the attachment forwards, if anything leads to its chain: another interface of the container may have a way.
+    pub(crate) fn iptables_forwards(&self, owner: &Attachment, v4: bool) -> Option<&Forwards> {
+        let (_, chain) = common::iptables_chains(owner);
+        let mut all = self.iptables.iter().filter(|there| there.v4 == v4 && there.chain == chain);
+        let forwards = |there: &'_ Iptables| matches!(&there.rules, Rules::Forwards(rules) if rules.is_reached(v4));
+        if !all.clone().any(forwards) {
+            return None;
+        }
+        match &all.find(|there| common_owner(&there.owner, owner))?.rules {
+            Rules::Forwards(forwards) => Some(forwards),
+            Rules::Masquerades(_) => None,
+        }
     }
 }
 
@@ -60,7 +73,7 @@ fn common_owner(found: &Attachment, owner: &Attachment) -> bool {
 }
 
 /// Masquerades as they are read back: by source, so that two rules for one source share their exceptions.
-pub(crate) fn told(rules: &[MasqueradeRule]) -> Vec<MasqueradeRule> {
+fn told(rules: &[MasqueradeRule]) -> Vec<MasqueradeRule> {
     let except = |source| -> Vec<IpNetwork> {
         let all = rules.iter().filter(|rule| rule.source == source).flat_map(|rule| &rule.except);
         // iptables does not say "any".

@@ -31,6 +31,11 @@ impl Forwards {
     pub(crate) fn conditions(&self, v4: bool) -> &Conditions {
         if v4 { &self.conditions.0 } else { &self.conditions.1 }
     }
+
+    /// Whether the conditions leave a way to some rule.
+    pub(crate) fn is_reached(&self, v4: bool) -> bool {
+        self.rules.iter().any(|rule| self.conditions(v4).admit(common::protocol_number(rule.protocol)))
+    }
 }
 
 impl Own {

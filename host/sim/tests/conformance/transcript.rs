@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 macro_rules! rooted {
     () => {
         if !nix::unistd::geteuid().is_root() {
-            crate::transcript::skipped("only root may change the real kernel");
+            crate::transcript::note_skip("only root may change the real kernel");
             return;
         }
     };
@@ -31,7 +31,7 @@ macro_rules! rooted {
 pub(crate) use rooted;
 
 /// Says that the test cannot run on this machine, and why.
-pub(crate) fn skipped(reason: &str) {
+pub(crate) fn note_skip(reason: &str) {
     println!("SKIPPED: {}: {reason}", std::thread::current().name().unwrap_or("a test"));
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn on_real(cases: &[Case]) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     if skipped.len() == cases.len() {
-        skipped("this kernel has no BRIDGE_VLAN_FILTERING");
+        note_skip("this kernel has no BRIDGE_VLAN_FILTERING");
     }
 }
 

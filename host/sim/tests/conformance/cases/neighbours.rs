@@ -66,6 +66,17 @@ pub(crate) fn all() -> Vec<Case> {
             down(eth0()),
             neighbours(eth0()),
         ])),
+        case("the last IPv4 address takes them along", quiet(CONTAINER).into_iter().chain([
+            veth(),
+            add(eth0(), "10.0.0.2/24"),
+            add(eth0(), "10.0.1.2/24"),
+            neighbour(eth0(), "10.0.0.1", A),
+            neighbour(eth0(), "fd00::1", A),
+            remove(eth0(), "10.0.0.2/24"),
+            neighbours(eth0()),
+            remove(eth0(), "10.0.1.2/24"),
+            neighbours(eth0()),
+        ])),
         case("a new hardware address forgets them", quiet(CONTAINER).into_iter().chain([
             veth(),
             up(eth0()),
