@@ -244,8 +244,8 @@ impl<L: Launcher> Broker<L> {
 }
 
 /// As [`Broker::recover`], for who runs no guests.
-pub fn recover(paths: &Paths, machine: impl Machine, log: Log) -> Result<Vec<Recovered>, JournalError> {
-    repair::recover(&tools_alone(paths, &machine, log))
+pub fn recover(paths: &Paths, machine: &dyn Machine, log: Log) -> Result<Vec<Recovered>, JournalError> {
+    repair::recover(&tools_alone(paths, machine, log))
 }
 
 /// What repairs work with, for who runs no guests.

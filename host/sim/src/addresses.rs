@@ -32,11 +32,8 @@ fn add(call: &mut Call<'_>, on: &Link, address: IpNetwork) -> Result<Reply, Erro
     let at = call.place(on)?;
     let what = || format!("adding the address {address} to {}", describe(on));
     call.device(at, what)?;
-    let added = if address.is_ipv4() {
-        v4::add(call.world, at, address)
-    } else {
-        v6::add(call.world, at, address)
-    };
+    let added =
+        if address.is_ipv4() { v4::add(call.world, at, address) } else { v6::add(call.world, at, address) };
     let Err((errno, text)) = added else { return Ok(Reply::Done) };
     let error = refused(errno, text, what());
     Err(match errno {
@@ -53,7 +50,11 @@ fn remove(call: &mut Call<'_>, on: &Link, address: IpNetwork) -> Result<Reply, E
         return Ok(Reply::Done);
     }
     let Some(at) = call.place_if_there(on)? else { return Ok(Reply::Done) };
-    if address.is_ipv4() { v4::remove(call.world, at, address) } else { v6::remove(call.world, at, address) }
+    if address.is_ipv4() {
+        v4::remove(call.world, at, address);
+    } else {
+        v6::remove(call.world, at, address);
+    }
     Ok(Reply::Done)
 }
 

@@ -71,6 +71,7 @@ pub(crate) struct Held {
 
 /// A device and everything that goes with it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "the kernel's flags are independent of each other")]
 pub(crate) struct Device {
     pub(crate) index: u32,
     pub(crate) name: String,

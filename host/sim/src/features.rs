@@ -5,6 +5,7 @@ use wharf_ops::{Error, ErrorKind};
 
 /// What there is, and what could be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "options of a kernel are independent of each other")]
 pub struct Features {
     /// CONFIG_BRIDGE_VLAN_FILTERING.
     pub vlan_filtering: bool,

@@ -23,7 +23,8 @@ pub(crate) fn apply(call: &mut Call<'_>, owner: &Attachment, op: &FilterOp) -> R
         }
         FilterOp::GetAntiSpoof { link } => {
             // Another attachment may have taken the name over.
-            let own = space.firewall.of(owner).filter(|own| space.firewall.guarded.first(link) == Some(&own.key));
+            let own =
+                space.firewall.of(owner).filter(|own| space.firewall.guarded.first(link) == Some(&own.key));
             let found = own.and_then(|own| own.guards.iter().find(|(name, _)| name == link));
             Ok(Reply::MaybeMac(found.map(|(_, allowed)| *allowed)))
         }

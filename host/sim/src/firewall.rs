@@ -7,7 +7,7 @@ mod ways;
 use std::collections::BTreeSet;
 
 use wharf_kernel::common;
-use wharf_ops::{Attachment, Error};
+use wharf_ops::Attachment;
 
 pub(crate) use iptables::{Iptables, Rules};
 pub(crate) use own::{Forwards, Own, kept};
@@ -47,10 +47,9 @@ pub(crate) fn owners(space: &Namespace, network: &str) -> Vec<Attachment> {
 }
 
 /// Removes all firewall state of `owner`.
-pub(crate) fn sweep(space: &mut Namespace, owner: &Attachment) -> Result<(), Error> {
+pub(crate) fn sweep(space: &mut Namespace, owner: &Attachment) {
     let firewall = &mut space.firewall;
     firewall.change(owner, |own| *own = Own::of(&own.owner));
     firewall.remove_iptables(owner, true);
     firewall.remove_iptables(owner, false);
-    Ok(())
 }

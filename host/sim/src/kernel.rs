@@ -62,7 +62,10 @@ impl Kernel for SimKernel {
     fn sweep(&mut self, owner: &Attachment) -> Result<(), Error> {
         self.call(|call| {
             let host = call.space(Ns::Host)?;
-            call.world.space_mut(host).map_or(Ok(()), |space| firewall::sweep(space, owner))
+            if let Some(space) = call.world.space_mut(host) {
+                firewall::sweep(space, owner);
+            }
+            Ok(())
         })
     }
 

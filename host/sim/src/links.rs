@@ -172,7 +172,9 @@ fn set_alias(call: &mut Call<'_>, link: &Link, alias: &str) -> Result<Reply, Err
     }
     let at = call.place(link)?;
     call.device(at, || format!("setting the alias of {}", describe(link)))?;
-    Ok(change(call.world, at, |device| device.alias = Some(alias.to_owned()).filter(|alias| !alias.is_empty())))
+    Ok(change(call.world, at, |device| {
+        device.alias = Some(alias.to_owned()).filter(|alias| !alias.is_empty());
+    }))
 }
 
 /// Nothing happens while somebody waits here: what is not so now is not so at the deadline.
@@ -184,7 +186,9 @@ fn wait_operational(call: &Call<'_>, link: &Link) -> Result<Reply, Error> {
     let down = "it is administratively down: set it up first";
     let reason = match device.kind {
         _ if !device.up => down.to_owned(),
-        Kind::Veth { peer } => other_end_is_down(call, peer).unwrap_or_else(|| "it has no carrier".to_owned()),
+        Kind::Veth { peer } => {
+            other_end_is_down(call, peer).unwrap_or_else(|| "it has no carrier".to_owned())
+        }
         _ => "it has no carrier".to_owned(),
     };
     let message = format!("{} did not become operational in time: {reason}", describe(link));
@@ -192,7 +196,8 @@ fn wait_operational(call: &Call<'_>, link: &Link) -> Result<Reply, Error> {
 }
 
 fn other_end_is_down(call: &Call<'_>, peer: At) -> Option<String> {
-    let ns = [Ns::Host, Ns::Container].into_iter().find(|ns| call.space(*ns).is_ok_and(|at| at == peer.space))?;
+    let ns =
+        [Ns::Host, Ns::Container].into_iter().find(|ns| call.space(*ns).is_ok_and(|at| at == peer.space))?;
     let other = call.world.device(peer).filter(|other| !other.up)?;
     Some(format!("its other end, link {} in {}, is administratively down", other.name, place(ns)))
 }

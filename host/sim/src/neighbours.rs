@@ -27,11 +27,8 @@ pub(crate) fn apply(call: &mut Call<'_>, op: &NeighbourOp) -> Result<Reply, Erro
             // The kernel filters by a number, whether there is such a device or not.
             let at = call.place(on)?;
             let known = call.world.device(at).into_iter().flat_map(|device| &device.neighbours);
-            let told = known.map(|(address, mac)| Neighbour {
-                address: *address,
-                mac: Some(*mac),
-                permanent: true,
-            });
+            let told =
+                known.map(|(address, mac)| Neighbour { address: *address, mac: Some(*mac), permanent: true });
             Ok(Reply::Neighbours(told.collect()))
         }
     }

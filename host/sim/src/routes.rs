@@ -84,7 +84,7 @@ impl Entry {
 impl Namespace {
     /// Puts a route behind those to the same destination.
     pub(crate) fn append(&mut self, route: Entry) {
-        if self.routes.iter().any(|other| *other == route) {
+        if self.routes.contains(&route) {
             return;
         }
         let last = self.routes.iter().rposition(|other| other.beside(&route));
@@ -115,11 +115,17 @@ pub(crate) fn apply(call: &mut Call<'_>, op: &RouteOp) -> Result<Reply, Error> {
 fn add(call: &mut Call<'_>, ns: Ns, route: &Route) -> Result<Reply, Error> {
     check_route(route)?;
     if route.gateway.is_none() && route.link.is_none() {
-        return Err(Error::invalid(format!("{} cannot be: it needs a gateway or a link", describe_route(route))));
+        return Err(Error::invalid(format!(
+            "{} cannot be: it needs a gateway or a link",
+            describe_route(route)
+        )));
     }
     let space = call.space(ns)?;
-    let added =
-        if route.dst.is_ipv4() { add::v4(call.world, space, route) } else { add::v6(call.world, space, route) };
+    let added = if route.dst.is_ipv4() {
+        add::v4(call.world, space, route)
+    } else {
+        add::v6(call.world, space, route)
+    };
     added.map(|()| Reply::Done).map_err(|(errno, text)| {
         refused(errno, text, format!("adding {} in {}", describe_route(route), place(ns)))
     })
@@ -138,7 +144,8 @@ fn remove(call: &mut Call<'_>, ns: Ns, route: &Route) -> Result<Reply, Error> {
     let v4 = route.dst.is_ipv4();
     let meant = |entry: &Entry| {
         let way = asked(route.link, entry.link) && route.gateway.is_none_or(|to| entry.gateway == Some(to));
-        let common = (entry.table, entry.dst) == (table, route.dst) && asked(route.metric, entry.metric) && way;
+        let common =
+            (entry.table, entry.dst) == (table, route.dst) && asked(route.metric, entry.metric) && way;
         common && (!v4 || same_fields(entry, route))
     };
     let Some(first) = space.routes.iter().position(meant) else { return Ok(Reply::Done) };
@@ -176,5 +183,20 @@ fn get_all(call: &Call<'_>, ns: Ns, table: Option<u32>) -> Result<Reply, Error> 
         let prefix = if entry.dst.is_ipv4() { -prefix } else { prefix };
         (entry.dst.is_ipv6(), entry.dst.ip(), prefix, entry.metric)
     });
-    Ok(Reply::Routes(found.into_iter().map(Entry::told).collect()))
+    Ok(Reply::Routes(with_siblings(&found).into_iter().map(Entry::told).collect()))
+}
+
+/// IPv6 tells several gateways of one route as one, at the place of the first; and what stands between them not at all.
+fn with_siblings<'a>(sorted: &[&'a Entry]) -> Vec<&'a Entry> {
+    let mut told = Vec::with_capacity(sorted.len());
+    for beside in sorted.chunk_by(|a, b| a.beside(b)) {
+        let is_sibling = |entry: &&&Entry| entry.dst.is_ipv6() && entry.gateway.is_some();
+        let siblings = || beside.iter().filter(is_sibling).copied();
+        let first = beside.iter().position(|entry| is_sibling(&entry)).unwrap_or(beside.len());
+        let last = beside.iter().rposition(|entry| is_sibling(&entry)).unwrap_or(first);
+        let before = beside.get(..first).unwrap_or_default();
+        let behind = beside.get(last + 1..).unwrap_or_default();
+        told.extend(before.iter().copied().chain(siblings()).chain(behind.iter().copied()));
+    }
+    told
 }

@@ -49,7 +49,8 @@ fn write(call: &mut Call<'_>, ns: Ns, key: &str, value: &str) -> Result<(), Erro
     let space = call.space(ns)?;
     check_sysctl(key)?;
     let found = find(call.world, space, key).map_err(|errno| sysctl_failed(errno, ns, key))?;
-    let readable = !matches!(found.rule, Rule::Trigger) && !(found.rule == Rule::Secret && found.value.is_empty());
+    let hidden = found.rule == Rule::Secret && found.value.is_empty();
+    let readable = found.rule != Rule::Trigger && !hidden;
     if readable && same_value(&found.value, value) {
         return Ok(());
     }

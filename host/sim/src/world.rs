@@ -134,8 +134,13 @@ impl World {
 
     /// A hardware address that is locally administered, as the kernel makes one up.
     pub(crate) fn random_mac(&mut self) -> Mac {
-        let [a, b, c, d, e, f, ..] = self.random().to_be_bytes();
-        Mac([a & 0xfc | 0x02, b, c, d, e, f])
+        let made_up = self.random().to_be_bytes();
+        let mut mac = Mac::default();
+        mac.0.iter_mut().zip(made_up).for_each(|(byte, random)| *byte = random);
+        if let Some(first) = mac.0.first_mut() {
+            *first = *first & 0xfc | 0x02;
+        }
+        mac
     }
 
     /// splitmix64.

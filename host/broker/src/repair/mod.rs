@@ -161,10 +161,7 @@ impl Repair<'_> {
 }
 
 /// The kernel of a repair that comes later: in the host's namespace, and in the recorded one if it is still there.
-pub(crate) fn kernel_for(
-    machine: &dyn Machine,
-    container: Option<Netns>,
-) -> Result<Box<dyn Kernel>, Error> {
+pub(crate) fn kernel_for(machine: &dyn Machine, container: Option<Netns>) -> Result<Box<dyn Kernel>, Error> {
     let host = machine.own().map_err(|error| Error::internal(error.to_string()))?;
     Ok(machine.kernel(host, container))
 }

@@ -29,12 +29,14 @@ pub(crate) fn add(world: &mut World, at: At, address: IpNetwork) -> Result<(), R
 
 /// Behind the other primaries, or at the end if another of the same network is there.
 fn insert(all: &mut Vec<Held>, address: IpNetwork, scope: u8) -> Result<(), Refusal> {
-    let same = |held: &&Held| held.address.prefix() == address.prefix() && network(held.address) == network(address);
+    let same =
+        |held: &&Held| held.address.prefix() == address.prefix() && network(held.address) == network(address);
     if all.iter().any(|held| held.address == address) {
         return Err((libc::EEXIST, Some("ipv4: Address already assigned")));
     }
     let secondary = all.iter().find(same).is_some();
-    let place = all.iter().rposition(|held| !held.secondary && scope <= held.scope).map_or(0, |last| last + 1);
+    let place =
+        all.iter().rposition(|held| !held.secondary && scope <= held.scope).map_or(0, |last| last + 1);
     let place = if secondary { all.len() } else { place };
     all.insert(place, Held { address, scope, secondary, tentative: false });
     Ok(())
@@ -50,7 +52,9 @@ pub(crate) fn remove(world: &mut World, at: At, address: IpNetwork) {
     let Some(found) = device.v4.iter().position(|held| held.address == address) else { return };
     let gone = device.v4.remove(found);
     let same = |held: &Held| {
-        held.secondary && held.address.prefix() == address.prefix() && network(held.address) == network(address)
+        held.secondary
+            && held.address.prefix() == address.prefix()
+            && network(held.address) == network(address)
     };
     let promote = !gone.secondary && promotes(world, at);
     let Some(device) = world.device_mut(at) else { return };
@@ -109,9 +113,9 @@ pub(crate) fn came_up(world: &mut World, at: At) {
 /// Only local addresses stay reachable, from here.
 pub(crate) fn went_down(world: &mut World, at: At) {
     if let Some(space) = world.space_mut(at.space) {
-        space.routes.retain(|route| {
-            route.link != at.index || route.dst.is_ipv6() || route.scope == SCOPE_HOST
-        });
+        space
+            .routes
+            .retain(|route| route.link != at.index || route.dst.is_ipv6() || route.scope == SCOPE_HOST);
     }
 }
 
@@ -148,7 +152,9 @@ fn add_routes(world: &mut World, at: At, address: IpNetwork) {
     let Some(device) = world.device(at) else { return };
     let Some(held) = device.v4.iter().find(|held| held.address == address) else { return };
     let primary = device.v4.iter().find(|other| {
-        !other.secondary && other.address.prefix() == address.prefix() && network(other.address) == network(address)
+        !other.secondary
+            && other.address.prefix() == address.prefix()
+            && network(other.address) == network(address)
     });
     // What the kernel calls prim: by it, secondary addresses share one source.
     let source = if held.secondary { primary.map(|held| held.address.ip()) } else { Some(address.ip()) };

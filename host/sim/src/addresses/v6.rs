@@ -87,7 +87,9 @@ fn add_network(world: &mut World, at: At, address: IpNetwork) {
     let index = device.index;
     let route = Entry { table: MAIN, metric: METRIC, ..Entry::of_kernel(Type::Unicast, dst, index) };
     let Some(space) = world.space_mut(at.space) else { return };
-    let there = |other: &Entry| other.dst == dst && other.link == index && other.table == MAIN && other.metric == METRIC;
+    let there = |other: &Entry| {
+        other.dst == dst && other.link == index && other.table == MAIN && other.metric == METRIC
+    };
     if !space.routes.iter().any(there) {
         space.append(route);
     }
@@ -152,9 +154,11 @@ pub(crate) fn make_link_local(world: &mut World, at: At) {
     add_network(world, at, address);
 }
 
+/// The hardware address with a bit turned over and two bytes in its middle.
 fn eui64(device: &Device) -> [u8; 8] {
-    let [a, b, c, d, e, f] = device.mac.0;
-    [a ^ 2, b, c, 0xff, 0xfe, d, e, f]
+    let mac = u64::from_be_bytes([&[0, 0], &device.mac.0[..]].concat().try_into().unwrap_or_default());
+    let (upper, lower) = (mac >> 24, mac & 0xff_ffff);
+    ((upper ^ 0x02_0000) << 40 | 0xff_fe00_0000 | lower).to_be_bytes()
 }
 
 /// Addresses and routes go with the link, unless it keeps its addresses.
@@ -234,13 +238,8 @@ pub(crate) fn check_duplicates(world: &mut World, at: At) -> Option<IpNetwork> {
     if !world.operational(at) {
         return None;
     }
-    let tentative: Vec<IpNetwork> = world
-        .device(at)?
-        .v6
-        .iter()
-        .filter(|held| held.tentative)
-        .map(|held| held.address)
-        .collect();
+    let tentative: Vec<IpNetwork> =
+        world.device(at)?.v6.iter().filter(|held| held.tentative).map(|held| held.address).collect();
     let others = world.neighbourhood(at);
     let mut duplicate = None;
     for address in tentative {
@@ -252,7 +251,8 @@ pub(crate) fn check_duplicates(world: &mut World, at: At) -> Option<IpNetwork> {
             duplicate = duplicate.or(Some(address));
             continue;
         }
-        let held = world.device_mut(at).and_then(|device| device.v6.iter_mut().find(|held| held.address == address));
+        let held =
+            world.device_mut(at).and_then(|device| device.v6.iter_mut().find(|held| held.address == address));
         if let Some(held) = held {
             held.tentative = false;
         }

@@ -40,7 +40,9 @@ impl Vlans {
         for (vlan, Flags { pvid, untagged }) in &self.0 {
             match ranges.last_mut() {
                 Some(open)
-                    if open.last + 1 == *vlan && (open.pvid, open.untagged) == (false, *untagged) && !pvid =>
+                    if open.last + 1 == *vlan
+                        && (open.pvid, open.untagged) == (false, *untagged)
+                        && !pvid =>
                 {
                     open.last = *vlan;
                 }

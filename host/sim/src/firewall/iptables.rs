@@ -25,12 +25,17 @@ pub(crate) enum Rules {
 
 impl Firewall {
     /// Puts rules of one family in place of what the attachment has; none removes them.
-    pub(crate) fn put_iptables(&mut self, owner: &Attachment, v4: bool, rules: Option<Rules>, masquerades: bool) {
+    pub(crate) fn put_iptables(
+        &mut self,
+        owner: &Attachment,
+        v4: bool,
+        rules: Option<Rules>,
+        masquerades: bool,
+    ) {
         let (masquerade, forward) = common::iptables_chains(owner);
         let chain = if masquerades { masquerade } else { forward };
-        self.iptables.retain(|there| {
-            !(there.v4 == v4 && there.chain == chain && common_owner(&there.owner, owner))
-        });
+        self.iptables
+            .retain(|there| !(there.v4 == v4 && there.chain == chain && common_owner(&there.owner, owner)));
         if let (Some(rules), Some(owner)) = (rules, common::told_owner(owner, true)) {
             self.iptables.push(Iptables { chain, owner, v4, rules });
         }
@@ -57,7 +62,8 @@ impl Firewall {
     pub(crate) fn iptables_forwards(&self, owner: &Attachment, v4: bool) -> Option<&Forwards> {
         let (_, chain) = common::iptables_chains(owner);
         let mut all = self.iptables.iter().filter(|there| there.v4 == v4 && there.chain == chain);
-        let forwards = |there: &'_ Iptables| matches!(&there.rules, Rules::Forwards(rules) if rules.is_reached(v4));
+        let forwards =
+            |there: &'_ Iptables| matches!(&there.rules, Rules::Forwards(rules) if rules.is_reached(v4));
         if !all.clone().any(forwards) {
             return None;
         }

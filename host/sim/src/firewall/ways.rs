@@ -11,7 +11,7 @@ pub(crate) struct Port {
     pub(crate) v4: bool,
     pub(crate) protocol: Protocol,
     pub(crate) host: Option<IpAddr>,
-    pub(crate) port: u16,
+    pub(crate) number: u16,
 }
 
 impl Port {
@@ -21,7 +21,7 @@ impl Port {
             v4: forward.container_address.is_ipv4(),
             protocol: forward.protocol,
             host: forward.host_address.filter(|host| !host.is_unspecified()),
-            port: forward.host_port,
+            number: forward.host_port,
         }
     }
 }

@@ -139,7 +139,9 @@ impl World {
         let all: Vec<At> = self
             .spaces
             .iter()
-            .flat_map(|(space, inside)| inside.devices.keys().map(|index| At { space: *space, index: *index }))
+            .flat_map(|(space, inside)| {
+                inside.devices.keys().map(|index| At { space: *space, index: *index })
+            })
             .collect();
         for at in all.into_iter().filter(|at| self.operational(*at)).collect::<Vec<_>>() {
             let Some(device) = self.device_mut(at).filter(|device| !device.ready) else { continue };

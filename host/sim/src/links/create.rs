@@ -16,13 +16,7 @@ pub(super) fn veth(call: &mut Call<'_>, a: &VethEnd, b: &VethEnd) -> Result<Repl
     let here = call.space(a.ns)?;
     let there = there.unwrap_or(here);
     let what = || {
-        format!(
-            "creating the veth pair of {} in {} and {} in {}",
-            a.name,
-            place(a.ns),
-            b.name,
-            place(b.ns)
-        )
+        format!("creating the veth pair of {} in {} and {} in {}", a.name, place(a.ns), b.name, place(b.ns))
     };
     let (lowest, highest) = (68, 65535);
     let wrong = |mac: Mac| explain_mac(refused(libc::EADDRNOTAVAIL, None, what()), mac);

@@ -31,7 +31,8 @@ pub(super) fn many(call: &mut Call<'_>, links: &[Link]) -> Result<Reply, Error> 
         };
         if together.iter().all(|(at, _)| *at != end) {
             let other = call.world.device(end).filter(|_| link.ns == Ns::Container);
-            together.push((end, other.map_or_else(|| describe(link), |other| describe(&other.handle(Ns::Host)))));
+            together
+                .push((end, other.map_or_else(|| describe(link), |other| describe(&other.handle(Ns::Host)))));
         }
     }
     if let [(at, name)] = together.as_slice() {

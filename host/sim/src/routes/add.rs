@@ -132,7 +132,8 @@ pub(super) fn v6(world: &mut World, space: Space, route: &Route) -> Result<(), R
         kernel: false,
     };
     let Some(inside) = world.space_mut(space) else { return Err((libc::ENODEV, None)) };
-    let same = |other: &Entry| other.beside(&entry) && (other.link, other.gateway) == (entry.link, entry.gateway);
+    let same =
+        |other: &Entry| other.beside(&entry) && (other.link, other.gateway) == (entry.link, entry.gateway);
     if inside.routes.iter().any(same) {
         return Err((libc::EEXIST, None));
     }

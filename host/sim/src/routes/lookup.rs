@@ -63,7 +63,8 @@ pub(crate) fn resolve(world: &World, space: Space, to: IpAddr) -> Option<Entry> 
 /// Whether the namespace has the address.
 pub(crate) fn is_local(world: &World, space: Space, address: IpAddr) -> bool {
     let question = Question { to: address, link: None, scope: 0 };
-    !is_of_many(address) && in_table(world, space, LOCAL, &question).is_some_and(|entry| entry.kind == Type::Local)
+    !is_of_many(address)
+        && in_table(world, space, LOCAL, &question).is_some_and(|entry| entry.kind == Type::Local)
 }
 
 /// A way in the words of a look-up.
@@ -114,8 +115,10 @@ fn source_v4(world: &World, space: Space, device: &Device, way: &Entry) -> Optio
 
 /// The rules of RFC 6724 that matter here: the destination itself, the scope, the outgoing link, the longest prefix.
 fn source_v6(world: &World, space: Space, device: &Device, to: IpAddr) -> Option<IpAddr> {
-    let link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local() || ip.is_multicast());
-    let candidates = world.devices(space).flat_map(|other| other.v6.iter().map(move |held| (other.index, held)));
+    let link_local =
+        |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local() || ip.is_multicast());
+    let candidates =
+        world.devices(space).flat_map(|other| other.v6.iter().map(move |held| (other.index, held)));
     let candidates = candidates.filter(|(index, held)| {
         // Of a narrow scope only those of the link.
         !held.tentative && (*index == device.index || (!link_local(to) && held.scope == 0))

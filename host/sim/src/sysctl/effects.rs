@@ -51,7 +51,10 @@ fn ipv4(world: &mut World, space: Space, device: &str, name: &str, value: i64) {
         }
         (device, _) => {
             let found = space.devices.values_mut().find(|found| found.name == device);
-            found.into_iter().filter_map(|found| found.conf4.as_mut()).for_each(|conf| conf.write(name, value));
+            found
+                .into_iter()
+                .filter_map(|found| found.conf4.as_mut())
+                .for_each(|conf| conf.write(name, value));
         }
     }
 }

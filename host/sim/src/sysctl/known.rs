@@ -63,7 +63,8 @@ impl Rule {
                 other => Ok(other),
             },
             Self::Ports { least } => {
-                let (low, high) = (number(first)?, words.next().map(number).transpose()?.ok_or(libc::EINVAL)?);
+                let (low, high) =
+                    (number(first)?, words.next().map(number).transpose()?.ok_or(libc::EINVAL)?);
                 let fine = (least.max(1)..=65535).contains(&low) && (low..=65535).contains(&high);
                 if fine { Ok((Some(Taken::Pair(low, high)), false)) } else { Err(libc::EINVAL) }
             }

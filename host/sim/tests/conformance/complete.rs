@@ -15,7 +15,8 @@ const SOURCE: &str = include_str!("../../../ops/src/op.rs");
 /// The names in the match over all variants.
 fn names() -> BTreeSet<&'static str> {
     let parts = SOURCE.split("=> read(\"").chain(SOURCE.split("=> change(\"")).skip(1);
-    let names = parts.filter_map(|part| part.split('"').next()).filter(|name| !name.contains(char::is_whitespace));
+    let names =
+        parts.filter_map(|part| part.split('"').next()).filter(|name| !name.contains(char::is_whitespace));
     names.filter(|name| !OTHERS.iter().any(|other| name.starts_with(other))).collect()
 }
 

@@ -120,7 +120,16 @@ impl Real {
         let mut kernel = RealKernel::new(again(&host), Some(again(&container)));
         let [there, here] = [Ns::Host, Ns::Container].map(|ns| {
             let all = KernelOp::Link(LinkOp::GetAll { ns });
-            kernel.apply(&owner(), &all).unwrap().infos().unwrap().iter().map(|info| info.index).max().unwrap() - 1
+            kernel
+                .apply(&owner(), &all)
+                .unwrap()
+                .infos()
+                .unwrap()
+                .iter()
+                .map(|info| info.index)
+                .max()
+                .unwrap()
+                - 1
         });
         assert_eq!(there, here, "new namespaces are alike");
         Self { host, container: Some(container), kernel, extra: there, patience: Duration::from_secs(5) }
@@ -155,7 +164,9 @@ impl Machine for Real {
 
     fn foreign(&mut self, what: &Foreign) {
         match what {
-            Foreign::Device { ns, name, kind } => self.run(*ns, &format!("ip link add {name} type {kind} id 7 dstport 4789")),
+            Foreign::Device { ns, name, kind } => {
+                self.run(*ns, &format!("ip link add {name} type {kind} id 7 dstport 4789"));
+            }
             Foreign::Root { ns, link, kind } => {
                 self.run(*ns, &format!("tc qdisc add dev {link} root handle 7: {kind}"));
             }

@@ -59,7 +59,8 @@ pub(crate) fn veth_up() -> Vec<Step> {
 
 /// No addresses but those that are asked for, and none that is checked.
 pub(crate) fn quiet(ns: Ns) -> Vec<Step> {
-    let keys = ["ipv6/conf/default/addr_gen_mode", "ipv6/conf/default/accept_dad", "ipv6/conf/all/accept_dad"];
+    let keys =
+        ["ipv6/conf/default/addr_gen_mode", "ipv6/conf/default/accept_dad", "ipv6/conf/all/accept_dad"];
     keys.iter().zip(["1", "0", "0"]).map(|(key, value)| write(ns, key, value)).collect()
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn compare(seed: u64, simulated: &mut Simulated, real: &mut Real) {
     let (mut told, mut heard) = (Words::default(), Words::of(real.extra()));
     let mut before = Vec::new();
     let mut start = [ops::quiet(Ns::Host), ops::quiet(Ns::Container)].concat();
-    if seed % 4 != 0 {
+    if !seed.is_multiple_of(4) {
         start.extend(ops::veth_up());
         start.push(ops::bridge(Ns::Host, "br0"));
     }
@@ -58,7 +58,9 @@ pub(crate) fn compare(seed: u64, simulated: &mut Simulated, real: &mut Real) {
             }
             if !looks || Instant::now() >= until {
                 let history = before.concat();
-                panic!("seed {seed} (WHARF_SEEDS={seed}), after\n{history}the real kernel:\n{found}the simulated one:\n{wanted}");
+                panic!(
+                    "seed {seed} (WHARF_SEEDS={seed}), after\n{history}the real kernel:\n{found}the simulated one:\n{wanted}"
+                );
             }
             std::thread::yield_now();
         }
@@ -103,10 +105,24 @@ impl Random {
 
 const NAMES: [&str; 5] = ["va", "vb", "br0", "ifb0", "eth0"];
 const NETWORKS: [&str; 8] = [
-    "10.0.0.1/24", "10.0.0.2/24", "10.0.1.1/24", "10.0.0.1/16", "10.9.9.9/32", "fd00::1/64", "fd00::2/64", "fd01::1/64",
+    "10.0.0.1/24",
+    "10.0.0.2/24",
+    "10.0.1.1/24",
+    "10.0.0.1/16",
+    "10.9.9.9/32",
+    "fd00::1/64",
+    "fd00::2/64",
+    "fd01::1/64",
 ];
 const DESTINATIONS: [&str; 8] = [
-    "0.0.0.0/0", "10.5.0.0/16", "10.0.0.0/24", "10.5.5.0/24", "::/0", "fd05::/64", "fd00::/64", "fd05::5/128",
+    "0.0.0.0/0",
+    "10.5.0.0/16",
+    "10.0.0.0/24",
+    "10.5.5.0/24",
+    "::/0",
+    "fd05::/64",
+    "fd00::/64",
+    "fd05::5/128",
 ];
 const HOSTS: [&str; 7] = ["10.0.0.1", "10.0.0.9", "10.0.1.9", "10.5.5.5", "fd00::1", "fd00::9", "fd05::5"];
 const KEYS: [&str; 7] = [
@@ -167,7 +183,11 @@ fn links(random: &mut Random) -> LinkOp {
         4..=6 => LinkOp::SetUp { link: link(random, here), up: random.below(4) != 0 },
         7 => LinkOp::SetMaster {
             link: link(random, here),
-            master: if random.below(3) == 0 { None } else { Some(Link { name: "br0".into(), ..link(random, here) }) },
+            master: if random.below(3) == 0 {
+                None
+            } else {
+                Some(Link { name: "br0".into(), ..link(random, here) })
+            },
         },
         8 => LinkOp::SetMtu { link: link(random, here), mtu: random.one(&[1500, 1400, 1280, 1200, 60]) },
         9 => LinkOp::SetMac { link: link(random, here), mac: mac(random) },

@@ -47,8 +47,9 @@ pub(crate) fn on_simulated(cases: &[Case]) -> Vec<(String, Vec<String>)> {
 
 /// Compares with what is written down, or writes it down.
 pub(crate) fn golden(room: &str, ran: &[(String, Vec<String>)]) {
-    let text: String =
+    let cases: Vec<String> =
         ran.iter().map(|(name, steps)| format!("== {name}\n{}\n", steps.concat())).collect();
+    let text = cases.concat();
     let path = path(room);
     if std::env::var_os("WHARF_BLESS").is_some() {
         std::fs::write(&path, text).unwrap();
@@ -57,7 +58,10 @@ pub(crate) fn golden(room: &str, ran: &[(String, Vec<String>)]) {
     let known = std::fs::read_to_string(&path).unwrap_or_default();
     for (number, (found, wanted)) in text.lines().zip(known.lines()).enumerate() {
         let place = format!("{}:{}", path.display(), number + 1);
-        assert_eq!(found, wanted, "{place}: the simulated kernel answers otherwise; WHARF_BLESS=1 writes it down");
+        assert_eq!(
+            found, wanted,
+            "{place}: the simulated kernel answers otherwise; WHARF_BLESS=1 writes it down"
+        );
     }
     assert_eq!(text.lines().count(), known.lines().count(), "{}: WHARF_BLESS=1 writes it", path.display());
 }
@@ -140,7 +144,13 @@ pub(crate) fn run(machine: &mut dyn Machine, words: &mut Words, step: &Step) -> 
         }
         Step::Sweep(owner) => {
             let swept = machine.kernel().sweep(owner).map(|()| Reply::Done);
-            format!("sweep {}/{}/{}\n{}", owner.network, short(&owner.container), owner.ifname, words.answer(&swept))
+            format!(
+                "sweep {}/{}/{}\n{}",
+                owner.network,
+                short(&owner.container),
+                owner.ifname,
+                words.answer(&swept)
+            )
         }
         Step::Within(milliseconds) => format!("within {milliseconds} ms\n"),
         Step::WithoutContainer => {
@@ -182,7 +192,9 @@ fn shift(value: &mut serde_json::Value, extra: u32) {
         serde_json::Value::Object(members) => {
             for (key, member) in members.iter_mut() {
                 match (key.as_str(), member.as_u64()) {
-                    ("index" | "link", Some(number)) if number > 1 => *member = (number + u64::from(extra)).into(),
+                    ("index" | "link", Some(number)) if number > 1 => {
+                        *member = (number + u64::from(extra)).into();
+                    }
                     _ => shift(member, extra),
                 }
             }
@@ -213,15 +225,15 @@ fn show(machine: &mut dyn Machine, words: &mut Words) -> String {
     let extra = machine.extra();
     let spaces = if machine.has_container() { &[Ns::Host, Ns::Container][..] } else { &[Ns::Host] };
     for ns in spaces {
-        let all = ask(machine, KernelOp::Link(LinkOp::GetAll { ns: *ns })).and_then(Reply::infos).unwrap();
+        let all = ask(machine, &KernelOp::Link(LinkOp::GetAll { ns: *ns })).and_then(Reply::infos).unwrap();
         for info in all.into_iter().filter(|info| info.index == 1 || info.index > extra + 1) {
             text += &words.answer(&Ok(Reply::Info(info.clone())));
             text += &of_link(machine, words, *ns, &info);
         }
-        text += &told(words, ask(machine, KernelOp::Route(RouteOp::GetAll { ns: *ns, table: None })));
+        text += &told(words, ask(machine, &KernelOp::Route(RouteOp::GetAll { ns: *ns, table: None })));
     }
     for op in [NatOp::GetMasquerades, NatOp::GetForwards] {
-        text += &told(words, ask(machine, KernelOp::Nat(op)));
+        text += &told(words, ask(machine, &KernelOp::Nat(op)));
     }
     text
 }
@@ -237,11 +249,11 @@ fn of_link(machine: &mut dyn Machine, words: &mut Words, ns: Ns, info: &Info) ->
     if info.master.is_some() {
         ops.push(KernelOp::BridgePort(BridgePortOp::Get { port: on }));
     }
-    ops.into_iter().map(|op| told(words, ask(machine, op))).collect()
+    ops.into_iter().map(|op| told(words, ask(machine, &op))).collect()
 }
 
-fn ask(machine: &mut dyn Machine, op: KernelOp) -> Result<Reply, Error> {
-    machine.kernel().apply(&owner(), &op)
+fn ask(machine: &mut dyn Machine, op: &KernelOp) -> Result<Reply, Error> {
+    machine.kernel().apply(&owner(), op)
 }
 
 /// Nothing is not told.

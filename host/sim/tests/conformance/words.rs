@@ -67,10 +67,13 @@ impl Words {
 
     fn indented(&mut self, value: &Value) -> String {
         let (name, inner) = match value.as_object().filter(|members| members.len() == 1) {
-            Some(members) => members.iter().next().map_or(("", value), |(name, inner)| (name.as_str(), inner)),
+            Some(members) => {
+                members.iter().next().map_or(("", value), |(name, inner)| (name.as_str(), inner))
+            }
             None => ("", value),
         };
-        let text = match inner.as_array().filter(|items| items.iter().any(Value::is_object) && name != "pair") {
+        let text = match inner.as_array().filter(|items| items.iter().any(Value::is_object) && name != "pair")
+        {
             Some(items) => items.iter().fold(format!("    {name}\n"), |mut text, item| {
                 let _ = writeln!(text, "      {}", flat(item));
                 text
@@ -137,7 +140,9 @@ impl Words {
         match derived.and_then(|mac| self.number(mac)) {
             Some(number) => format!("<link-local of mac {number}>/{prefix}"),
             // Three random groups at least.
-            None if derived.is_none() && word.starts_with("fe80::") && word.len() > 20 => "<random link-local>".into(),
+            None if derived.is_none() && word.starts_with("fe80::") && word.len() > 20 => {
+                "<random link-local>".into()
+            }
             None => word.to_owned(),
         }
     }
@@ -148,17 +153,23 @@ impl Words {
             return None;
         }
         let known = self.made_up.iter().position(|known| *known == mac);
-        Some(1 + known.unwrap_or_else(|| {
-            self.made_up.push(mac);
-            self.made_up.len() - 1
-        }))
+        Some(
+            1 + known.unwrap_or_else(|| {
+                self.made_up.push(mac);
+                self.made_up.len() - 1
+            }),
+        )
     }
 }
 
 /// The hardware address that a link-local address was made of.
 fn behind(address: Ipv6Addr) -> Option<Mac> {
     match address.octets() {
-        [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, 0xff, 0xfe, d, e, f] => Some(Mac([a ^ 2, b, c, d, e, f])),
+        [0xfe, 0x80, 0, 0, 0, 0, 0, 0, upper @ .., 0xff, 0xfe, _, _, _] => {
+            let [.., x, y, z] = address.octets();
+            let [first, second, third] = upper;
+            Some(Mac([first ^ 2, second, third, x, y, z]))
+        }
         _ => None,
     }
 }
@@ -180,7 +191,9 @@ fn flat(value: &Value) -> String {
         Value::String(text) if text.contains(char::is_control) => text.escape_debug().to_string(),
         Value::String(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(flat).collect::<Vec<_>>().join(", ")),
-        Value::Object(members) if members.len() == 3 && members.contains_key("ns") && members.contains_key("index") => {
+        Value::Object(members)
+            if members.len() == 3 && members.contains_key("ns") && members.contains_key("index") =>
+        {
             format!("{}:{}#{}", flat(&members["ns"]), flat(&members["name"]), members["index"])
         }
         Value::Object(members) => {
