@@ -2,7 +2,7 @@
 
 use ipnetwork::IpNetwork;
 use serde::Serialize;
-use wharf_kernel::Kernel;
+use wharf_kernel::{Kernel, Machine};
 use wharf_ops::links::{Info, LinkOp};
 use wharf_ops::nat::{NatOp, PortForward};
 use wharf_ops::routes::RouteOp;
@@ -63,7 +63,7 @@ pub struct Overview {
 
 /// Reads the records and the host's links, in the caller's network namespace.
 pub fn overview(paths: &Paths, kernels: Kernels) -> Result<Overview, Error> {
-    let mut kernel = kernel_for(kernels, None)?;
+    let mut kernel = kernel_for(&kernels, None)?;
     let links = ask(kernel.as_mut(), &KernelOp::Link(LinkOp::GetAll { ns: Ns::Host }))?.infos()?;
     let mut overview = Overview {
         uplinks: uplinks(kernel.as_mut(), &links)?,
@@ -73,7 +73,7 @@ pub fn overview(paths: &Paths, kernels: Kernels) -> Result<Overview, Error> {
     let mut all = Store::of(paths).list()?;
     all.sort_by_key(crate::journal::Listed::age);
     for listed in all {
-        let Some(one) = attached(&listed.record, &links) else {
+        let Some(one) = attached(&kernels, &listed.record, &links) else {
             // An empty file is an ADD that begins.
             overview.unreadable.extend(listed.record.damage.map(|_| listed.name));
             continue;
@@ -103,7 +103,7 @@ impl Attached {
     }
 }
 
-fn attached(record: &Record, links: &[Info]) -> Option<Attached> {
+fn attached(machine: &dyn Machine, record: &Record, links: &[Info]) -> Option<Attached> {
     let (attachment, entry) = (record.attachment()?.clone(), record.entry()?.to_owned());
     let newest = record.committed().next_back();
     let result = newest.and_then(|newest| newest.commit.as_ref()).map(|commit| &commit.result);
@@ -121,7 +121,7 @@ fn attached(record: &Record, links: &[Info]) -> Option<Attached> {
     if record.pending().is_some() || newest.is_none() {
         one.state = State::Unfinished;
     }
-    let mut lost = record.netns().is_some_and(|netns| reopen(Some(netns)).is_none());
+    let mut lost = record.netns().is_some_and(|netns| reopen(machine, Some(netns)).is_none());
     for (step, op) in record.committed().flat_map(crate::journal::Transaction::operations) {
         let own = matches!(op, KernelOp::Link(LinkOp::CreateVeth { .. } | LinkOp::CreateIfb { .. }));
         for link in step.created().iter().filter(|link| own && link.ns == Ns::Host) {

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use wharf_cni::error::code;
 use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version, args};
-use wharf_kernel::{Kernel, Netns};
+use wharf_kernel::{Kernel, Machine, Netns};
 use wharf_ops::wire::Timings;
 use wharf_ops::{Attachment, Error};
 
@@ -38,7 +38,7 @@ use namespace::Namespaces;
 /// Where timings go, for the benchmark: a file that gets one JSON line per guest.
 const TIMINGS: &str = "WHARF_TRACE_TIMINGS";
 
-/// Makes the kernel for the two namespaces of a call.
+/// Makes the kernel for the two namespaces of a call on this machine.
 pub type Kernels = fn(Netns, Option<Netns>) -> Box<dyn Kernel>;
 
 /// Is told of each write to a lease store. An error before it happens instead of it.
@@ -59,8 +59,8 @@ pub struct Broker<L: Launcher> {
     pub paths: Paths,
     /// Starts sandboxes.
     pub launcher: L,
-    /// Makes the kernel.
-    pub kernels: Kernels,
+    /// Where namespaces are, and what makes the kernel.
+    pub machine: Box<dyn Machine>,
     /// Sees every change.
     pub policy: RefCell<Box<dyn Policy>>,
     /// Where lines go.
@@ -84,11 +84,11 @@ pub struct Output {
 
 impl<L: Launcher> Broker<L> {
     /// With no policy, no signals and no faults.
-    pub fn new(paths: Paths, launcher: L, kernels: Kernels, log: Log) -> Self {
+    pub fn new(paths: Paths, launcher: L, machine: impl Machine + 'static, log: Log) -> Self {
         Self {
             paths,
             launcher,
-            kernels,
+            machine: Box::new(machine),
             policy: RefCell::new(Box::new(NoPolicy)),
             log,
             telemetry: Telemetry::off(),
@@ -179,8 +179,8 @@ impl<L: Launcher> Broker<L> {
             last.begin.netns.clone()
         });
         let namespaces = match recorded {
-            Some(recorded) => namespace::of_record(env, &recorded, self.log)?,
-            None => namespace::open(env)?,
+            Some(recorded) => namespace::of_record(self.machine.as_ref(), env, &recorded, self.log)?,
+            None => namespace::open(self.machine.as_ref(), env)?,
         };
         let course = match env.command {
             Command::Add => {
@@ -195,7 +195,7 @@ impl<L: Launcher> Broker<L> {
         let Namespaces { host, container, path } = namespaces;
         let container_present = container.is_some();
         let identity = container.as_ref().map(Netns::identity);
-        let mut kernel = (self.kernels)(host, container);
+        let mut kernel = self.machine.kernel(host, container);
         let mut invocation = Invocation {
             broker: self,
             kernel: kernel.as_mut(),
@@ -233,7 +233,8 @@ impl<L: Launcher> Broker<L> {
 
     /// What repairs work with.
     pub(crate) fn tools<'a>(&'a self, start: Start<'a>) -> Tools<'a> {
-        Tools { paths: &self.paths, kernels: self.kernels, start, lease_hook: self.lease_hook, log: self.log }
+        let machine = self.machine.as_ref();
+        Tools { paths: &self.paths, machine, start, lease_hook: self.lease_hook, log: self.log }
     }
 
     /// Starts a native plugin.
@@ -243,13 +244,13 @@ impl<L: Launcher> Broker<L> {
 }
 
 /// As [`Broker::recover`], for who runs no guests.
-pub fn recover(paths: &Paths, kernels: Kernels, log: Log) -> Result<Vec<Recovered>, JournalError> {
-    repair::recover(&tools_alone(paths, kernels, log))
+pub fn recover(paths: &Paths, machine: &dyn Machine, log: Log) -> Result<Vec<Recovered>, JournalError> {
+    repair::recover(&tools_alone(paths, machine, log))
 }
 
 /// What repairs work with, for who runs no guests.
-pub(crate) fn tools_alone(paths: &Paths, kernels: Kernels, log: Log) -> Tools<'_> {
-    Tools { paths, kernels, start: &native::spawn, lease_hook: |_| Ok(()), log }
+pub(crate) fn tools_alone<'a>(paths: &'a Paths, machine: &'a dyn Machine, log: Log) -> Tools<'a> {
+    Tools { paths, machine, start: &native::spawn, lease_hook: |_| Ok(()), log }
 }
 
 /// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names.

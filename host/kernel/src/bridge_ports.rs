@@ -1,6 +1,6 @@
 //! `wharf:net/bridge-ports`: links as ports of a bridge (IFLA_BRPORT_*) over rtnetlink.
 
-mod vlans;
+pub(crate) mod vlans;
 
 use wharf_ops::bridge_ports::{BridgePortOp, PortState};
 use wharf_ops::{Error, ErrorKind, Link, Reply};
@@ -78,7 +78,7 @@ fn explain(kernel: &mut RealKernel, port: &Link, error: NetlinkError, what: &str
     error
 }
 
-fn no_port(port: &Link) -> Error {
+pub(crate) fn no_port(port: &Link) -> Error {
     Error::invalid(format!("{} is no port of a bridge: set its master first", describe(port)))
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &FilterOp) 
 }
 
 /// As the kernel's own dev_valid_name: what it would not call a link need not be guarded.
-fn check_name(name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let odd =
         |byte: u8| byte == b'/' || byte == b':' || byte == 0 || byte.is_ascii_whitespace() || byte == 0x0b;
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || [".", ".."].contains(&name) || name.bytes().any(odd)

@@ -5,13 +5,13 @@
 
 mod legacy;
 mod loopback;
-mod names;
+pub(crate) mod names;
 mod nft;
 mod plan;
 mod reference;
-mod rule;
+pub(crate) mod rule;
 mod tables;
-mod words;
+pub(crate) mod words;
 mod xt;
 
 use std::net::IpAddr;

@@ -5,12 +5,14 @@
 
 mod addresses;
 mod bridge_ports;
+pub mod common;
 mod conntrack;
 mod events;
 mod filter;
 pub mod flavour;
 mod iptables;
 mod links;
+mod machine;
 mod nat;
 mod neighbours;
 mod netlink;
@@ -25,6 +27,7 @@ mod sysctl;
 mod testing;
 
 pub use events::FirewallEvents;
+pub use machine::Machine;
 pub use netns::{Netns, NetnsError};
 pub use real::RealKernel;
 

@@ -98,6 +98,20 @@ fn forward(
     rules: &[PortForward],
     options: &ForwardOptions,
 ) -> Result<(), Error> {
+    match backend_for(rules, options, |backend| chosen(kernel, backend))? {
+        Backend::Iptables => iptables::forward(kernel, owner, rules, options),
+        Backend::Automatic | Backend::Nftables => {
+            nftables::forward(kernel.netfilter()?, owner, rules, options)
+        }
+    }
+}
+
+/// Refuses what no backend can render, and says which one is to; `chosen` answers what `Automatic` means.
+pub(crate) fn backend_for(
+    rules: &[PortForward],
+    options: &ForwardOptions,
+    chosen: impl FnOnce(Backend) -> Result<Backend, Error>,
+) -> Result<Backend, Error> {
     for rule in rules {
         validate(rule)?;
     }
@@ -119,7 +133,7 @@ fn forward(
         .collect();
     let backend = match options.backend {
         Backend::Automatic if !of_iptables.is_empty() => Backend::Iptables,
-        backend => chosen(kernel, backend)?,
+        backend => chosen(backend)?,
     };
     let (name, foreign) = match backend {
         Backend::Iptables => ("iptables", of_nftables),
@@ -134,12 +148,7 @@ fn forward(
             ),
         ));
     }
-    match backend {
-        Backend::Iptables => iptables::forward(kernel, owner, rules, options),
-        Backend::Automatic | Backend::Nftables => {
-            nftables::forward(kernel.netfilter()?, owner, rules, options)
-        }
-    }
+    Ok(backend)
 }
 
 /// A name that iptables takes for a chain, and nothing that its restore format could take for more.

@@ -141,6 +141,14 @@ impl Netns {
         }
     }
 
+    /// What a [`Machine`](crate::Machine) that is a model calls a namespace: nothing can enter it, and only that machine
+    /// knows what it stands for.
+    pub fn stand_in(identity: (u64, u64)) -> Result<Self, NetnsError> {
+        let nothing = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+        let fd = nothing.map_err(|errno| NetnsError::io("opening /dev/null", errno))?;
+        Ok(Self { fd, identity })
+    }
+
     /// Device and inode: what the namespace is known by as long as somebody holds it.
     pub fn identity(&self) -> (u64, u64) {
         self.identity

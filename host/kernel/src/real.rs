@@ -135,6 +135,6 @@ fn inside<T>(netns: &Netns, ns: Ns, f: impl FnOnce() -> Result<T, Error>) -> Res
     netns.enter(f).map_err(|error| Error::internal(format!("entering {}: {error}", place(ns))))?
 }
 
-fn gone() -> Error {
+pub(crate) fn gone() -> Error {
     Error::not_found("the container's namespace is not there: the runtime gave none, or it is gone already")
 }

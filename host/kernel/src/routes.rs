@@ -125,7 +125,7 @@ fn message(route: &Route) -> RouteMessage {
     message
 }
 
-fn check(route: &Route) -> Result<(), Error> {
+pub(crate) fn check(route: &Route) -> Result<(), Error> {
     let refuse = |why: String| Err(Error::invalid(format!("{} cannot be: {why}", describe(route))));
     if route.dst.network() != route.dst.ip() {
         return refuse(format!("{} has host bits, the network is {}", route.dst, network(route.dst)));
@@ -146,7 +146,7 @@ fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
-fn describe(route: &Route) -> String {
+pub(crate) fn describe(route: &Route) -> String {
     let mut text = format!("the route to {}", route.dst);
     if let Some(gateway) = route.gateway {
         let _ = write!(text, " via {gateway}");

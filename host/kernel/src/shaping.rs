@@ -3,7 +3,7 @@
 //! Only what this crate makes is replaced or removed: a tbf at the root, an ingress qdisc. An operator's own qdisc
 //! is a conflict.
 
-mod bucket;
+pub(crate) mod bucket;
 mod redirect;
 
 use wharf_ops::shaping::{Rate, ShapingOp};
@@ -148,7 +148,7 @@ fn header(body: &mut Builder, index: u32, handle: u32, parent: u32, info: u32) -
     body
 }
 
-fn foreign(on: &Link, at: &str, kind: &str) -> Error {
+pub(crate) fn foreign(on: &Link, at: &str, kind: &str) -> Error {
     let message = format!(
         "{} has a {kind} qdisc at its {at} that is not Wharf's: remove it or do not shape this link",
         describe(on)

@@ -56,7 +56,7 @@ fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> Result<(), 
 }
 
 /// Values of several numbers are printed with tabs and written with any white space.
-fn same(current: &str, wanted: &str) -> bool {
+pub(crate) fn same(current: &str, wanted: &str) -> bool {
     current.split_ascii_whitespace().eq(wanted.split_ascii_whitespace())
 }
 
@@ -130,7 +130,7 @@ fn open_file(netns: &Netns, ns: Ns, key: &str, flags: OFlag) -> Result<Result<Fi
 }
 
 /// Only a path that stays below [`ROOT`], where there are neither symbolic links nor names with a leading dot.
-fn check(key: &str) -> Result<(), Error> {
+pub(crate) fn check(key: &str) -> Result<(), Error> {
     let bad = |part: &str| part.is_empty() || part.starts_with('.') || part.contains('\0');
     if key.len() > 255 || key.split('/').any(bad) {
         return Err(Error::invalid(format!(
@@ -140,7 +140,7 @@ fn check(key: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn failed(errno: Errno, ns: Ns, key: &str) -> Error {
+pub(crate) fn failed(errno: Errno, ns: Ns, key: &str) -> Error {
     let what = format!("the sysctl net/{key} in {}", place(ns));
     match errno {
         Errno::ENOENT | Errno::ENOTDIR => Error {

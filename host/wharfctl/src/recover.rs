@@ -9,7 +9,7 @@ use wharf_broker::{Paths, Recovered};
 use wharf_kernel::{Kernel, Netns, RealKernel};
 
 pub(crate) fn run(paths: &Paths, json: bool) -> Result<()> {
-    let all = wharf_broker::recover(paths, kernel, Log::from_env())?;
+    let all = wharf_broker::recover(paths, &kernel, Log::from_env())?;
     let text = if json { serde_json::to_string_pretty(&all)? + "\n" } else { lines(&all) };
     std::io::stdout().write_all(text.as_bytes())?;
     match all.iter().filter(|one| !one.failures.is_empty()).count() {

@@ -106,7 +106,7 @@ fn withdraw(paths: &Paths, installed: &Installed, conf_dir: &Path) -> Result<()>
 
 /// The attachments that a runtime has still to delete. What has lost its namespace is collected.
 fn attachments(paths: &Paths) -> Result<Vec<Attached>> {
-    wharf_broker::recover(paths, kernel, Log::from_env())?;
+    wharf_broker::recover(paths, &kernel, Log::from_env())?;
     let all = overview(paths, kernel)?;
     if !all.unreadable.is_empty() {
         bail!(

@@ -10,7 +10,7 @@ use crate::{repair, run};
 /// Sweeps the records of attachments that are not valid.
 pub(super) fn collect(collection: &Collection, paths: &Paths, report: &mut Report) {
     let Collection { network, valid, dry_run, .. } = collection;
-    let tools = run::tools_alone(paths, kernel, Log::from_env());
+    let tools = run::tools_alone(paths, &kernel, Log::from_env());
     let (stale, failures) = repair::collect(&tools, network, valid, *dry_run);
     for one in stale {
         let outcome = match one.unfinished {

@@ -1,6 +1,6 @@
 //! One look at the records.
 
-use wharf_kernel::Kernel;
+use wharf_kernel::{Kernel, Machine};
 use wharf_ops::links::{Info, LinkOp};
 use wharf_ops::{Attachment, Error, KernelOp, Ns, Reply};
 
@@ -94,7 +94,7 @@ impl Pass<'_> {
             Some(host) => host,
             None => host.insert(Host::of(self.kernels, &attachment)?),
         };
-        if let Some(reason) = host.gone(record) {
+        if let Some(reason) = host.gone(&self.kernels, record) {
             answer.skipped = Some(reason);
             return Ok(());
         }
@@ -153,16 +153,16 @@ struct Host {
 
 impl Host {
     fn of(kernels: Kernels, owner: &Attachment) -> Result<Self, Error> {
-        let mut kernel = kernel_for(kernels, None)?;
+        let mut kernel = kernel_for(&kernels, None)?;
         let all = KernelOp::Link(LinkOp::GetAll { ns: Ns::Host });
         let links = kernel.apply(owner, &all).and_then(Reply::infos)?;
         Ok(Self { kernel, links })
     }
 
     /// Why the attachment needs no rules any more, if it does not.
-    fn gone(&self, record: &Record) -> Option<String> {
+    fn gone(&self, machine: &dyn Machine, record: &Record) -> Option<String> {
         if let Some(netns) = record.netns()
-            && reopen(Some(netns)).is_none()
+            && reopen(machine, Some(netns)).is_none()
         {
             return Some(format!("its namespace {} is gone", netns.path));
         }

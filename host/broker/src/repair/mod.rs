@@ -9,7 +9,7 @@ mod undo;
 
 use std::path::PathBuf;
 
-use wharf_kernel::{Kernel, Netns};
+use wharf_kernel::{Kernel, Machine, Netns};
 use wharf_ops::links::LinkOp;
 use wharf_ops::{Error, ErrorKind, KernelOp, Link, Reply};
 
@@ -22,14 +22,14 @@ use crate::Paths;
 use crate::journal::{Begin, Store};
 use crate::log::Log;
 use crate::native::Start;
-use crate::run::{Kernels, LeaseHook};
+use crate::run::LeaseHook;
 use task::Task;
 
 /// What repairs work with, whatever they repair.
 #[derive(Clone, Copy)]
 pub(crate) struct Tools<'a> {
     pub(crate) paths: &'a Paths,
-    pub(crate) kernels: Kernels,
+    pub(crate) machine: &'a dyn Machine,
     /// Starts native plugins.
     pub(crate) start: Start<'a>,
     pub(crate) lease_hook: LeaseHook,
@@ -161,7 +161,7 @@ impl Repair<'_> {
 }
 
 /// The kernel of a repair that comes later: in the host's namespace, and in the recorded one if it is still there.
-pub(crate) fn kernel_for(kernels: Kernels, container: Option<Netns>) -> Result<Box<dyn Kernel>, Error> {
-    let host = Netns::own().map_err(|error| Error::internal(error.to_string()))?;
-    Ok(kernels(host, container))
+pub(crate) fn kernel_for(machine: &dyn Machine, container: Option<Netns>) -> Result<Box<dyn Kernel>, Error> {
+    let host = machine.own().map_err(|error| Error::internal(error.to_string()))?;
+    Ok(machine.kernel(host, container))
 }

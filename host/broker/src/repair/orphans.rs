@@ -1,7 +1,9 @@
 //! Journals that nobody works on: what was cut short is undone, and what has no attachment any more is swept.
 
+use std::path::Path;
+
 use serde::Serialize;
-use wharf_kernel::Netns;
+use wharf_kernel::{Machine, Netns};
 use wharf_ops::Attachment;
 
 use super::{Owned, Repair, Tools, Unfinished, kernel_for, undo};
@@ -9,9 +11,9 @@ use crate::journal::{Begin, Damage, Held, JournalError, Key, NetnsId, Patience};
 use crate::log::Level;
 
 /// The recorded namespace, if its path still leads to it.
-pub(crate) fn reopen(recorded: Option<&NetnsId>) -> Option<Netns> {
+pub(crate) fn reopen(machine: &dyn Machine, recorded: Option<&NetnsId>) -> Option<Netns> {
     let recorded = recorded?;
-    let found = Netns::open(&recorded.path).ok()?;
+    let found = machine.open(Path::new(&recorded.path)).ok()?;
     (found.identity() == (recorded.device, recorded.inode)).then_some(found)
 }
 
@@ -56,9 +58,9 @@ fn with_repair(
     begin: &Begin,
     work: impl FnOnce(&mut Repair<'_>) -> Vec<Unfinished>,
 ) -> Vec<Unfinished> {
-    let container = reopen(begin.netns.as_ref());
+    let container = reopen(tools.machine, begin.netns.as_ref());
     let netns = begin.netns.as_ref().filter(|_| container.is_some()).map(|netns| netns.path.as_str());
-    match kernel_for(tools.kernels, container) {
+    match kernel_for(tools.machine, container) {
         Ok(mut kernel) => {
             let kernel = kernel.as_mut();
             work(&mut Repair { tools: *tools, kernel, begin, netns, plugin_path: &[], later: true })

@@ -1,8 +1,10 @@
 //! The namespaces of a request: opened and checked before anything is done.
 
+use std::path::Path;
+
 use wharf_cni::error::code;
 use wharf_cni::{CniError, Command, Env};
-use wharf_kernel::{Netns, NetnsError};
+use wharf_kernel::{Machine, Netns, NetnsError};
 
 use crate::failure::{self, Fault};
 use crate::journal::NetnsId;
@@ -19,14 +21,14 @@ pub(super) struct Namespaces {
 
 /// The host's namespace, and the container's if there is one. For a DEL, a namespace that is gone (also: a left-over
 /// file where it was mounted) is none; the host's own is an error for everything.
-pub(super) fn open(env: &Env) -> Result<Namespaces, CniError> {
+pub(super) fn open(machine: &dyn Machine, env: &Env) -> Result<Namespaces, CniError> {
     let wrong = |message: String| failure::host(code::INVALID_NETNS, Fault::Runtime, message);
-    let host = own()?;
+    let host = own(machine)?;
     let path = env.netns.clone();
     let Some(text) = env.netns.as_deref().filter(|_| env.command.is_attachment()) else {
         return Ok(Namespaces { host, container: None, path });
     };
-    let container = match Netns::open(text) {
+    let container = match machine.open(Path::new(text)) {
         Ok(container) => container,
         Err(NetnsError::NotFound(_) | NetnsError::NotANamespace { .. }) if env.command == Command::Del => {
             return Ok(Namespaces { host, container: None, path });
@@ -43,14 +45,19 @@ pub(super) fn open(env: &Env) -> Result<Namespaces, CniError> {
 
 /// The namespaces of a DEL whose attachment was recorded in `recorded`. If the runtime tells no namespace, that one is
 /// looked for; if it tells another one, that is somebody else's by now (plugins#714) and the container's is gone.
-pub(super) fn of_record(env: &Env, recorded: &NetnsId, log: Log) -> Result<Namespaces, CniError> {
-    let host = own()?;
+pub(super) fn of_record(
+    machine: &dyn Machine,
+    env: &Env,
+    recorded: &NetnsId,
+    log: Log,
+) -> Result<Namespaces, CniError> {
+    let host = own(machine)?;
     let Some(path) = env.netns.clone() else {
-        let container = reopen(Some(recorded));
+        let container = reopen(machine, Some(recorded));
         let path = container.is_some().then(|| recorded.path.clone());
         return Ok(Namespaces { host, container, path });
     };
-    let Ok(found) = Netns::open(&path) else {
+    let Ok(found) = machine.open(Path::new(&path)) else {
         return Ok(Namespaces { host, container: None, path: Some(path) });
     };
     if found.identity() == (recorded.device, recorded.inode) {
@@ -64,6 +71,6 @@ pub(super) fn of_record(env: &Env, recorded: &NetnsId, log: Log) -> Result<Names
     Ok(Namespaces { host, container: None, path: None })
 }
 
-fn own() -> Result<Netns, CniError> {
-    Netns::own().map_err(|error| failure::host(code::INTERNAL, Fault::Host, error.to_string()))
+fn own(machine: &dyn Machine) -> Result<Netns, CniError> {
+    machine.own().map_err(|error| failure::host(code::INTERNAL, Fault::Host, error.to_string()))
 }

@@ -103,7 +103,7 @@ fn read(message: &Message<'_>, index: u32) -> Option<Vec<VlanRange>> {
     Some(ranges)
 }
 
-fn check(range: VlanRange) -> Result<(), Error> {
+pub(crate) fn check(range: VlanRange) -> Result<(), Error> {
     if range.first == 0 || range.last > HIGHEST || range.first > range.last {
         let VlanRange { first, last, .. } = range;
         return Err(Error::invalid(format!(
@@ -116,7 +116,7 @@ fn check(range: VlanRange) -> Result<(), Error> {
     Ok(())
 }
 
-fn words(range: VlanRange) -> String {
+pub(crate) fn words(range: VlanRange) -> String {
     if range.first == range.last {
         range.first.to_string()
     } else {

@@ -24,11 +24,9 @@ pub(super) fn delete(kernel: &mut RealKernel, link: &Link) -> Result<Reply, Erro
 pub(super) fn many(kernel: &mut RealKernel, links: &[Link]) -> Result<Reply, Error> {
     let (mut together, mut alone) = (Vec::new(), Vec::new());
     for link in links {
-        if meant(kernel, link)?.is_none() {
-            continue;
-        }
+        let Some(state) = meant(kernel, link)? else { continue };
         let end = match link.ns {
-            Ns::Host => Some(link.clone()),
+            Ns::Host => Some(Link { index: state.info.index, ..link.clone() }),
             Ns::Container => peer::find(kernel, link, Ns::Host)?,
         };
         match end {

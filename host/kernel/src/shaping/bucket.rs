@@ -18,7 +18,7 @@ const MICROSECONDS: u64 = 1_000_000;
 
 /// What a tbf is made of in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     /// Bytes per second.
     rate: u64,
     /// Bytes that may wait.
@@ -28,7 +28,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(rate: Rate) -> Result<Self, Error> {
+    pub(crate) fn new(rate: Rate) -> Result<Self, Error> {
         let Rate { bits_per_second, burst_bits, latency_ms } = rate;
         if bits_per_second < 8 {
             return Err(Error::invalid(format!(
@@ -57,8 +57,14 @@ impl Bucket {
         Self { rate, limit, buffer: ticks(burst * MICROSECONDS / rate) }
     }
 
+    /// Bytes that the kernel makes of the time again: what passes at once.
+    pub(crate) fn at_once(&self) -> u64 {
+        let nanoseconds = u128::from(self.buffer) * 64;
+        u64::try_from(nanoseconds * u128::from(self.rate) / 1_000_000_000).unwrap_or(u64::MAX)
+    }
+
     /// The options of a tbf.
-    pub(super) fn encode(&self, options: &mut Builder) {
+    pub(crate) fn encode(&self, options: &mut Builder) {
         let rate = u32::try_from(self.rate).unwrap_or(u32::MAX);
         // struct tc_tbf_qopt: two struct tc_ratespec of 12 bytes, the latter of them unused; limit, buffer, mtu.
         let mut parms = Vec::with_capacity(36);
@@ -75,7 +81,7 @@ impl Bucket {
     }
 
     /// From the options of a tbf.
-    pub(super) fn decode(options: Attributes<'_>) -> Option<Self> {
+    pub(crate) fn decode(options: Attributes<'_>) -> Option<Self> {
         let parms = options.find(PARMS)?.value;
         let field = |at: usize| parms.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
         let rate = options.find(RATE64).and_then(|rate| rate.u64()).or(field(8).map(u64::from))?;
@@ -84,7 +90,7 @@ impl Bucket {
 
     /// What it was made from. The kernel keeps the burst as a time, which loses some bytes of it; but the limit holds
     /// them too, and only one whole number of milliseconds explains both.
-    pub(super) fn rate(&self) -> Rate {
+    pub(crate) fn rate(&self) -> Rate {
         // The smallest burst that takes this long.
         let microseconds = (u64::from(self.buffer) * 8).div_ceil(125);
         let least = u128::from(microseconds) * u128::from(self.rate);
