@@ -259,8 +259,7 @@ fn chain(line: &str) -> Option<String> {
 /// The links that take packets for 127.0.0.0/8 from the wire.
 fn route_localnet(netns: &Netns) -> Vec<String> {
     let links = netns.links();
-    let on =
-        |link: &String| netns.sysctl(&format!("ipv4/conf/{}/route_localnet", link.replace('.', "/"))) == "1";
+    let on = |link: &String| netns.sysctl(&format!("ipv4/conf/{link}/route_localnet")) == "1";
     links.into_iter().filter(on).map(|link| format!("{link}: route_localnet")).collect()
 }
 

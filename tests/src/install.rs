@@ -92,10 +92,14 @@ pub fn workplace() -> &'static Path {
     })
 }
 
-/// The root of the one installation. Read-only for tests.
+/// The root of the one installation: made here, or what `WHARF_INSTALLED` names. Read-only for tests.
 pub(crate) fn template() -> &'static Path {
     static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
+        // Where compiling takes long, it was done elsewhere.
+        if let Some(root) = std::env::var_os("WHARF_INSTALLED") {
+            return root.into();
+        }
         let root = workplace().join("template");
         fs::create_dir_all(&root).expect("create the template");
         sh::run(installation(&root).arg("--drop-in"));

@@ -189,7 +189,7 @@ fn a_vlan_that_is_not_named_is_not_given() {
         ["bridge", "bridge-ports", "vlans", r#"["100-199"]"#],
         |target| target,
         "bridge-ports/add-vlan VLAN 7: outside [bridge-ports] vlans",
-        "`vlans = [7]`",
+        "`vlans = [\"7\"]` below `[bridge-ports]`",
     );
 }
 

@@ -60,4 +60,5 @@ mod sandbox;
 mod second_interface;
 mod support;
 mod telemetry;
+mod vlan;
 mod wharfctl_gc;

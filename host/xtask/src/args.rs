@@ -15,6 +15,7 @@ cargo xtask COMMAND
   setup                      check the toolchain; install what is missing (Debian packages, the wasm32-wasip2 target)
   build [--debug]            set-up, then target/release/wharf, target/release/wharfctl and target/guests/*.wasm
   test [FILTER]              set-up, format, lints, build, every test, licences; with FILTER only the tests that match
+  qemu [FILTER]              set-up, build, then tests on the kernel of Debian 12 in an emulated machine (part of `test`)
   runtimes                   fetch the container runtimes that the tests start into target/runtimes (`test` does it too)
   demo                       set-up, build, then two containers on one bridge, shown step by step
   bench [--quick] [--out DIR]  set-up, build, then Wharf beside the reference plugins; figures in DIR (target/bench)
@@ -26,6 +27,8 @@ cargo xtask COMMAND
   crash --sweep [--backend nftables|iptables]
                              each change of an ADD and a DEL fails with each errno, or is the last one before a kill
 
+WHARF_BIN=FILE WHARFCTL_BIN=FILE WHARF_GUESTS=DIR
+                 `qemu` takes these and builds none
 WHARF_DEBS=DIR   take the packages of the wasm32-wasip2 fallback from DIR instead of downloading them
 ";
 
@@ -40,6 +43,8 @@ pub(crate) enum Task {
     Build { debug: bool },
     /// Run every check.
     Test { filter: Option<String> },
+    /// Run tests on another kernel.
+    Qemu { filter: Option<String> },
     /// Show the installed plugin at work.
     Demo,
     /// Measure against the reference plugins.
@@ -72,12 +77,8 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
             Some("--debug") => Task::Build { debug: true },
             Some(other) => bail!("build knows only --debug, not `{other}`"),
         },
-        Some("test") => match rest.next() {
-            Some(option) if option.starts_with('-') => {
-                bail!("test takes a filter, not the option `{option}`")
-            }
-            filter => Task::Test { filter },
-        },
+        Some("test") => Task::Test { filter: filter("test", &mut rest)? },
+        Some("qemu") => Task::Qemu { filter: filter("qemu", &mut rest)? },
         Some("demo") => Task::Demo,
         Some("runtimes") => Task::Runtimes,
         Some("bench") => bench(&mut rest)?,
@@ -87,6 +88,15 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
     match rest.next() {
         Some(extra) => bail!("`{extra}` is one argument too many; see `cargo xtask help`"),
         None => Ok(task),
+    }
+}
+
+fn filter(command: &str, rest: &mut impl Iterator<Item = String>) -> Result<Option<String>> {
+    match rest.next() {
+        Some(option) if option.starts_with('-') => {
+            bail!("{command} takes a filter, not the option `{option}`")
+        }
+        filter => Ok(filter),
     }
 }
 
@@ -149,6 +159,7 @@ mod tests {
         assert_eq!(of("setup").unwrap(), Task::Setup);
         assert_eq!(of("build --debug").unwrap(), Task::Build { debug: true });
         assert_eq!(of("test journal").unwrap(), Task::Test { filter: Some("journal".into()) });
+        assert_eq!(of("qemu vlan").unwrap(), Task::Qemu { filter: Some("vlan".into()) });
         assert_eq!(of("demo").unwrap(), Task::Demo);
         assert_eq!(of("runtimes").unwrap(), Task::Runtimes);
         let (quick, out) = (true, Some("x".into()));
@@ -180,6 +191,7 @@ mod tests {
             ("biuld", "biuld"),
             ("build --release", "--release"),
             ("test --nocapture", "--nocapture"),
+            ("qemu --fast", "--fast"),
             ("demo now", "now"),
             ("bench --out", "--out"),
             ("bench fast", "fast"),

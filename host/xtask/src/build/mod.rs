@@ -22,6 +22,18 @@ pub(crate) struct Built {
     pub(crate) guests: PathBuf,
 }
 
+impl Built {
+    /// What `WHARF_BIN`, `WHARFCTL_BIN` and `WHARF_GUESTS` name, if all of them are set.
+    pub(crate) fn given() -> Option<Self> {
+        let path = |variable| std::env::var_os(variable).map(PathBuf::from);
+        Some(Self {
+            wharf: path("WHARF_BIN")?,
+            wharfctl: path("WHARFCTL_BIN")?,
+            guests: path("WHARF_GUESTS")?,
+        })
+    }
+}
+
 /// Builds everything; with `debug` the two binaries unoptimised.
 pub(crate) fn run(workspace: &Workspace, debug: bool) -> Result<Built> {
     let out = workspace.target().join(if debug { "debug" } else { "release" });

@@ -54,6 +54,12 @@ impl PrivateApt {
         Ok(madison(&sh::output(self.command("apt-cache").args(["madison", package]))?))
     }
 
+    /// The packages that a package depends on.
+    pub(crate) fn depends(&self, package: &str) -> Result<Vec<String>> {
+        let text = sh::output(self.command("apt-cache").args(["depends", "--important", package]))?;
+        Ok(text.lines().filter_map(|line| line.trim().strip_prefix("Depends: ")).map(str::to_owned).collect())
+    }
+
     /// Downloads one version of a package into `dir` and returns the file.
     pub(crate) fn download(&self, package: &str, version: &str, dir: &Path) -> Result<PathBuf> {
         create_dir(dir)?;

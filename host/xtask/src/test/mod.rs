@@ -1,6 +1,7 @@
 //! Everything that must hold before a change is merged, in one command with one summary.
 
 mod licences;
+mod qemu;
 mod report;
 
 use std::ffi::OsStr;
@@ -29,12 +30,32 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     let built = report.step("build", build::run(workspace, false));
     unit_tests(workspace, filter, &mut report)?;
     match built {
-        Some(built) => integration_tests(workspace, filter, &built, &mut report)?,
+        Some(built) => {
+            integration_tests(workspace, filter, &built, &mut report)?;
+            // For one test of another subject nobody wants to wait for a machine.
+            if filter.is_none() {
+                qemu::run(workspace, None, &built, &mut report);
+            }
+        }
         None => report.skip(&format!("{INTEGRATION}: nothing was built")),
     }
     if filter.is_none() {
         licences::check(workspace, &mut report);
     }
+    report.finish()
+}
+
+/// Only the tests on Debian's kernel, all that are meant for it or those that match.
+pub(crate) fn in_qemu(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
+    let built = match Built::given() {
+        Some(built) => built,
+        None => {
+            setup::run(workspace)?;
+            build::run(workspace, false)?
+        }
+    };
+    let mut report = Report::default();
+    qemu::run(workspace, filter, &built, &mut report);
     report.finish()
 }
 
