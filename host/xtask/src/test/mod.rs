@@ -47,12 +47,11 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
 
 /// Only the tests on Debian's kernel, all that are meant for it or those that match.
 pub(crate) fn in_qemu(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
-    let built = match Built::given() {
-        Some(built) => built,
-        None => {
-            setup::run(workspace)?;
-            build::run(workspace, false)?
-        }
+    let built = if let Some(built) = Built::given() {
+        built
+    } else {
+        setup::run(workspace)?;
+        build::run(workspace, false)?
     };
     let mut report = Report::default();
     qemu::run(workspace, filter, &built, &mut report);

@@ -121,11 +121,11 @@ fn record(out: &mut impl Write, inode: u32, mode: u32, name: &OsStr, content: &[
     }
     record.extend(name.as_bytes());
     record.resize((HEADER + name_length).next_multiple_of(4), 0);
-    let padding = content.len().next_multiple_of(4) - content.len();
+    let padding = vec![0; content.len().next_multiple_of(4) - content.len()];
     let write = |out: &mut dyn Write| {
         out.write_all(&record)?;
         out.write_all(content)?;
-        out.write_all(&[0; 3][..padding])
+        out.write_all(&padding)
     };
     write(out).with_context(|| format!("cannot write {} into the initramfs", name.display()))
 }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::packages::Parts;
 
 /// How long the whole may take, from switching on.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// What [`run`] reads.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,8 +26,11 @@ pub(super) enum Event<'a> {
 
 /// Switches a machine on with this initramfs, tells what it says and waits until it has switched itself off. An error
 /// if it does not get through its tests in time.
-pub(super) fn run(parts: &Parts, initramfs: &Path, log: &Path, mut tell: impl FnMut(Event)) -> Result<()> {
-    let mut emulator = command(parts, initramfs, log);
+pub(super) fn run(parts: &Parts, initramfs: &Path, log: &Path, tell: impl FnMut(Event)) -> Result<()> {
+    follow(&mut command(parts, initramfs, log), LIMIT, tell)
+}
+
+fn follow(emulator: &mut Command, limit: Duration, mut tell: impl FnMut(Event)) -> Result<()> {
     let mut child = Running(emulator.spawn().context("cannot start qemu")?);
     let stdout = child.0.stdout.take().ok_or_else(|| anyhow!("qemu has no output"))?;
     let (sender, lines) = mpsc::channel();
@@ -38,7 +41,7 @@ pub(super) fn run(parts: &Parts, initramfs: &Path, log: &Path, mut tell: impl Fn
             }
         }
     });
-    let end = Instant::now() + LIMIT;
+    let end = Instant::now() + limit;
     let mut last = String::new();
     let what = loop {
         match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -53,9 +56,9 @@ pub(super) fn run(parts: &Parts, initramfs: &Path, log: &Path, mut tell: impl Fn
                 if let Some((status, program)) = word.strip_prefix("exit ").and_then(|w| w.split_once(' ')) {
                     tell(Event::Exit(program, status.parse().unwrap_or(-1)));
                 }
-                last = word.to_owned();
+                word.clone_into(&mut last);
             }
-            Err(RecvTimeoutError::Timeout) => break format!("was not through after {} s", LIMIT.as_secs()),
+            Err(RecvTimeoutError::Timeout) => break format!("was not through after {} s", limit.as_secs()),
             Err(RecvTimeoutError::Disconnected) => break "went off before its tests were through".to_owned(),
         }
     };
@@ -95,5 +98,40 @@ pub(super) fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines.iter().skip(lines.len().saturating_sub(LINES)).map(|line| format!("   | {line}\n")).collect()
+    lines
+        .iter()
+        .skip(lines.len().saturating_sub(LINES))
+        .fold(String::new(), |text, line| text + "   | " + line + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(script: &str, limit: Duration) -> (Vec<String>, Result<()>) {
+        let mut events = Vec::new();
+        let mut emulator = Command::new("sh");
+        emulator.args(["-c", script]).stdout(Stdio::piped());
+        let outcome = follow(&mut emulator, limit, |event| events.push(format!("{event:?}")));
+        (events, outcome)
+    }
+
+    #[test]
+    fn lines_and_verdicts_are_told_until_the_end() {
+        let script = "echo 'wharf-machine: begin /a'; printf 'test a ... ok\\r\\n'; \
+            echo 'wharf-machine: exit 101 /a'; echo 'wharf-machine: end'; exec sleep 60";
+        let (events, outcome) = of(script, LIMIT);
+        assert_eq!(events, ["Line(\"test a ... ok\")", "Exit(\"/a\", 101)"]);
+        outcome.unwrap();
+    }
+
+    #[test]
+    fn a_machine_that_goes_off_or_hangs_has_failed() {
+        let (_, outcome) = of("echo 'wharf-machine: begin /a'", LIMIT);
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("went off") && error.contains("begin /a"), "{error}");
+        let (_, outcome) = of("exec sleep 60", Duration::ZERO);
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("was not through") && error.contains("had not begun"), "{error}");
+    }
 }

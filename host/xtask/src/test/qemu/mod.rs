@@ -6,6 +6,7 @@ mod image;
 mod machine;
 mod packages;
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ fn initramfs(workspace: &Workspace, filter: Option<&str>, built: &Built, parts: 
         tree.copy(&small, &at);
         let filters = filter.map_or_else(|| program.filters.join(" "), str::to_owned);
         // Twice the processors: some wait for an answer that must not come.
-        list.push_str(&format!("{} --show-output --test-threads=4 {filters}\n", at.display()));
+        writeln!(list, "{} --show-output --test-threads=4 {filters}", at.display())?;
     }
     tree.text(Path::new("/tests/list"), 0o644, &list);
 
