@@ -11,8 +11,17 @@ mount -t devtmpfs dev /dev
 exec </dev/null >/dev/ttyS1 2>&1
 stty raw -echo </dev/ttyS1
 
+# Others are loaded when they are asked for, but with busybox two askers at once may get an answer while the module of the
+# first still starts: what several tests use is there before them.
+MODULES="bridge veth 8021q ifb sch_tbf sch_ingress cls_u32 cls_matchall act_mirred nfnetlink nf_tables nf_conntrack
+    nf_conntrack_netlink nf_nat nft_compat nft_chain_nat nft_ct nft_nat nft_masq nft_fib_inet nft_meta_bridge ip_tables
+    ip6_tables xt_tcpudp xt_comment xt_mark xt_addrtype xt_conntrack xt_nat xt_MASQUERADE xt_multiport"
+
 begin() {
     uname -sr || return
+    for module in $MODULES; do
+        modprobe "$module" || return
+    done
     ip link set lo up || return
     # What this machine is for: without it the tests would skip themselves.
     ip link add probe type bridge vlan_filtering 1 && ip link del probe || return
