@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use wharf_tests::json;
 use wharf_tests::runtimes::bench::{Figures, Sample, Side, measure, median};
 
+/// How much of the gain must be left under containerd, in percent.
+const KEPT: f64 = 80.0;
+
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let rounds = args.next().and_then(|text| text.parse().ok());
@@ -94,8 +97,10 @@ fn print(backend: &str, figures: &[Figures]) {
             let (Some(under), Some(without)) = (ratio(under, side), ratio(without, side)) else { continue };
             let name = Side::ALL.get(side).map_or("", |side| side.name());
             let kept = 100.0 * under / without;
+            let verdict = if kept >= KEPT { "yes" } else { "no " };
             println!(
-                "{name}: {what} {without:.1} times as fast, {under:.1} under containerd: {kept:.0} % of it"
+                "{verdict} {name}: {what} {without:.1} times as fast, {under:.1} under containerd: {kept:.0} % of it, \
+                 at least {KEPT:.0}"
             );
         }
     }

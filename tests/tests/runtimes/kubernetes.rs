@@ -1,9 +1,9 @@
 //! A node as `wharfctl conflist` sets it up for Kubernetes, with the chains that kube-proxy makes.
 
 use wharf_tests::install::wharfctl;
-use wharf_tests::runtimes::List;
 use wharf_tests::runtimes::containerd::{Containerd, Release};
 use wharf_tests::runtimes::pod::Spec;
+use wharf_tests::runtimes::{List, Machine};
 use wharf_tests::{Netns, Node, sh, skip};
 
 use super::traffic;
@@ -34,7 +34,7 @@ fn pods_have_a_network() {
             conflist.args(["conflist", "--pod-cidr=10.1.0.0/24,fd01::/64", "--style", style]);
             let text = sh::run(conflist.args(["--kube-proxy", proxy]));
             let list = List::parse(&text);
-            let prepare = |machine: &wharf_tests::runtimes::Machine| {
+            let prepare = |machine: &Machine| {
                 if proxy == "iptables" {
                     kube_proxy(machine.node());
                 }

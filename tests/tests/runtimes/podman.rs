@@ -5,7 +5,8 @@ use wharf_tests::runtimes::List;
 use wharf_tests::runtimes::config::{DNS, Form};
 use wharf_tests::runtimes::pod::Spec;
 use wharf_tests::runtimes::podman::Podman;
-use wharf_tests::{json, skip};
+use wharf_tests::traffic::{Server, at, tcp};
+use wharf_tests::{Value, json, skip};
 
 use super::traffic;
 
@@ -150,8 +151,8 @@ fn its_own_network_is_served() {
     let podman = start!(List::pods(Form::DropIn, "nftables"));
     podman.sh(&["network", "create", "--subnet", "10.9.0.0/24", "own"]);
     let file = podman.machine().read("/etc/cni/net.d/own.conflist");
-    let mut list: wharf_tests::Value = serde_json::from_str(&file).unwrap();
-    let kinds = |list: &wharf_tests::Value| {
+    let mut list: Value = serde_json::from_str(&file).unwrap();
+    let kinds = |list: &Value| {
         let plugins = list["plugins"].as_array().unwrap().iter();
         plugins.map(|plugin| plugin["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
@@ -164,8 +165,8 @@ fn its_own_network_is_served() {
     let pod = podman.run(&Spec::new("c").port("tcp", 8080, 80), &["own"]).unwrap();
     assert_eq!(pod.ip(false).to_string(), "10.9.0.2");
     assert!(podman.machine().pings(pod.ip(false)));
-    let server = wharf_tests::traffic::Server::tcp(&pod.netns, "pod", "[::]:80");
-    assert!(wharf_tests::traffic::tcp(&outside, wharf_tests::traffic::at(NODE[0], 8080)).is_some());
+    let server = Server::tcp(&pod.netns, "pod", "[::]:80");
+    assert!(tcp(&outside, at(NODE[0], 8080)).is_some());
     drop(server);
     podman.remove(&pod);
     assert_eq!(node.leased("own"), [""; 0]);
