@@ -12,13 +12,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use wharf_broker::Paths;
-use wharf_broker::guests::{self, Manifest, artefact_digest, sha256_hex};
-
-use wharf_sandbox::World;
 
 pub(crate) use list::Installed;
 
-use crate::grants::{self, Written};
+use crate::component::{self, Component};
+use crate::grants;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -73,10 +71,13 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
     let lists = options.conflist.iter().map(|file| list::prepare(paths, &options.api, file, &conf_dir));
     let lists = lists.collect::<Result<Vec<_>>>()?;
-    let ready = files.iter().map(|file| prepare(file)).collect::<Result<Vec<_>>>()?;
+    let ready = files.iter().map(|file| Component::read(file, None)?.compile()).collect::<Result<Vec<_>>>()?;
     let mut names = Vec::new();
     for guest in ready {
-        store(paths, &guest)?;
+        let before = component::store(paths, &guest)?;
+        println!("{}  {}", guest.manifest.name, guest.manifest.digest);
+        let written = grants::write(paths, &guest.manifest, before.as_ref())?;
+        grants::tell(paths, &guest.manifest.name, &written);
         names.push(guest.manifest.name);
     }
     let bin_dir = paths.inside(&options.bin_dir.to_string_lossy());
@@ -118,72 +119,8 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A guest that is ready to be stored.
-struct Ready {
-    manifest: Manifest,
-    artefact: Vec<u8>,
-}
-
-/// Checks and compiles one guest.
-fn prepare(file: &Path) -> Result<Ready> {
-    let name = file.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_string();
-    guests::check_name(&name).with_context(|| file.display().to_string())?;
-    if name == "wharf" {
-        bail!("{}: `wharf` is the host's own name; call the guest something else", file.display());
-    }
-    let wasm = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let inspection =
-        wharf_sandbox::inspect(&wasm).with_context(|| format!("{} is no guest", file.display()))?;
-    let world = match inspection.world {
-        Ok(World::Network) => "network",
-        Ok(World::Ipam) => "ipam",
-        Err(reason) => bail!("{} is no guest: {reason}", file.display()),
-    };
-    if !inspection.missing.is_empty() {
-        bail!("{} imports what this host does not offer: {}", file.display(), inspection.missing.join("; "));
-    }
-    let artefact =
-        wharf_sandbox::compile(&wasm).with_context(|| format!("cannot compile {}", file.display()))?;
-    let manifest = Manifest {
-        name,
-        digest: format!("sha256:{}", sha256_hex(&wasm)),
-        artefact: artefact_digest(&artefact),
-        world: world.to_string(),
-        imports: inspection.operations,
-        size: wasm.len() as u64,
-        seen: None,
-    };
-    Ok(Ready { manifest, artefact })
-}
-
-/// Stores one guest and writes its grant.
-fn store(paths: &Paths, Ready { manifest, artefact }: &Ready) -> Result<()> {
-    let before = guests::read(paths, &manifest.name).ok();
-    guests::install(paths, manifest, artefact)?;
-    let grant = grants::write(paths, manifest, before.as_ref())?;
-    println!("{}  {}", manifest.name, manifest.digest);
-    let Written::Kept { missing, constrained } = grant else { return Ok(()) };
-    let grant = paths.grants().join(format!("{}.toml", manifest.name));
-    if constrained {
-        println!(
-            "  {} was changed by hand and stays; it had no constraints and got some, look at them",
-            grant.display()
-        );
-    }
-    if !missing.is_empty() {
-        println!(
-            "  {} was changed by hand and stays; the guest will not run before its operations have:",
-            grant.display()
-        );
-        for name in missing {
-            println!("    {name:?},");
-        }
-    }
-    Ok(())
-}
-
 /// Links a plugin's name to the binary. A plugin that has the name is kept under another.
-fn drop_in(bin_dir: &Path, name: &str) -> Result<()> {
+pub(crate) fn drop_in(bin_dir: &Path, name: &str) -> Result<()> {
     let link = bin_dir.join(name);
     match fs::symlink_metadata(&link) {
         // A link of ours is replaced; a plugin, or somebody else's link to one, is kept.

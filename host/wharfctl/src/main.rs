@@ -1,6 +1,8 @@
 //! The operator's tool: installs Wharf and shows what is installed.
 
+mod add;
 mod attachments;
+mod component;
 mod conflist;
 mod doctor;
 mod export;
@@ -8,6 +10,7 @@ mod gc;
 mod grants;
 mod guests;
 mod http;
+mod inspect;
 mod install;
 mod journal;
 mod kube;
@@ -16,6 +19,7 @@ mod metrics;
 mod pod_cidr;
 mod reconcile;
 mod recover;
+mod remove;
 mod status;
 mod support;
 mod uninstall;
@@ -49,6 +53,15 @@ enum Command {
     /// Does what the CNI command GC does, without the network's configuration and its guests: firewall rules, ifbs and
     /// leases that carry the network's name. An attachment that is made while this runs must be in the list too.
     Gc(gc::Options),
+    /// Say what a component is, before anything runs it: world, imports in words, tools, size, digest.
+    Inspect(inspect::Options),
+    /// Install a guest that somebody made: compile it, store it, and write what it may do.
+    ///
+    /// One that is installed already is upgraded: calls that run finish with the old one, and what the old one set up is
+    /// removed by its record. A grant that was changed by hand stays.
+    Add(add::Options),
+    /// Remove a guest. What it set up can still be deleted: the host does that by its record.
+    Remove(remove::Options),
     /// List the installed guests: name, digest, world, imports.
     Guests {
         /// Print JSON.
@@ -116,6 +129,9 @@ fn main() -> ExitCode {
         Command::Support(options) => support::run(&paths, options),
         Command::Export(options) => export::run(&paths, options),
         Command::Doctor(options) => doctor::run(&paths, options),
+        Command::Inspect(options) => inspect::run(options),
+        Command::Add(options) => add::run(&paths, options),
+        Command::Remove(options) => remove::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),
         Command::Reconcile(options) => reconcile::run(&paths, options),

@@ -13,7 +13,7 @@ use clap::Subcommand;
 use wharf_broker::Paths;
 
 pub(crate) use check::problems;
-pub(crate) use write::{Written, untouched, write};
+pub(crate) use write::{tell, untouched, write};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

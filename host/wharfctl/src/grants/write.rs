@@ -41,6 +41,27 @@ pub(crate) fn write(paths: &Paths, manifest: &Manifest, before: Option<&Manifest
     Ok(written)
 }
 
+/// Says what an operator has to know of it.
+pub(crate) fn tell(paths: &Paths, name: &str, written: &Written) {
+    let Written::Kept { missing, constrained } = written else { return };
+    let grant = paths.grants().join(format!("{name}.toml"));
+    if *constrained {
+        println!(
+            "  {} was changed by hand and stays; it had no constraints and got some, look at them",
+            grant.display()
+        );
+    }
+    if !missing.is_empty() {
+        println!(
+            "  {} was changed by hand and stays; the guest will not run before its operations have:",
+            grant.display()
+        );
+        for name in missing {
+            println!("    {name:?},");
+        }
+    }
+}
+
 /// Whether the grant of an installed guest is as Wharf wrote it.
 pub(crate) fn untouched(paths: &Paths, name: &str) -> bool {
     let text = fs::read_to_string(paths.grants().join(format!("{name}.toml")));

@@ -1,0 +1,166 @@
+//! `wharfctl inspect`: what a component is and could ever do, read from its binary.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::json;
+use wharf_broker::grants::words;
+use wharf_sandbox::{Inspection, Producer, World};
+
+use crate::component::{inspect, world_name};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The component (*.wasm).
+    file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let (wasm, inspection) = inspect(&options.file)?;
+    let text = if options.json {
+        serde_json::to_string_pretty(&as_json(&inspection, wasm.len()))? + "\n"
+    } else {
+        as_text(&options.file.display().to_string(), &inspection, wasm.len())
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+/// Everything about a component, for a person who decides whether to install it.
+pub(crate) fn as_text(file: &str, inspection: &Inspection, size: usize) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = writeln!(text, "{file}");
+    let mut line = |what: &str, value: &str| {
+        let _ = writeln!(text, "  {what:<8} {value}");
+    };
+    match &inspection.world {
+        Ok(world) => line("world", &format!("{}: {}", world_name(*world), role(*world))),
+        Err(reason) => line("world", &format!("none: {reason}")),
+    }
+    line("digest", &format!("sha256:{}", inspection.digest));
+    line("size", &format!("{} KiB", size.div_ceil(1024)));
+    for (field, what) in [("language", "language"), ("sdk", "SDK"), ("processed-by", "made by")] {
+        let names: Vec<String> =
+            inspection.producers.iter().filter(|it| it.field == field).map(producer).collect();
+        if !names.is_empty() {
+            line(what, &names.join(", "));
+        }
+    }
+    if inspection.operations.is_empty() {
+        line("may", "nothing but read its configuration and answer: it imports no operation");
+    } else {
+        line("may", "at most, where its grant allows it");
+        for name in &inspection.operations {
+            let _ = writeln!(text, "    {:<58} {name}", words(name).unwrap_or(name));
+        }
+    }
+    if !inspection.wasi.is_empty() {
+        let rooms = inspection.wasi.join(", ");
+        let _ = writeln!(text, "  wasi     linked with nothing behind it: {rooms}");
+    }
+    for missing in &inspection.missing {
+        let _ = writeln!(text, "  missing  {missing}");
+    }
+    text
+}
+
+/// What a guest of this world does.
+fn role(world: World) -> &'static str {
+    match world {
+        World::Network => "makes attachments, or adds to them",
+        World::Ipam => "gives out addresses",
+    }
+}
+
+fn producer(producer: &Producer) -> String {
+    if producer.version.is_empty() {
+        producer.name.clone()
+    } else {
+        format!("{} {}", producer.name, producer.version)
+    }
+}
+
+fn as_json(inspection: &Inspection, size: usize) -> serde_json::Value {
+    let imports: Vec<_> = inspection
+        .operations
+        .iter()
+        .map(|name| json!({"operation": name, "words": words(name)}))
+        .collect();
+    let producers: Vec<_> = inspection
+        .producers
+        .iter()
+        .map(|it| json!({"field": it.field, "name": it.name, "version": it.version}))
+        .collect();
+    json!({
+        "world": inspection.world.as_ref().ok().map(|world| world_name(*world)),
+        "no_world_because": inspection.world.as_ref().err(),
+        "digest": format!("sha256:{}", inspection.digest),
+        "size": size,
+        "producers": producers,
+        "imports": imports,
+        "wasi": inspection.wasi,
+        "missing": inspection.missing,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Inspection {
+        let producer = |field: &str, name: &str, version: &str| Producer {
+            field: field.into(),
+            name: name.into(),
+            version: version.into(),
+        };
+        Inspection {
+            digest: "ab".repeat(32),
+            world: Ok(World::Network),
+            operations: vec!["links/delete".into(), "routes/add".into()],
+            wasi: vec!["wasi:io/streams@0.2.6".into()],
+            missing: vec!["wharf:net/tunnels@0.1.0: unknown".into()],
+            producers: vec![
+                producer("language", "Rust", ""),
+                producer("sdk", "wharf-sdk", "0.1.0"),
+                producer("processed-by", "wit-component", "0.240"),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_person_reads_what_it_could_do() {
+        let text = as_text("mine.wasm", &sample(), 2048);
+        for words in [
+            "mine.wasm\n",
+            "network: makes attachments",
+            "sha256:abab",
+            "2 KiB",
+            "language Rust\n",
+            "SDK      wharf-sdk 0.1.0",
+            "made by  wit-component 0.240",
+            "    delete links ",
+            " routes/add\n",
+            "nothing behind it: wasi:io/streams@0.2.6",
+            "missing  wharf:net/tunnels",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+        let none = Inspection { operations: vec![], world: Err("it exports nothing".into()), ..sample() };
+        let text = as_text("mine.wasm", &none, 1);
+        assert!(text.contains("none: it exports nothing") && text.contains("imports no operation"), "{text}");
+    }
+
+    #[test]
+    fn a_program_reads_the_same() {
+        let value = as_json(&sample(), 7);
+        assert_eq!(value["world"], "network");
+        assert_eq!(value["imports"][0], json!({"operation": "links/delete", "words": "delete links"}));
+        assert_eq!(value["size"], 7);
+        assert_eq!(value["producers"][1]["name"], "wharf-sdk");
+    }
+}
