@@ -60,5 +60,6 @@ mod sandbox;
 mod second_interface;
 mod support;
 mod telemetry;
+mod third_party;
 mod vlan;
 mod wharfctl_gc;

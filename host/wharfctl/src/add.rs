@@ -65,7 +65,12 @@ fn grant(paths: &Paths, options: &Options, manifest: &Manifest) -> Result<String
         let grant = Grant::parse(&text).map_err(|reason| anyhow!("{}: {reason}", file.display()))?;
         // What somebody has allowed one component is not another's.
         if grant.digest != *digest {
-            bail!("{}: it is for {}, and {} is {digest}", file.display(), grant.digest, options.file.display());
+            bail!(
+                "{}: it is for {}, and {} is {digest}",
+                file.display(),
+                grant.digest,
+                options.file.display()
+            );
         }
         enough(&grant, file, manifest)?;
         return Ok(text);

@@ -86,11 +86,8 @@ fn producer(producer: &Producer) -> String {
 }
 
 fn as_json(inspection: &Inspection, size: usize) -> serde_json::Value {
-    let imports: Vec<_> = inspection
-        .operations
-        .iter()
-        .map(|name| json!({"operation": name, "words": words(name)}))
-        .collect();
+    let imports: Vec<_> =
+        inspection.operations.iter().map(|name| json!({"operation": name, "words": words(name)})).collect();
     let producers: Vec<_> = inspection
         .producers
         .iter()

@@ -71,7 +71,8 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
     let lists = options.conflist.iter().map(|file| list::prepare(paths, &options.api, file, &conf_dir));
     let lists = lists.collect::<Result<Vec<_>>>()?;
-    let ready = files.iter().map(|file| Component::read(file, None)?.compile()).collect::<Result<Vec<_>>>()?;
+    let ready =
+        files.iter().map(|file| Component::read(file, None)?.compile()).collect::<Result<Vec<_>>>()?;
     let mut names = Vec::new();
     for guest in ready {
         let before = component::store(paths, &guest)?;
