@@ -43,6 +43,7 @@ mod loopback;
 mod masquerade;
 mod modes;
 mod no_exec;
+mod parity;
 mod pod_cidr;
 mod portmap;
 mod portmap_iptables;
