@@ -60,6 +60,7 @@ mod runtimes;
 mod sandbox;
 mod second_interface;
 mod support;
+mod takeover;
 mod telemetry;
 mod third_party;
 mod vlan;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use wharf_tests::parity::{self, Difference, File, Mode, case};
+use wharf_tests::parity::{self, Difference, File, Mode};
 use wharf_tests::{node, skip};
 
 /// Plays one file.
@@ -14,7 +14,15 @@ fn play(file: &str) {
         Err(reason) => skip!("{reason}"),
     };
     let (took, name) = &played.longest;
-    println!("{file}: {} cases compared, the longest {:.1} s: {name}", played.cases, took.as_secs_f64());
+    let sides = match mode {
+        Mode::Parity => "the reference with Wharf",
+        Mode::Reference => "the reference with itself",
+    };
+    println!(
+        "COMPARED: {sides}: {} cases of {file}, the longest {:.1} s: {name}",
+        played.cases,
+        took.as_secs_f64()
+    );
     for reason in &played.skipped {
         println!("left out: {reason}");
     }
@@ -201,7 +209,7 @@ fn every_case_has_a_name_of_its_own_and_says_why_the_sides_differ() {
 fn every_common_difference_is_shown_by_a_case() {
     let files = files();
     let cases = || files.iter().flat_map(|file| &file.cases);
-    for difference in case::common() {
+    for difference in parity::common() {
         let name = difference.name.expect("a common difference has a name");
         assert!(cases().any(|case| case.shows.contains(&name)), "no case shows {name:?}");
     }

@@ -1,35 +1,11 @@
 //! What a case is made of. Every key is checked: a misspelt one is an error of the file.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-use super::expand;
 use crate::node::NODE;
-
-/// A file of cases about one subject.
-#[derive(Clone, Debug)]
-pub struct File {
-    /// The subject.
-    pub about: String,
-    /// What the kernel must have for it.
-    pub needs: Option<Need>,
-    /// Differences that any of its cases may show, and one of them must.
-    pub differs: Vec<Difference>,
-    /// The cases, each variant of `each` on its own.
-    pub cases: Vec<Case>,
-}
-
-/// What not every kernel has.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Need {
-    /// Bridges that filter by VLAN.
-    VlanFiltering,
-}
 
 /// One configuration, and what is done with it.
 #[derive(Clone, Debug, Deserialize)]
@@ -209,6 +185,9 @@ pub struct Difference {
     /// One of `differs.json` that any case may show; the others are for cases that say so.
     #[serde(default)]
     pub everywhere: bool,
+    /// The reference does it one way or the other, by chance: it may occur, also between the reference and itself.
+    #[serde(default)]
+    pub by_chance: bool,
     /// The paths; `*` stands for any text.
     #[serde(deserialize_with = "one_or_more")]
     pub at: Vec<String>,
@@ -260,41 +239,6 @@ fn default_steps() -> Vec<Step> {
     ["add", "check", "del"].map(|step| Step::Plain(step.to_owned())).into()
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    about: String,
-    needs: Option<Need>,
-    #[serde(default)]
-    define: Map<String, Value>,
-    #[serde(default)]
-    differs: Vec<Difference>,
-    cases: Vec<Map<String, Value>>,
-}
-
-impl File {
-    /// Reads a file and expands its definitions and variants.
-    pub fn read(path: &Path) -> Self {
-        let raw: Raw = parse(path);
-        let cases = raw.cases.into_iter().flat_map(|case| expand::variants(case, &raw.define));
-        let cases = cases.map(|case| {
-            let name = case["name"].clone();
-            serde_json::from_value(case).unwrap_or_else(|error| panic!("{}: {name}: {error}", path.display()))
-        });
-        Self { about: raw.about, needs: raw.needs, differs: raw.differs, cases: cases.collect() }
-    }
-}
-
-/// The differences that more than one case shows.
-pub fn common() -> Vec<Difference> {
-    parse(&super::folder().join("differs.json"))
-}
-
-fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> T {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
 impl Case {
     /// The attachments by their names.
     pub fn attachments(&self) -> BTreeMap<String, Attach> {
@@ -324,26 +268,6 @@ impl Case {
         self.plugins.iter().chain(self.networks.values().flatten())
     }
 
-    /// What it configures: plugins, and paths of members. Lists are not part of a path; a member of `ipam` is host-local's.
-    pub fn options(&self) -> Vec<(String, String)> {
-        let mut found = Vec::new();
-        for plugin in self.all_plugins() {
-            let kind = plugin["type"].as_str().unwrap_or_default();
-            members(plugin, "", &mut |path| {
-                found.push((kind.to_owned(), path.to_owned()));
-                found.push(("host-local".to_owned(), path.to_owned()));
-            });
-            for attach in self.attachments().values() {
-                let words = attach.args.split(';').filter_map(|pair| pair.split_once('='));
-                found.extend(words.map(|(key, _)| (kind.to_owned(), format!("CNI_ARGS.{key}"))));
-                members(&attach.runtime, "runtimeConfig.", &mut |path| {
-                    found.push((kind.to_owned(), path.to_owned()));
-                });
-            }
-        }
-        found
-    }
-
     /// Whether it needs a machine beyond the node, or the node's link to it.
     pub fn has_outside(&self) -> bool {
         let steps = self.steps.iter().filter_map(|step| match step {
@@ -352,19 +276,5 @@ impl Case {
         });
         let mut lines = steps.flat_map(|step| step.traffic.iter().chain(&step.on)).chain(&self.serve);
         lines.any(|line| line.contains("outside") || NODE.iter().any(|address| line.contains(address)))
-    }
-}
-
-/// Calls `with` for the path of each member.
-fn members(value: &Value, prefix: &str, with: &mut dyn FnMut(&str)) {
-    match value {
-        Value::Object(all) => {
-            for (key, value) in all {
-                with(&format!("{prefix}{key}"));
-                members(value, &format!("{prefix}{key}."), with);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| members(item, prefix, with)),
-        _ => {}
     }
 }

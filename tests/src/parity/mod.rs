@@ -10,7 +10,9 @@ pub mod case;
 mod chain;
 pub mod compare;
 pub mod expand;
+pub mod file;
 pub mod names;
+mod options;
 pub mod picture;
 pub mod probe;
 pub mod program;
@@ -18,12 +20,14 @@ pub mod run;
 pub mod stage;
 pub mod switch;
 
-pub use case::{Case, Difference, File};
+pub use case::{Case, Difference};
+pub use file::{File, common};
 pub use run::{Mode, play_file};
 pub use stage::{Side, Stage};
 pub use switch::{By, Switch, limited};
 
-/// Where the cases are.
+/// Where the cases are: where `WHARF_PARITY_FILES` says, or in this crate.
 pub fn folder() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("parity")
+    let default = || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("parity");
+    std::env::var_os("WHARF_PARITY_FILES").map_or_else(default, Into::into)
 }

@@ -32,20 +32,21 @@ pub struct Switch {
     pub outside: Netns,
     /// The node.
     pub node: Node,
-    backend: &'static str,
+    /// What rules are written with.
+    pub backend: &'static str,
     reference: PathBuf,
 }
 
 impl Switch {
-    /// A node on which both sides have attached and deleted a container once, so that what attachments share is there. The
+    /// A node on which these have attached and deleted a container once, so that what attachments share is there. The
     /// error says why there are no reference plugins.
-    pub fn new(backend: &'static str) -> Result<Self, String> {
+    pub fn new(backend: &'static str, history: &[By]) -> Result<Self, String> {
         let reference = install::reference()?;
         let node = Node::new();
         node.set_sysctl("ipv6/conf/default/accept_dad", "0");
         let outside = node.outside();
         let switch = Self { outside, node, backend, reference };
-        for by in [By::Reference, By::DropIns] {
+        for by in history.iter().copied() {
             let first = switch.node.container("first");
             let target = limited(first.eth0()).port(8000, 80);
             let result = switch.add(by, &target);
