@@ -1,12 +1,13 @@
 //! Everything that must hold before a change is merged, in one command with one summary.
 
 mod licences;
+pub(crate) mod parity;
 mod qemu;
 mod report;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -96,15 +97,22 @@ fn integration_tests(
     let Some(faults) = report.step("build with faults", build::faults(workspace)) else { return Ok(()) };
     let runtimes = runtimes(workspace, filter, report);
     let reference = reference(workspace, filter, report);
-    let variables = [
-        ("WHARF_FAULTS_BIN", faults.as_os_str()),
-        ("WHARF_RUNTIMES", runtimes.as_os_str()),
+    let mut variables = variables(built, &reference);
+    variables.extend([("WHARF_FAULTS_BIN", faults.as_os_str()), ("WHARF_RUNTIMES", runtimes.as_os_str())]);
+    tests(workspace, "integration tests", &["--package", INTEGRATION], filter, &variables, report)
+}
+
+/// Variables of a test run with their values.
+type Variables<'a> = Vec<(&'static str, &'a OsStr)>;
+
+/// Where the integration tests find what was built and the reference plugins.
+fn variables<'a>(built: &'a Built, reference: &'a Path) -> Variables<'a> {
+    vec![
         ("WHARF_REFERENCE", reference.as_os_str()),
         ("WHARF_BIN", built.wharf.as_os_str()),
         ("WHARFCTL_BIN", built.wharfctl.as_os_str()),
         ("WHARF_GUESTS", built.guests.as_os_str()),
-    ];
-    tests(workspace, "integration tests", &["--package", INTEGRATION], filter, &variables, report)
+    ]
 }
 
 /// The folder of the container runtimes. What cannot be had is told here, and by each test that wants it.
