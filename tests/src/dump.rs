@@ -109,7 +109,7 @@ fn only<'a>(all: &'a [String], other: &'a [String]) -> impl Iterator<Item = &'a 
 }
 
 /// What several commands of `ip` say, by one process: pictures are taken by the thousand.
-fn ip<const OPTIONS: usize, const COMMANDS: usize>(
+pub(crate) fn ip<const OPTIONS: usize, const COMMANDS: usize>(
     options: [&str; OPTIONS],
     commands: [&str; COMMANDS],
 ) -> [Value; COMMANDS] {
@@ -131,7 +131,7 @@ fn listed(command: &str, line: fn(&Value) -> String) -> Vec<String> {
     each(&serde_json::from_str(&text).unwrap_or_default(), line)
 }
 
-fn each(all: &Value, line: fn(&Value) -> String) -> Vec<String> {
+pub(crate) fn each(all: &Value, line: fn(&Value) -> String) -> Vec<String> {
     all.as_array().map_or(&[][..], Vec::as_slice).iter().map(line).collect()
 }
 
@@ -139,7 +139,7 @@ fn owned(line: &str) -> String {
     line.to_owned()
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 

@@ -64,6 +64,16 @@ pub fn reference() -> Result<PathBuf, String> {
     }
 }
 
+/// Major and minor release of the reference plugins, as Debian's version of the package has them. Without that, the one
+/// that everything was compared with.
+pub fn reference_release() -> (u32, u32) {
+    let version =
+        reference().ok().and_then(|folder| fs::read_to_string(folder.join("../../../version")).ok());
+    let version = version.unwrap_or_default();
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+    numbers.next().zip(numbers.next()).unwrap_or((1, 9))
+}
+
 /// `wharfctl` for a root, to be completed.
 pub fn wharfctl(root: &Path) -> Command {
     let mut command = Command::new(&Binaries::get().wharfctl);

@@ -19,6 +19,7 @@ pub mod native;
 pub mod netns;
 pub mod node;
 pub mod outcome;
+pub mod parity;
 pub mod runtime;
 pub mod runtimes;
 pub mod sh;

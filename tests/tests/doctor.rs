@@ -228,7 +228,12 @@ fn pools_journals_and_forwarding_are_looked_at() {
         fs::write(leases.join(format!("10.244.3.{last}")), "c\r\neth0").unwrap();
     }
     node.set_sysctl("ipv4/ip_forward", "0");
+    fs::write(node.root().join("etc/cni/wharf.toml"), "[log]\nto = '/var/log/none/wharf.log'\n").unwrap();
     let (_, all) = findings(&node, &[]);
+    assert_found(&all, "warning", "state", &["wharf.toml", "/var/log/none", "standard error"]);
+    fs::write(node.root().join("etc/cni/wharf.toml"), "[lgo]\n").unwrap();
+    let (_, all) = findings(&node, &[]);
+    assert_found(&all, "warning", "state", &["wharf.toml", "lgo"]);
     assert_found(&all, "warning", "state", &["gone/eth0", "vanished", "wharfctl gc"]);
     assert_found(&all, "warning", "state", &["network pods", "12 of 13 addresses"]);
     assert_found(&all, "warning", "firewall", &["net.ipv4.ip_forward", "is 0"]);

@@ -106,6 +106,26 @@ fn denials_are_counted() {
 }
 
 #[test]
+fn an_exporter_needs_no_capability() {
+    let node = Node::new();
+    let (url, received) = collector(&node, "200 OK");
+    settings(&node, &format!("[traces]\nendpoint = \"{url}\"\n"));
+    let container = node.container("c");
+    Network::new(&node, [layer2(json!({}))]).attach(&container.eth0());
+    let mut command = sh::words("setpriv --bounding-set=-all --inh-caps=-all --no-new-privs");
+    command.arg(&wharf_tests::install::Binaries::get().wharfctl).args([
+        "export",
+        "--textfile",
+        "/run/wharf/m/wharf.prom",
+    ]);
+    command.env("WHARF_ROOT", node.root());
+    node.run(|| sh::run(&mut command));
+    let page = fs::read_to_string(node.root().join("run/wharf/m/wharf.prom")).unwrap();
+    assert!((value(&page, "wharf_attachments{state=\"committed\"}") - 1.0).abs() < 1e-9, "{page}");
+    received.recv_timeout(Duration::from_secs(10)).expect("spans");
+}
+
+#[test]
 fn nothing_is_counted_where_nobody_wants_it() {
     let node = Node::new();
     settings(&node, "[metrics]\nevents = false\n");

@@ -63,15 +63,13 @@ impl Network for Bandwidth {
     fn del(request: &Request, host: &Netns, container: Option<&Netns>) -> Result<()> {
         // A limit that cannot be read any more may have been in force.
         let limited = Limits::of(request.raw_config()).map_or(true, |limits| limits.any());
-        let attachment = request.attachment();
-        let name = names::own(&attachment.network, &attachment.container, &attachment.ifname);
-        let own = host.link(&name)?;
+        let own = own_ifb(request, host)?;
         let mut outcome = Ok(());
         if limited || own.is_some() {
             outcome = outcome.and(permitted(veth::clear(request.ifname(), host, container)));
         }
-        if let Some(ifb) = own {
-            outcome = outcome.and(permitted(ifb.delete().context(format_args!("delete {name:?}"))));
+        if let Some((ifb, info)) = own {
+            outcome = outcome.and(permitted(ifb.delete().context(format_args!("delete {:?}", info.name))));
         }
         outcome.and(permitted(delete_reference_ifb(request, host, container)))
     }
@@ -123,16 +121,7 @@ fn limit_egress(
     rate: Rate,
 ) -> Result<LinkInfo> {
     let attachment = request.attachment();
-    let name = names::own(&attachment.network, &attachment.container, &attachment.ifname);
-    let common = LinkCommon { name: name.clone(), mtu: Some(info.mtu), mac: None };
-    let ifb = host.create_ifb(&common).map_err(|error| match error.kind {
-        HostErrorKind::AlreadyExists => {
-            let msg =
-                format!("interface {name:?} exists already: {attachment} was added twice without a DEL");
-            Error::new(code::DUPLICATE, msg)
-        }
-        _ => Error::from(error).context(format_args!("create {name:?}")),
-    })?;
+    let (ifb, name) = create_ifb(request, host, info.mtu)?;
     ifb.set_alias(&names::alias(attachment)).context(format_args!("name the owner of {name:?}"))?;
     ifb.set_egress(rate).context(format_args!("limit what {name:?} sends"))?;
     ifb.set_up().context(format_args!("raise {name:?}"))?;
@@ -140,15 +129,48 @@ fn limit_egress(
     Ok(ifb.info()?)
 }
 
+/// A new ifb, by the first of its names that is free.
+fn create_ifb(request: &Request, host: &Netns, mtu: u32) -> Result<(Link, String)> {
+    let attachment = request.attachment();
+    for name in names::candidates(attachment) {
+        let common = LinkCommon { name: name.clone(), mtu: Some(mtu), mac: None };
+        match host.create_ifb(&common) {
+            Ok(ifb) => return Ok((ifb, name)),
+            // It is of another interface of the container, unless it is this one's.
+            Err(error) if error.kind == HostErrorKind::AlreadyExists => {
+                if own_ifb(request, host)?.is_some() {
+                    break;
+                }
+            }
+            Err(error) => return Err(Error::from(error).context(format_args!("create {name:?}"))),
+        }
+    }
+    let msg = format!("its ifb exists already: {attachment} was added twice without a DEL");
+    Err(Error::new(code::DUPLICATE, msg))
+}
+
+/// The attachment's ifb, as its alias says.
+fn own_ifb(request: &Request, host: &Netns) -> Result<Option<(Link, LinkInfo)>> {
+    let attachment = request.attachment();
+    let alias = names::alias(attachment);
+    for name in names::candidates(attachment) {
+        if let Some(ifb) = host.link(&name)? {
+            let info = ifb.info()?;
+            if info.kind == "ifb" && info.alias.as_ref() == Some(&alias) {
+                return Ok(Some((ifb, info)));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// The attachment's ifb, or the one that the reference plugin made before this one took over.
 fn find_ifb(request: &Request, host: &Netns) -> Result<(Link, LinkInfo)> {
-    let attachment = request.attachment();
-    let name = names::own(&attachment.network, &attachment.container, &attachment.ifname);
-    let found = match host.link(&name)? {
-        Some(ifb) => Some(ifb),
-        None => host.link(&names::reference(attachment))?,
-    };
-    let Some(ifb) = found else {
+    if let Some(own) = own_ifb(request, host)? {
+        return Ok(own);
+    }
+    let name = names::reference(request.attachment());
+    let Some(ifb) = host.link(&name)? else {
         return Err(Error::check(format!(
             "interface {name:?}, which limits what the container sends, is missing"
         )));

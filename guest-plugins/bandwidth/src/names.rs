@@ -9,11 +9,13 @@ const PREFIX: &str = "bwp";
 const NAME_LENGTH: usize = 15;
 const ALIAS_LENGTH: usize = 255;
 
-/// The name of the attachment's ifb. The interface name is part of it, so that a second interface of the container
-/// on the same network has an ifb of its own.
-pub(crate) fn own(network: &str, container: &str, ifname: &str) -> String {
+/// The names that the attachment's ifb may have. First the reference's, so that its DEL and CHECK find it on a node that is
+/// switched back; there is one for each container and network. A second interface of the container has one of its own.
+pub(crate) fn candidates(attachment: &Attachment) -> [String; 2] {
+    let Attachment { network, container, ifname } = attachment;
     // None of the three can contain a slash.
-    hashed(PREFIX, NAME_LENGTH, &[network, "/", container, "/", ifname])
+    let own = hashed(PREFIX, NAME_LENGTH, &[network, "/", container, "/", ifname]);
+    [reference(attachment), own]
 }
 
 /// The name that the reference plugin gives to the one ifb of a container on a network.
@@ -39,13 +41,14 @@ pub(crate) fn stale<'a>(links: &'a [LinkInfo], network: &str, valid: &[Owner]) -
     let prefix = alias_prefix(network);
     // Inserted one by one: collecting would bring a sort into the guest.
     let mut kept = BTreeSet::new();
-    for owner in valid {
-        kept.insert(own(network, &owner.container, &owner.ifname));
+    for Owner { container, ifname } in valid.iter().cloned() {
+        kept.insert(alias(&Attachment { network: network.to_owned(), container, ifname }));
     }
+    let stale = |alias: &String| alias.starts_with(&prefix) && !kept.contains(alias);
     links
         .iter()
-        .filter(|link| link.kind == "ifb" && link.name.starts_with(PREFIX) && !kept.contains(&link.name))
-        .filter(|link| link.alias.as_ref().is_some_and(|alias| alias.starts_with(&prefix)))
+        .filter(|link| link.kind == "ifb" && link.name.starts_with(PREFIX))
+        .filter(|link| link.alias.as_ref().is_some_and(stale))
         .map(|link| link.name.as_str())
         .collect()
 }
@@ -60,13 +63,12 @@ mod tests {
 
     #[test]
     fn each_interface_has_a_name_of_its_own_beside_the_reference_s() {
-        let first = own("test", "1234", "eth0");
-        let names =
-            BTreeSet::from([first.clone(), own("test", "1234", "eth1"), reference(&attachment("eth0"))]);
-        assert_eq!(names.len(), 3);
-        assert!(names.iter().all(|name| name.len() == 15 && name.starts_with("bwp")));
-        assert_eq!(first, own("test", "1234", "eth0"));
-        assert_eq!(reference(&attachment("eth0")), "bwp2bbe0c48b91a");
+        let [first, own] = candidates(&attachment("eth0"));
+        assert_eq!(first, "bwp2bbe0c48b91a", "the reference's");
+        let [same, other] = candidates(&attachment("eth1"));
+        assert_eq!(first, same);
+        assert!([&own, &other].iter().all(|name| name.len() == 15 && name.starts_with("bwp")));
+        assert!(own != other && own != first);
     }
 
     #[test]
@@ -98,15 +100,15 @@ mod tests {
             alias: alias.map(Into::into),
         };
         let links = [
-            link(&own("test", "1234", "eth0"), "ifb", Some("wharf:test/1234/eth0")),
-            link(&own("test", "1234", "eth1"), "ifb", Some("wharf:test/1234/eth1")),
-            link(&own("test2", "9", "eth0"), "ifb", Some("wharf:test2/9/eth0")),
+            link("bwp000000000002", "ifb", Some("wharf:test/1234/eth0")),
+            link("bwp000000000003", "ifb", Some("wharf:test/1234/eth1")),
+            link("bwp000000000004", "ifb", Some("wharf:test2/9/eth0")),
             link("bwp000000000000", "ifb", None),
             link("bwp000000000001", "veth", Some("wharf:test/9/eth0")),
             link("eth9", "ifb", Some("wharf:test/9/eth0")),
         ];
         let valid = [Owner { container: "1234".into(), ifname: "eth0".into() }];
-        assert_eq!(stale(&links, "test", &valid), [own("test", "1234", "eth1")]);
+        assert_eq!(stale(&links, "test", &valid), ["bwp000000000003"]);
         assert_eq!(stale(&links, "test", &[]).len(), 2);
     }
 }

@@ -42,10 +42,9 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
     } else {
         Vec::new()
     };
-    let bridge_info = bridge.link.info()?;
     let inside = pair.inner.info()?;
     let netns = request.netns_path().unwrap_or_default();
-    list_interfaces(&mut result, [&bridge_info, &pair.host.info()?, &inside], netns);
+    list_interfaces(&mut result, &config.bridge, [&pair.host.info()?, &inside], netns);
     if config.anti_spoof {
         hold_to_mac(&pair, inside.mac)?;
     }
@@ -53,6 +52,11 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
     if !config.detect_duplicates {
         // Not before: what a new link tells the world when it comes up, a bridge would flood to every port.
         port::join(&pair, &bridge.link, &config)?;
+    }
+    // Not before, either: a bridge that nobody gave an address takes a port's, and the smallest MTU of all.
+    let bridge_info = bridge.link.info()?;
+    if let Some(first) = result.interfaces.first_mut() {
+        *first = listed(&bridge_info);
     }
     if !gateways.is_empty() {
         carry_gateways(host, &bridge, bridge_info.mac, &gateways, &mut result, &config)?;
@@ -76,8 +80,8 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
     Ok(result)
 }
 
-fn list_interfaces(result: &mut NetworkResult, [bridge, port, inside]: [&LinkInfo; 3], netns: &str) {
-    result.interfaces = vec![listed(bridge), listed(port), listed(inside).in_sandbox(netns)];
+fn list_interfaces(result: &mut NetworkResult, bridge: &str, [port, inside]: [&LinkInfo; 2], netns: &str) {
+    result.interfaces = vec![Interface::new(bridge), listed(port), listed(inside).in_sandbox(netns)];
     for ip in &mut result.ips {
         ip.interface = Some(CONTAINER_INDEX);
     }

@@ -3,7 +3,7 @@
 use wharf_ops::filter::FilterOp;
 use wharf_ops::{Attachment, Error, Reply};
 
-use crate::nftables;
+use crate::nftables::{self, taken_over};
 use crate::real::RealKernel;
 
 pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &FilterOp) -> Result<Reply, Error> {
@@ -15,8 +15,15 @@ pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &FilterOp) 
         FilterOp::AntiSpoof { link, allowed } => {
             nftables::guard(socket, owner, link, *allowed).map(|()| Reply::Done)
         }
-        FilterOp::GetAntiSpoof { link } => nftables::get_guard(socket, owner, link).map(Reply::MaybeMac),
-        FilterOp::RemoveAntiSpoof => nftables::remove_guards(socket, owner).map(|()| Reply::Done),
+        FilterOp::GetAntiSpoof { link } => {
+            let own = nftables::get_guard(socket, owner, link)?;
+            let found = if own.is_some() { own } else { taken_over::guard(socket, owner, link)? };
+            Ok(Reply::MaybeMac(found))
+        }
+        FilterOp::RemoveAntiSpoof => {
+            let own = nftables::remove_guards(socket, owner);
+            own.and(taken_over::remove_guards(socket, owner)).map(|()| Reply::Done)
+        }
     }
 }
 

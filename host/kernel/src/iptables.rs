@@ -118,11 +118,15 @@ pub(crate) fn get_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Resul
     let mut result = Vec::new();
     let guarded = loopback::present(kernel.netfilter()?)?;
     each(kernel, &chain, |tables| {
-        let open = tables.v4() && matches!(tables, Tables::Nft(_)) && !guarded;
-        if open || !plan::is_reached(tables, &chain)? {
+        if !plan::is_reached(tables, &chain)? {
             return Ok(());
         }
+        let open = tables.v4() && matches!(tables, Tables::Nft(_)) && !guarded;
         for found in mine(tables, &chain, owner)? {
+            // The reference guards nothing.
+            if open && found.owner.is_some() {
+                continue;
+            }
             let Some(rule) = found.rule else { continue };
             let (Target::Dnat(address, port), Some(protocol), Some(host_port)) =
                 (&rule.target, rule.protocol().and_then(nftables::protocol_of), rule.port(Side::Destination))
@@ -240,8 +244,10 @@ fn each(
     Ok(())
 }
 
+/// Rules of the attachment, and those of nobody: in a chain that is named after container and network they are what the
+/// reference made.
 fn mine(tables: &mut Tables<'_>, chain: &str, owner: &Attachment) -> Result<Vec<Found>, Error> {
     let mut found = tables.found(chain)?;
-    found.retain(|found| found.owner.as_ref().is_some_and(|found| owner::same(found, owner)));
+    found.retain(|found| found.owner.as_ref().is_none_or(|found| owner::same(found, owner)));
     Ok(found)
 }

@@ -1,10 +1,16 @@
 //! `nat`: which backend renders the intent, and whose rules go.
 
-use wharf_ops::nat::{Backend, ForwardOptions, NatOp, PortForward};
-use wharf_ops::{Attachment, Error, ErrorKind, Reply};
+use std::net::IpAddr;
 
+use ipnetwork::IpNetwork;
+use wharf_ops::addresses::AddressOp;
+use wharf_ops::links::LinkOp;
+use wharf_ops::nat::{Backend, ForwardOptions, NatOp, PortForward};
+use wharf_ops::{Attachment, Error, ErrorKind, Link, Ns, Reply};
+
+use crate::nftables::taken_over::{self, HostportRule};
 use crate::real::RealKernel;
-use crate::{iptables, nftables};
+use crate::{addresses, iptables, links, nftables};
 
 pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &NatOp) -> Result<Reply, Error> {
     match op {
@@ -21,11 +27,13 @@ pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &NatOp) -> 
         NatOp::GetMasquerades => {
             let mut found = nftables::get_masquerades(kernel.netfilter()?, owner)?;
             found.extend(iptables::get_masquerades(kernel, owner)?);
+            found.extend(taken_over::masquerades(kernel.netfilter()?, owner)?);
             Ok(Reply::Masquerades(found))
         }
         NatOp::RemoveMasquerades => {
-            both(kernel, owner, nftables::remove_masquerades, iptables::remove_masquerades)?;
-            Ok(Reply::Done)
+            let own = both(kernel, owner, nftables::remove_masquerades, iptables::remove_masquerades);
+            let theirs = kernel.netfilter().and_then(|socket| taken_over::remove_masquerades(socket, owner));
+            own.and(theirs).map(|()| Reply::Done)
         }
         NatOp::ForwardPorts { rules, options } => {
             forward(kernel, owner, rules, options)?;
@@ -34,11 +42,25 @@ pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &NatOp) -> 
         NatOp::GetForwards => {
             let mut found = nftables::get_forwards(kernel.netfilter()?, owner)?;
             found.extend(iptables::get_forwards(kernel, owner)?);
+            let theirs = hostports(kernel, owner)?;
+            found.extend(theirs.into_iter().filter_map(|rule| rule.forward));
+            // With iptables, too, a chain of the reference is of a container, not of an interface.
+            let several = |v4| {
+                let mut all = found.iter().map(|one| one.container_address).filter(|to| to.is_ipv4() == v4);
+                let first = all.next();
+                all.any(|other| Some(other) != first)
+            };
+            if several(true) || several(false) {
+                let elsewhere = elsewhere(kernel, &owner.ifname)?;
+                found.retain(|one| !elsewhere.contains(&one.container_address));
+            }
             Ok(Reply::Forwards(found))
         }
         NatOp::RemoveForwards => {
-            both(kernel, owner, nftables::remove_forwards, iptables::remove_forwards)?;
-            Ok(Reply::Done)
+            let own = both(kernel, owner, nftables::remove_forwards, iptables::remove_forwards);
+            let theirs = hostports(kernel, owner)
+                .and_then(|theirs| taken_over::remove_hostports(kernel.netfilter()?, &theirs));
+            own.and(theirs).map(|()| Reply::Done)
         }
     }
 }
@@ -64,6 +86,34 @@ pub(crate) fn sweep(kernel: &mut RealKernel, owner: &Attachment) -> Result<(), E
         iptables::remove_masquerades(kernel, owner),
     ];
     outcomes.into_iter().collect()
+}
+
+/// What the reference's portmap made for the attachment with nftables. Its rules name the container alone; those that lead
+/// to another of its interfaces are that one's.
+fn hostports(kernel: &mut RealKernel, owner: &Attachment) -> Result<Vec<HostportRule>, Error> {
+    let mut found = taken_over::hostports(kernel.netfilter()?, &owner.container)?;
+    if !found.is_empty() {
+        let elsewhere = elsewhere(kernel, &owner.ifname)?;
+        found.retain(|rule| rule.to.is_none_or(|to| !elsewhere.contains(&to)));
+    }
+    Ok(found)
+}
+
+/// Addresses of the container's other interfaces; none if its namespace is gone.
+fn elsewhere(kernel: &mut RealKernel, ifname: &str) -> Result<Vec<IpAddr>, Error> {
+    let ns = Ns::Container;
+    let mut found = Vec::new();
+    if !kernel.has(ns) {
+        return Ok(found);
+    }
+    for info in links::apply(kernel, &LinkOp::GetAll { ns })?.infos()? {
+        if info.name != ifname {
+            let on = Link { ns, index: info.index, name: info.name };
+            let all = addresses::apply(kernel, &AddressOp::GetAll { on })?.addresses()?;
+            found.extend(all.iter().map(IpNetwork::ip));
+        }
+    }
+    Ok(found)
 }
 
 fn both(

@@ -17,6 +17,7 @@ pub(crate) mod query;
 mod reference;
 mod reference_guards;
 mod spoof;
+pub(crate) mod taken_over;
 pub(crate) mod transaction;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

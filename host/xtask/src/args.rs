@@ -16,6 +16,8 @@ cargo xtask COMMAND
   build [--debug]            set-up, then target/release/wharf, target/release/wharfctl and target/guests/*.wasm
   test [FILTER]              set-up, format, lints, build, every test, licences; with FILTER only the tests that match
   qemu [FILTER]              set-up, build, then tests on the kernel of Debian 12 in an emulated machine (part of `test`)
+  parity [FILTER]            set-up, build, then the reference plugins compared with themselves, and then with Wharf (part
+                             of `test`); with FILTER only the files of `tests/parity/cases` that begin so, as `portmap_nat`
   runtimes                   fetch the container runtimes that the tests start into target/runtimes (`test` does it too)
   demo                       set-up, build, then two containers on one bridge, shown step by step
   bench [--quick] [--out DIR]  set-up, build, then Wharf beside the reference plugins; figures in DIR (target/bench)
@@ -28,7 +30,7 @@ cargo xtask COMMAND
                              each change of an ADD and a DEL fails with each errno, or is the last one before a kill
 
 WHARF_BIN=FILE WHARFCTL_BIN=FILE WHARF_GUESTS=DIR
-                 `qemu` takes these and builds none
+                 `qemu` and `parity` take these and build none
 WHARF_DEBS=DIR   take the packages of the wasm32-wasip2 fallback from DIR instead of downloading them
 ";
 
@@ -45,6 +47,8 @@ pub(crate) enum Task {
     Test { filter: Option<String> },
     /// Run tests on another kernel.
     Qemu { filter: Option<String> },
+    /// Compare with the reference plugins.
+    Parity { filter: Option<String> },
     /// Show the installed plugin at work.
     Demo,
     /// Measure against the reference plugins.
@@ -79,6 +83,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
         },
         Some("test") => Task::Test { filter: filter("test", &mut rest)? },
         Some("qemu") => Task::Qemu { filter: filter("qemu", &mut rest)? },
+        Some("parity") => Task::Parity { filter: filter("parity", &mut rest)? },
         Some("demo") => Task::Demo,
         Some("runtimes") => Task::Runtimes,
         Some("bench") => bench(&mut rest)?,
@@ -160,6 +165,7 @@ mod tests {
         assert_eq!(of("build --debug").unwrap(), Task::Build { debug: true });
         assert_eq!(of("test journal").unwrap(), Task::Test { filter: Some("journal".into()) });
         assert_eq!(of("qemu vlan").unwrap(), Task::Qemu { filter: Some("vlan".into()) });
+        assert_eq!(of("parity bridge").unwrap(), Task::Parity { filter: Some("bridge".into()) });
         assert_eq!(of("demo").unwrap(), Task::Demo);
         assert_eq!(of("runtimes").unwrap(), Task::Runtimes);
         let (quick, out) = (true, Some("x".into()));
@@ -192,6 +198,7 @@ mod tests {
             ("build --release", "--release"),
             ("test --nocapture", "--nocapture"),
             ("qemu --fast", "--fast"),
+            ("parity --reference", "--reference"),
             ("demo now", "now"),
             ("bench --out", "--out"),
             ("bench fast", "fast"),

@@ -46,6 +46,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Test { filter } => test::run(&Workspace::find()?, filter.as_deref()),
         Task::Qemu { filter } => test::in_qemu(&Workspace::find()?, filter.as_deref()),
+        Task::Parity { filter } => test::parity::run(&Workspace::find()?, filter.as_deref()),
         Task::Demo => demo::run(&Workspace::find()?),
         Task::Bench { quick, containerd: true, out } => bench::pods(&Workspace::find()?, quick, out),
         Task::Bench { quick, containerd: false, out } => bench::run(&Workspace::find()?, quick, out),

@@ -178,16 +178,13 @@ impl Expected {
         }
     }
 
-    /// A bridge is known by its name alone: it is everybody's, and may have been made anew. Its MTU and its address are
-    /// what the record says only if this ADD made it.
+    /// A bridge is known by its name alone: it is everybody's, and may have been made anew. Its address is what the record
+    /// says only if this ADD made it. Its MTU says nothing: the kernel makes it follow the smallest one of the ports.
     fn bridge(&mut self, step: &Step, ns: Ns, common: &Common) {
         let named = Named::new(ns, &common.name);
         self.set(Key::Link(named.clone()), Value::Link { kind: Some("bridge".into()), index: None });
         if step.created().is_empty() {
             return;
-        }
-        if let Some(mtu) = common.mtu {
-            self.set(Key::Mtu(named.clone()), Value::Number(mtu));
         }
         if let Some(mac) = common.mac {
             self.set(Key::Mac(named), Value::Mac(mac));

@@ -127,10 +127,12 @@ fn a_bridge_of_somebody_else_only_has_to_be_there() {
     let op = KernelOp::Link(LinkOp::EnsureBridge { ns: Ns::Host, common, vlan_filtering: false });
     let named = Named::new(Ns::Host, "br0");
     let theirs = Expected::of(&record("c", vec![(op.clone(), Outcome::AlreadySo)]));
-    assert_eq!(theirs.get(&Key::Mtu(named.clone())), None);
+    let address = Key::Mac(named.clone());
+    assert_eq!(theirs.get(&address), None);
     assert!(!theirs.created(&named));
     let own = Expected::of(&record("c", vec![(op, Outcome::Created(vec![link(Ns::Host, 3, "br0")]))]));
-    assert_eq!(own.get(&Key::Mtu(named.clone())), Some(&Value::Number(1400)));
+    assert_eq!(own.get(&address), Some(&Value::Mac(Mac([2, 0, 0, 0, 0, 1]))));
+    assert_eq!(own.get(&Key::Mtu(named.clone())), None, "it follows the ports");
     assert!(!own.created(&named), "it is shared, whoever made it");
 }
 

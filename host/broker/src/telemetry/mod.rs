@@ -156,7 +156,7 @@ impl Telemetry {
         value
     }
 
-    /// The call is over, and its result is out: writes it down, and answers how long it took.
+    /// The call is over, and its result is out: writes it down.
     pub(crate) fn finish(&self, paths: &Paths, error: Option<&CniError>) {
         let Ok(Some(mut running)) = self.running.try_borrow_mut().map(|mut running| running.take()) else {
             return;

@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
@@ -39,8 +39,29 @@ pub(super) fn append(paths: &Paths, name: &str, event: &Event) {
     // One write: lines of calls at the same time do not mix.
     let _ = opened.write_all(&line);
     if opened.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() >= LIMIT) {
-        let _ = fs::rename(&file, directory.join(format!("{name}.1")));
+        let _ = turn_over(&opened, &file, &directory.join(format!("{name}.1")));
     }
+}
+
+/// Puts a full file in the place of its predecessor. Several calls may find it full: the first one does it, and for the
+/// others the name is already of the next file, which has to stay where it is.
+pub(super) fn turn_over(full: &File, name: &Path, predecessor: &Path) -> io::Result<()> {
+    // Nobody waits here: who holds the lock is doing it.
+    if full.try_lock().is_err() {
+        return Ok(());
+    }
+    let own = id(&full.metadata()?);
+    let outcome = match fs::symlink_metadata(name) {
+        Ok(found) if id(&found) == own => fs::rename(name, predecessor),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    full.unlock().and(outcome)
+}
+
+/// What a file is known by, whatever its name.
+fn id(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// How far somebody has read.
@@ -104,8 +125,8 @@ fn open(path: &PathBuf) -> io::Result<Option<(File, (u64, u64))>> {
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => {
-            let metadata = file.metadata()?;
-            Ok(Some((file, (metadata.dev(), metadata.ino()))))
+            let id = id(&file.metadata()?);
+            Ok(Some((file, id)))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -106,6 +106,42 @@ fn a_reader_misses_nothing_when_the_spool_is_turned_over() {
 }
 
 #[test]
+fn calls_that_all_find_the_spool_full_turn_it_over_once() {
+    let root = tempfile::tempdir().unwrap();
+    let [name, predecessor] = ["events.jsonl", "events.jsonl.1"].map(|name| root.path().join(name));
+    let writer = || std::fs::OpenOptions::new().append(true).create(true).open(&name).unwrap();
+    let all = [writer(), writer(), writer()];
+    (&all[0]).write_all(b"full").unwrap();
+    spool::turn_over(&all[0], &name, &predecessor).unwrap();
+    // Nobody has begun the next file yet.
+    spool::turn_over(&all[1], &name, &predecessor).unwrap();
+    writer().write_all(b"next").unwrap();
+    let text = |path| std::fs::read_to_string(path).unwrap();
+    for late in &all {
+        spool::turn_over(late, &name, &predecessor).unwrap();
+        assert_eq!((text(&name), text(&predecessor)), ("next".into(), "full".into()));
+    }
+}
+
+#[test]
+fn what_calls_count_at_the_same_time_is_all_there() {
+    const WRITERS: usize = 4;
+    let root = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let paths = Paths::below(root.path());
+    let event = Event { message: "x".repeat(60_000), ..Event::default() };
+    // The spool is turned over once, by one of those that find it full together.
+    let each = usize::try_from(LIMIT).unwrap() * 3 / 2 / 60_000 / WRITERS;
+    std::thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| (0..each).for_each(|_| spool::append(&paths, EVENTS, &event)));
+        }
+    });
+    assert!(paths.spool().join("events.jsonl.1").exists());
+    let (events, _) = Reader::default().read(&paths, EVENTS, usize::MAX).unwrap();
+    assert_eq!(events.len(), WRITERS * each);
+}
+
+#[test]
 fn a_reader_takes_no_more_than_it_wants_and_no_half_line() {
     let root = tempfile::tempdir().unwrap();
     let paths = Paths::below(root.path());

@@ -15,12 +15,12 @@ use super::query::rules;
 use super::transaction::{Change, Table, Transaction};
 
 /// ipMasq's.
-const MASQUERADE: Table = Table { family: 1, name: "cni_plugins_masquerade" };
+pub(super) const MASQUERADE: Table = Table { family: 1, name: "cni_plugins_masquerade" };
 /// portmap's, one per family.
-const HOSTPORT: [Table; 2] =
+pub(super) const HOSTPORT: [Table; 2] =
     [Table { family: 2, name: "cni_hostport" }, Table { family: 10, name: "cni_hostport" }];
-const MASQUERADE_CHAIN: &str = "masq_checks";
-const HOSTPORT_CHAINS: [&str; 3] = ["hostports", "hostip_hostports", "masquerading"];
+pub(super) const MASQUERADE_CHAIN: &str = "masq_checks";
+pub(super) const HOSTPORT_CHAINS: [&str; 3] = ["hostports", "hostip_hostports", "masquerading"];
 /// Digits of each of the two hashes that begin ipMasq's comment.
 const HASH_LEN: usize = 16;
 const WHAT: &str = "removing what a reference plugin left";
@@ -80,7 +80,7 @@ fn leftover(table: Table, chain: String, handle: u64, container: &str, certain: 
 }
 
 /// The container's address: where a rule translates to, or the destination that it masquerades for.
-fn destination(exprs: &[Expr]) -> Option<IpAddr> {
+pub(super) fn destination(exprs: &[Expr]) -> Option<IpAddr> {
     let translated = exprs.iter().find_map(|expr| match expr {
         Expr::Load { data, .. } => address(data),
         _ => None,

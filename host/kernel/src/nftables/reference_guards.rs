@@ -10,8 +10,10 @@ use wharf_ops::Error;
 use crate::netlink::Socket;
 use crate::reference::{Known, Leftover, Place};
 
+use super::conditions::name_bytes;
+use super::expr::Expr;
 use super::owner;
-use super::query::{chain_use, rules};
+use super::query::{Installed, chain_use, rules};
 use super::transaction::{Change, Table, Transaction};
 
 /// NFPROTO_BRIDGE.
@@ -62,8 +64,28 @@ fn id(userdata: &[u8]) -> Option<&str> {
     owner::comment(userdata)?.strip_prefix(COMMENT)
 }
 
-fn id_of(container: &str, ifname: &str) -> String {
+pub(super) fn id_of(container: &str, ifname: &str) -> String {
     format!("{container}-{ifname}")
+}
+
+/// The rules that say which addresses may enter by a link, if the attachment's guard is of that link.
+pub(super) fn chain_of(
+    socket: &mut Socket,
+    container: &str,
+    ifname: &str,
+    link: &str,
+) -> Result<Option<Vec<Installed>>, Error> {
+    let id = id_of(container, ifname);
+    let name = name_bytes(link, '\0')?;
+    let leads = |rule: &Installed| {
+        let of_link = rule.exprs.iter().any(|expr| matches!(expr, Expr::Compare(_, data) if *data == name));
+        of_link && self::id(&rule.userdata) == Some(&id)
+    };
+    if !rules(socket, TABLE, Some(PREROUTING))?.iter().any(leads) {
+        return Ok(None);
+    }
+    let [_, second] = chains(&id);
+    rules(socket, TABLE, Some(&second)).map(Some)
 }
 
 /// In the order in which they can go: the first leads to the second.

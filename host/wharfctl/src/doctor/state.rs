@@ -5,6 +5,7 @@ use std::path::Path;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use wharf_broker::leases::writable;
 use wharf_broker::overview::{State, overview};
+use wharf_broker::settings::{Destination, Settings};
 
 use super::{Findings, Node};
 use crate::lists::pools;
@@ -14,6 +15,7 @@ use crate::recover::kernel;
 const NEARLY_FULL: u128 = 90;
 
 pub(super) fn check(node: &Node<'_>, findings: &mut Findings) {
+    settings(node, findings);
     volatile(&node.paths.attachments(), findings);
     attachments(node, findings);
     for (_, list) in node.readable() {
@@ -41,6 +43,27 @@ pub(super) fn check(node: &Node<'_>, findings: &mut Findings) {
                 }
             }
         }
+    }
+}
+
+/// What an operator wants to see of calls can be shown.
+fn settings(node: &Node<'_>, findings: &mut Findings) {
+    // As a runtime starts plugins: without variables of ours.
+    let (settings, fault) = Settings::read(node.paths, |_| None);
+    if let Some(fault) = fault {
+        let cure = "correct it: until then what cannot be read counts as not said";
+        return findings.warning("settings", fault, cure);
+    }
+    let missing = match settings.to {
+        Destination::Stderr => None,
+        Destination::Journald => Some(node.paths.inside("/run/systemd/journal/socket")),
+        Destination::File(log) => log.parent().map(Path::to_owned),
+    };
+    let file = node.paths.settings();
+    if let Some(missing) = missing.filter(|place| !place.exists()) {
+        let (file, missing) = (file.display(), missing.display());
+        let what = format!("{file}: log.to: {missing} is missing: lines go to standard error");
+        findings.warning("settings", what, "make it, or choose stderr, journald or another file");
     }
 }
 

@@ -71,6 +71,19 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, out: Option<PathBuf>) -> R
     Ok(())
 }
 
+/// The names of tests that run the reference plugins.
+const TESTS: [&str; 3] = ["parity", "takeover", "reference"];
+
+/// Whether tests whose names contain `filter` run the reference plugins.
+pub(crate) fn is_wanted(filter: &str) -> bool {
+    TESTS.iter().any(|test| test.contains(filter) || filter.contains(test))
+}
+
+/// Where the reference plugins are once they were fetched.
+pub(crate) fn reference_folder(workspace: &Workspace) -> PathBuf {
+    reference::folder(workspace)
+}
+
 /// Fetches the reference plugins, if they are not there from an earlier time. Answers their folder.
 pub(crate) fn reference(workspace: &Workspace) -> Result<PathBuf> {
     reference::fetch(workspace).map(|reference| reference.plugins)

@@ -30,12 +30,21 @@ impl Reference {
     }
 }
 
+/// Where the plugins are unpacked.
+pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
+    root(workspace).join("usr/lib/cni")
+}
+
+fn root(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("reference")
+}
+
 /// Returns the plugins of an earlier run or fetches them.
 pub(crate) fn fetch(workspace: &Workspace) -> Result<Reference> {
     say::heading("The reference plugins");
-    let root = workspace.target().join("reference");
+    let root = root(workspace);
     let stamp = root.join("version");
-    let plugins = root.join("usr/lib/cni");
+    let plugins = folder(workspace);
     if let Ok(version) = fs::read_to_string(&stamp)
         && plugins.join("bridge").exists()
     {
@@ -57,7 +66,7 @@ pub(crate) fn fetch(workspace: &Workspace) -> Result<Reference> {
             }
         }
     }
-    Err(failure).with_context(|| format!("the bench needs {PACKAGE}"))
+    Err(failure).with_context(|| format!("cannot get {PACKAGE}"))
 }
 
 fn unpack(workspace: &Workspace, suite: &str, root: &Path) -> Result<String> {

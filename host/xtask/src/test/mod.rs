@@ -1,12 +1,13 @@
 //! Everything that must hold before a change is merged, in one command with one summary.
 
 mod licences;
+pub(crate) mod parity;
 mod qemu;
 mod report;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::{self, Built};
 use crate::setup::{self, ensure_component};
 use crate::workspace::Workspace;
-use crate::{private, runtimes, say, sh};
+use crate::{bench, private, runtimes, say, sh};
 use report::Report;
 
 /// The crate whose tests run the built binaries on the real kernel.
@@ -95,14 +96,23 @@ fn integration_tests(
     }
     let Some(faults) = report.step("build with faults", build::faults(workspace)) else { return Ok(()) };
     let runtimes = runtimes(workspace, filter, report);
-    let variables = [
-        ("WHARF_FAULTS_BIN", faults.as_os_str()),
-        ("WHARF_RUNTIMES", runtimes.as_os_str()),
+    let reference = reference(workspace, filter, report);
+    let mut variables = variables(built, &reference);
+    variables.extend([("WHARF_FAULTS_BIN", faults.as_os_str()), ("WHARF_RUNTIMES", runtimes.as_os_str())]);
+    tests(workspace, "integration tests", &["--package", INTEGRATION], filter, &variables, report)
+}
+
+/// Variables of a test run with their values.
+type Variables<'a> = Vec<(&'static str, &'a OsStr)>;
+
+/// Where the integration tests find what was built and the reference plugins.
+fn variables<'a>(built: &'a Built, reference: &'a Path) -> Variables<'a> {
+    vec![
+        ("WHARF_REFERENCE", reference.as_os_str()),
         ("WHARF_BIN", built.wharf.as_os_str()),
         ("WHARFCTL_BIN", built.wharfctl.as_os_str()),
         ("WHARF_GUESTS", built.guests.as_os_str()),
-    ];
-    tests(workspace, "integration tests", &["--package", INTEGRATION], filter, &variables, report)
+    ]
 }
 
 /// The folder of the container runtimes. What cannot be had is told here, and by each test that wants it.
@@ -116,6 +126,18 @@ fn runtimes(workspace: &Workspace, filter: Option<&str>, report: &mut Report) ->
         report.skip(&what);
     }
     folder
+}
+
+/// The folder of the reference plugins. That they cannot be had is told here, and by each test that wants them.
+fn reference(workspace: &Workspace, filter: Option<&str>, report: &mut Report) -> PathBuf {
+    let folder = bench::reference_folder(workspace);
+    if filter.is_some_and(|filter| !bench::is_wanted(filter)) {
+        return folder;
+    }
+    bench::reference(workspace).unwrap_or_else(|error| {
+        report.skip(&format!("{INTEGRATION}: the comparison with the reference plugins: {error:#}"));
+        folder
+    })
 }
 
 /// Compiles the selected tests here, where cargo may need the network, and runs them in namespaces of their own.

@@ -3,6 +3,7 @@
 //! A test that cannot run on this machine prints `SKIPPED: <test>: <reason>` and returns; libtest counts it as
 //! passed, so it is taken off that number here.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use anyhow::{Result, bail};
@@ -10,6 +11,8 @@ use anyhow::{Result, bail};
 use crate::say;
 
 const SKIPPED: &str = "SKIPPED: ";
+/// How a test tells how many configurations it played: `COMPARED: <the two sides>: <number> <more>`.
+const COMPARED: &str = "COMPARED: ";
 
 /// The counts and names over all runs.
 #[derive(Debug, Default)]
@@ -17,6 +20,8 @@ pub(crate) struct Report {
     /// What libtest calls passed, tests that skipped themselves included.
     passed: usize,
     skipped_by_tests: usize,
+    /// How many configurations were played, by the two sides.
+    compared: BTreeMap<String, usize>,
     failed: Vec<String>,
     skipped: Vec<String>,
     /// Inside libtest's section with the output of tests that passed; only its skips are worth showing.
@@ -49,6 +54,11 @@ impl Report {
             self.skipped_by_tests += 1;
             return true;
         }
+        if let Some((_, what)) = line.split_once(COMPARED) {
+            let (sides, rest) = what.split_once(": ").unwrap_or((what, ""));
+            *self.compared.entry(sides.to_owned()).or_default() += number_before(rest, " ");
+            return true;
+        }
         if line == "successes:" {
             self.in_successes = true;
         } else if line == "failures:" || line.starts_with("test result: ") {
@@ -75,6 +85,11 @@ impl Report {
         self.failed_before_run = self.failed.len();
     }
 
+    /// Whether nothing failed so far.
+    pub(crate) fn is_good(&self) -> bool {
+        self.failed.is_empty()
+    }
+
     /// Prints the summary; an error if anything failed.
     pub(crate) fn finish(self) -> Result<()> {
         say::heading("Summary");
@@ -83,6 +98,9 @@ impl Report {
         }
         for what in &self.failed {
             say::line(format_args!("{} {what}", say::paint("1;31", "failed:")));
+        }
+        for (sides, cases) in &self.compared {
+            say::line(format_args!("compared: {sides}, {cases} configurations"));
         }
         let passed = self.passed.saturating_sub(self.skipped_by_tests);
         let counts = format!("{passed} passed, {} failed, {} skipped", self.failed.len(), self.skipped.len());
@@ -129,6 +147,8 @@ successes:
 ---- d stdout ----
 chatter
 SKIPPED: d: no SCTP in this kernel
+COMPARED: a with b: 13 cases of one.json
+COMPARED: a with b: 4 cases of two.json
 
 successes:
     a
@@ -158,6 +178,8 @@ test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
         assert_eq!(report.failed, ["b"]);
         assert_eq!(report.skipped, ["c: ignored: needs a kernel module", "d: no SCTP in this kernel"]);
         assert!(shown.contains(&"SKIPPED: d: no SCTP in this kernel") && shown.contains(&"assertion failed"));
+        assert_eq!(report.compared, BTreeMap::from([("a with b".to_owned(), 17)]));
+        assert!(shown.contains(&"COMPARED: a with b: 13 cases of one.json"));
         assert!(!shown.contains(&"chatter"), "the output of passed tests is noise");
         assert_eq!(report.finish().unwrap_err().to_string(), "1 passed, 1 failed, 2 skipped");
     }

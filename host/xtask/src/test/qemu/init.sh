@@ -5,6 +5,7 @@
 /bin/busybox --install -s /busybox
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/busybox HOME=/root TMPDIR=/tmp
 export WHARF_BIN=/wharf/wharf WHARFCTL_BIN=/wharf/wharfctl WHARF_GUESTS=/wharf/guests WHARF_INSTALLED=/wharf/root
+export WHARF_PARITY_FILES=/wharf/parity WHARF_REFERENCE=/wharf/reference/usr/lib/cni
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::build::Built;
 use crate::test::report::Report;
 use crate::workspace::{Workspace, create_dir};
-use crate::{say, sh};
+use crate::{bench, say, sh};
 use machine::Event;
 use packages::Parts;
 
@@ -48,6 +48,9 @@ const PROGRAMS: [Program; 3] = [
         filters: &["vlan"],
     },
 ];
+
+/// The comparison with the reference plugins that needs this machine, too; only if it is asked for.
+const COMPARED: &str = "8021q";
 
 /// Runs them, or those that match. What cannot be had is skipped.
 pub(super) fn run(workspace: &Workspace, filter: Option<&str>, built: &Built, report: &mut Report) {
@@ -120,6 +123,15 @@ fn initramfs(workspace: &Workspace, filter: Option<&str>, built: &Built, parts: 
     tree.copy(&built.wharf, Path::new("/wharf/wharf"));
     tree.copy(&built.wharfctl, Path::new("/wharf/wharfctl"));
     image::libraries(&mut tree, &built.wharfctl)?;
+
+    tree.copy_all(&workspace.root.join("tests/parity"), Path::new("/wharf/parity"))?;
+    if filter.is_some_and(|filter| filter.contains(COMPARED)) {
+        // They have much to unpack, and take long on an emulated processor.
+        let plugins = bench::reference(workspace)?;
+        for name in ["bridge", "host-local"] {
+            tree.copy(&plugins.join(name), &Path::new("/wharf/reference/usr/lib/cni").join(name));
+        }
+    }
 
     let file = work.join("initramfs");
     let out = File::create(&file).with_context(|| format!("cannot write {}", file.display()))?;
