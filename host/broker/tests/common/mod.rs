@@ -94,6 +94,13 @@ pub enum Stop {
 
 pub struct Scripted(Arc<dyn Fn(&mut Guest) + Send + Sync>);
 
+impl Scripted {
+    /// Every guest is this script.
+    pub fn of(script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(script))
+    }
+}
+
 struct Running {
     socket: UnixStream,
     thread: Option<JoinHandle<()>>,
@@ -318,7 +325,7 @@ impl Call {
 }
 
 /// Installs the guest `g`, which imports everything, or what it is granted.
-fn install(paths: &Paths, operations: Option<&str>, limits: &str) {
+pub fn install(paths: &Paths, operations: Option<&str>, limits: &str) {
     let imports: Vec<String> = OPERATIONS.iter().map(|operation| operation.name.to_string()).collect();
     let mut manifest = Manifest {
         name: "g".into(),
