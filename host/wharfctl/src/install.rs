@@ -73,7 +73,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
     let lists = options.conflist.iter().map(|file| list::prepare(paths, &options.api, file, &conf_dir));
     let lists = lists.collect::<Result<Vec<_>>>()?;
-    let ready = files.iter().map(|file| prepare(file)).collect::<Result<Vec<_>>>()?;
+    let ready = files.iter().map(|file| prepare(file, compile)).collect::<Result<Vec<_>>>()?;
     let mut names = Vec::new();
     for guest in ready {
         store(paths, &guest)?;
@@ -119,13 +119,17 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// A guest that is ready to be stored.
-struct Ready {
-    manifest: Manifest,
-    artefact: Vec<u8>,
+pub(crate) struct Ready {
+    pub(crate) manifest: Manifest,
+    pub(crate) artefact: Vec<u8>,
 }
 
-/// Checks and compiles one guest.
-fn prepare(file: &Path) -> Result<Ready> {
+fn compile(wasm: &[u8]) -> Result<Vec<u8>> {
+    Ok(wharf_sandbox::compile(wasm)?)
+}
+
+/// Checks one guest and has it compiled.
+pub(crate) fn prepare(file: &Path, compile: impl Fn(&[u8]) -> Result<Vec<u8>>) -> Result<Ready> {
     let name = file.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_string();
     guests::check_name(&name).with_context(|| file.display().to_string())?;
     if name == "wharf" {
@@ -142,8 +146,7 @@ fn prepare(file: &Path) -> Result<Ready> {
     if !inspection.missing.is_empty() {
         bail!("{} imports what this host does not offer: {}", file.display(), inspection.missing.join("; "));
     }
-    let artefact =
-        wharf_sandbox::compile(&wasm).with_context(|| format!("cannot compile {}", file.display()))?;
+    let artefact = compile(&wasm).with_context(|| format!("cannot compile {}", file.display()))?;
     let manifest = Manifest {
         name,
         digest: format!("sha256:{}", sha256_hex(&wasm)),

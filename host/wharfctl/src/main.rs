@@ -16,9 +16,12 @@ mod metrics;
 mod pod_cidr;
 mod reconcile;
 mod recover;
+#[expect(dead_code, unused_imports, reason = "the commands that run on it come next")]
+mod simulated;
 mod status;
 mod support;
 mod uninstall;
+mod words;
 
 use std::process::ExitCode;
 

@@ -191,7 +191,7 @@ impl Node {
     pub fn broker(&self, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Broker<Scripted> {
         let paths = Paths::below(self.root.path());
         let mut broker = Broker::new(paths, Scripted(Arc::new(script)), faulty::kernel, self.log);
-        broker.lease_hook = faulty::lease;
+        broker.lease_hook = Box::new(faulty::lease);
         broker
     }
 
