@@ -140,24 +140,24 @@ pub(crate) fn owner_of(op: &LeaseOp) -> Option<&LeaseOwner> {
 pub(crate) type Taken = Option<(IpAddr, LeaseOwner)>;
 
 /// Carries out an operation on an open pool.
-pub(crate) fn apply(opened: &mut Opened, op: LeaseOp) -> Result<(Reply, Taken), Error> {
-    let Some(pool) = &mut opened.pool else { return on_nothing(&op).map(|reply| (reply, None)) };
+pub(crate) fn apply(opened: &mut Opened, op: &LeaseOp) -> Result<(Reply, Taken), Error> {
+    let Some(pool) = &mut opened.pool else { return on_nothing(op).map(|reply| (reply, None)) };
     Ok(match op {
         LeaseOp::TryReserve { address, owner, .. } => {
-            let taken = pool.try_reserve(address, &owner)?;
-            (Reply::Flag(taken), taken.then_some((address, owner)))
+            let taken = pool.try_reserve(*address, owner)?;
+            (Reply::Flag(taken), taken.then(|| (*address, owner.clone())))
         }
         LeaseOp::ReserveNext { first, last, after, skip, owner, .. } => {
-            let address = pool.reserve_next(first, last, after, &skip, &owner)?;
-            (Reply::MaybeAddress(address), address.map(|address| (address, owner)))
+            let address = pool.reserve_next(*first, *last, *after, skip, owner)?;
+            (Reply::MaybeAddress(address), address.map(|address| (address, owner.clone())))
         }
-        LeaseOp::Release { owner, .. } => (Reply::Count(Some(pool.release(&owner)?)), None),
-        LeaseOp::Find { owner, .. } => (Reply::Hosts(pool.find(&owner)?), None),
+        LeaseOp::Release { owner, .. } => (Reply::Count(Some(pool.release(owner)?)), None),
+        LeaseOp::Find { owner, .. } => (Reply::Hosts(pool.find(owner)?), None),
         LeaseOp::GetAll { .. } if opened.access == Access::Any => (Reply::Leases(pool.get_all()?), None),
         LeaseOp::GetAll { .. } => (Reply::Leases(pool.get_current()?), None),
-        LeaseOp::LastReserved { set, .. } => (Reply::MaybeAddress(pool.last_reserved(set)?), None),
+        LeaseOp::LastReserved { set, .. } => (Reply::MaybeAddress(pool.last_reserved(*set)?), None),
         LeaseOp::SetLastReserved { set, address, .. } => {
-            pool.set_last_reserved(set, address)?;
+            pool.set_last_reserved(*set, *address)?;
             (Reply::Done, None)
         }
         LeaseOp::Open { .. } | LeaseOp::Close { .. } | LeaseOp::ReadResolvConf { .. } => {
@@ -200,19 +200,19 @@ mod tests {
                 (LeaseOp::GetAll { pool: 1 }, Reply::Leases(vec![])),
                 (LeaseOp::LastReserved { pool: 1, set: 0 }, Reply::MaybeAddress(None)),
             ] {
-                assert_eq!(apply(&mut opened, op).unwrap().0, answer);
+                assert_eq!(apply(&mut opened, &op).unwrap().0, answer);
             }
             for op in [
                 LeaseOp::TryReserve { pool: 1, address, owner: owner.clone() },
                 LeaseOp::SetLastReserved { pool: 1, set: 0, address },
             ] {
-                assert_eq!(apply(&mut opened, op).unwrap_err().kind, ErrorKind::NotFound);
+                assert_eq!(apply(&mut opened, &op).unwrap_err().kind, ErrorKind::NotFound);
             }
             assert!(!root.path().join("networks").exists(), "{access:?}");
         }
         let mut opened = open(Access::Make, &place, &index, None).unwrap();
         let op = LeaseOp::TryReserve { pool: 1, address, owner };
-        assert_eq!(apply(&mut opened, op).unwrap().0, Reply::Flag(true));
+        assert_eq!(apply(&mut opened, &op).unwrap().0, Reply::Flag(true));
         assert!(place.join("10.0.0.1").exists());
     }
 

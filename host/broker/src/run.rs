@@ -10,14 +10,16 @@ mod namespace;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::process::Child;
 use std::time::Instant;
 
 use wharf_cni::error::code;
 use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version, args};
 use wharf_kernel::{Kernel, Machine, Netns};
+use wharf_ops::leases::LeaseOp;
 use wharf_ops::wire::Timings;
-use wharf_ops::{Attachment, Error};
+use wharf_ops::{Attachment, Error, Reply};
 
 use crate::Paths;
 use crate::failure::{self, Fault};
@@ -42,15 +44,24 @@ const TIMINGS: &str = "WHARF_TRACE_TIMINGS";
 pub type Kernels = fn(Netns, Option<Netns>) -> Box<dyn Kernel>;
 
 /// Is told of each write to a lease store. An error before it happens instead of it.
-pub type LeaseHook = fn(Moment) -> Result<(), Error>;
+pub type LeaseHook = dyn Fn(&LeaseChange<'_>, Moment<'_>) -> Result<(), Error>;
+
+/// A write to a lease store.
+#[derive(Clone, Copy, Debug)]
+pub enum LeaseChange<'a> {
+    /// A guest asked for it.
+    Asked(&'a LeaseOp),
+    /// A repair gives this address back.
+    GivenBack(IpAddr),
+}
 
 /// A moment of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+#[derive(Clone, Copy, Debug)]
+pub enum Moment<'a> {
     /// It is about to happen.
     Before,
-    /// It has happened.
-    After,
+    /// It has happened, and this came of it.
+    After(&'a Reply),
 }
 
 /// Everything an invocation needs that is not of the request.
@@ -70,7 +81,7 @@ pub struct Broker<L: Launcher> {
     /// What ends a call.
     pub signals: Signals,
     /// Where faults can be put into lease stores.
-    pub lease_hook: LeaseHook,
+    pub lease_hook: Box<LeaseHook>,
 }
 
 /// What is to be printed on standard output, and the exit status.
@@ -93,7 +104,7 @@ impl<L: Launcher> Broker<L> {
             log,
             telemetry: Telemetry::off(),
             signals: Signals::none(),
-            lease_hook: |_| Ok(()),
+            lease_hook: Box::new(|_, _| Ok(())),
         }
     }
 
@@ -234,7 +245,7 @@ impl<L: Launcher> Broker<L> {
     /// What repairs work with.
     pub(crate) fn tools<'a>(&'a self, start: Start<'a>) -> Tools<'a> {
         let machine = self.machine.as_ref();
-        Tools { paths: &self.paths, machine, start, lease_hook: self.lease_hook, log: self.log }
+        Tools { paths: &self.paths, machine, start, lease_hook: &*self.lease_hook, log: self.log }
     }
 
     /// Starts a native plugin.
@@ -250,7 +261,7 @@ pub fn recover(paths: &Paths, machine: &dyn Machine, log: Log) -> Result<Vec<Rec
 
 /// What repairs work with, for who runs no guests.
 pub(crate) fn tools_alone<'a>(paths: &'a Paths, machine: &'a dyn Machine, log: Log) -> Tools<'a> {
-    Tools { paths, machine, start: &native::spawn, lease_hook: |_| Ok(()), log }
+    Tools { paths, machine, start: &native::spawn, lease_hook: &|_, _| Ok(()), log }
 }
 
 /// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names.

@@ -56,7 +56,7 @@ fn remove(kernel: &mut RealKernel, on: &Link, address: IpNetwork) -> Result<Repl
         body.emit(&request);
     });
     match result {
-        Err(error) if !matches!(error.errno(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => {
+        Err(error) if !matches!(error.errno(), Some(libc::EADDRNOTAVAIL | libc::ENODEV | libc::ENXIO)) => {
             Err(error.explain(format!("removing the address {address} from {}", describe(on))))
         }
         _ => Ok(Reply::Done),

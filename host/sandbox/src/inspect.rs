@@ -1,5 +1,7 @@
 //! What a component is and wants, read from the binary without running it; and its compilation.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use sha2::{Digest, Sha256};
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::Types;
@@ -37,6 +39,17 @@ pub struct Producer {
     pub name: String,
     /// As the tool wrote it.
     pub version: String,
+}
+
+/// Names this compiler and its settings: what was compiled under another name may not run here.
+pub fn compiler() -> String {
+    let mut hasher = DefaultHasher::new();
+    env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    // Without an engine nothing is compiled, and that says why.
+    if let Ok(engine) = engine::compiler() {
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
 }
 
 /// Compiles a component to an artefact that every machine of this architecture and version of Wharf can run.

@@ -39,7 +39,7 @@ mod zygote;
 pub use artefact::Artefact;
 pub use confine::Identity;
 #[cfg(feature = "compiler")]
-pub use inspect::{Inspection, Producer, compile, inspect};
+pub use inspect::{Inspection, Producer, compile, compiler, inspect};
 pub use limits::Limits;
 pub use offer::World;
 pub use place::{Pinned, Places, pin_to_current_cpu};

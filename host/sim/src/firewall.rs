@@ -25,6 +25,8 @@ pub(crate) struct Firewall {
     pub(crate) sources: Ways<std::net::IpAddr>,
     pub(crate) replies: Ways<std::net::IpAddr>,
     pub(crate) guarded: Ways<String>,
+    /// Whether flows are remembered: from the first rule on.
+    pub(crate) tracks: bool,
     /// Whether packets to 127.0.0.0/8 from elsewhere are dropped.
     pub(crate) guards_loopback: bool,
     pub(crate) iptables: Vec<Iptables>,

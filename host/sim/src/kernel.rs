@@ -7,6 +7,7 @@ use wharf_kernel::Kernel;
 use wharf_ops::{Attachment, Error, KernelOp, Ns, Reply};
 
 use crate::call::Call;
+use crate::history::Change;
 use crate::world::{Space, World};
 use crate::{
     addresses, bridge_ports, conntrack, filter, firewall, links, nat, neighbours, routes, shaping, sysctl,
@@ -30,6 +31,21 @@ impl SimKernel {
     }
 }
 
+fn room(call: &mut Call<'_>, owner: &Attachment, op: &KernelOp) -> Result<Reply, Error> {
+    match op {
+        KernelOp::Link(op) => links::apply(call, op),
+        KernelOp::BridgePort(op) => bridge_ports::apply(call, op),
+        KernelOp::Address(op) => addresses::apply(call, op),
+        KernelOp::Route(op) => routes::apply(call, op),
+        KernelOp::Neighbour(op) => neighbours::apply(call, op),
+        KernelOp::Sysctl(op) => sysctl::apply(call, op),
+        KernelOp::Nat(op) => nat::apply(call, owner, op),
+        KernelOp::Filter(op) => filter::apply(call, owner, op),
+        KernelOp::Conntrack(op) => conntrack::apply(call, op),
+        KernelOp::Shaping(op) => shaping::apply(call, op),
+    }
+}
+
 /// A panic of somebody else, in the middle of an operation, leaves a state that can still be looked at.
 pub(crate) fn locked(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
@@ -37,17 +53,15 @@ pub(crate) fn locked(world: &Mutex<World>) -> MutexGuard<'_, World> {
 
 impl Kernel for SimKernel {
     fn apply(&mut self, owner: &Attachment, op: &KernelOp) -> Result<Reply, Error> {
-        self.call(|call| match op {
-            KernelOp::Link(op) => links::apply(call, op),
-            KernelOp::BridgePort(op) => bridge_ports::apply(call, op),
-            KernelOp::Address(op) => addresses::apply(call, op),
-            KernelOp::Route(op) => routes::apply(call, op),
-            KernelOp::Neighbour(op) => neighbours::apply(call, op),
-            KernelOp::Sysctl(op) => sysctl::apply(call, op),
-            KernelOp::Nat(op) => nat::apply(call, owner, op),
-            KernelOp::Filter(op) => filter::apply(call, owner, op),
-            KernelOp::Conntrack(op) => conntrack::apply(call, op),
-            KernelOp::Shaping(op) => shaping::apply(call, op),
+        self.call(|call| {
+            if !op.operation().changes {
+                return room(call, owner, op);
+            }
+            let fault = call.world.history.next_fault();
+            let answer = fault.map_or_else(|| room(call, owner, op), Err);
+            let change = Change { owner: owner.clone(), op: op.clone(), answer: answer.clone() };
+            call.world.history.note(change);
+            answer
         })
     }
 

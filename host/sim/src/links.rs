@@ -150,8 +150,13 @@ fn set_master(call: &mut Call<'_>, link: &Link, master: Option<&Link>) -> Result
     // It has left its master by then, whatever comes of it.
     call.world.release(at);
     let target = call.world.device(to).ok_or_else(|| refused(libc::EINVAL, None, what()))?;
+    // That of a bridge whose last port has left is all zeros.
+    let Mac(mac) = call.device(at, what)?.mac;
+    let valid = mac != [0; 6] && mac.first().is_some_and(|first| first & 1 == 0);
     match (&target.kind, kind) {
-        (Kind::Bridge { .. }, Kind::Loopback) => Err(refused(libc::EINVAL, None, what())),
+        (Kind::Bridge { .. }, kind) if !valid || kind == Kind::Loopback => {
+            Err(refused(libc::EINVAL, None, what()))
+        }
         (Kind::Bridge { .. }, Kind::Bridge { .. }) => {
             Err(refused(libc::ELOOP, Some("Can not enslave a bridge to a bridge"), what()))
         }

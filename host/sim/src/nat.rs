@@ -45,6 +45,7 @@ pub(crate) fn apply(call: &mut Call<'_>, owner: &Attachment, op: &NatOp) -> Resu
 
 fn masquerade(firewall: &mut Firewall, owner: &Attachment, rules: &[MasqueradeRule], backend: Backend) {
     let rules: Vec<MasqueradeRule> = rules.iter().map(kept).collect();
+    firewall.tracks |= !rules.is_empty();
     match backend {
         Backend::Automatic | Backend::Nftables => {
             firewall.guards_loopback |= !rules.is_empty();
@@ -80,6 +81,7 @@ fn forward(
 ) -> Result<(), Error> {
     let conditions = compiled(options, Backend::Nftables)?;
     let forwards = Forwards { rules: rules.to_vec(), options: options.clone(), conditions };
+    firewall.tracks |= !rules.is_empty();
     firewall.guards_loopback |= !rules.is_empty();
     firewall.change(owner, |own| own.forwards = Some(forwards).filter(|forwards| !forwards.rules.is_empty()));
     Ok(())
@@ -105,6 +107,7 @@ fn forward_iptables(
         }
         let forwards = Forwards { rules: own, options: options.clone(), conditions: conditions.clone() };
         firewall.put_iptables(owner, v4, Some(Rules::Forwards(forwards)), false);
+        firewall.tracks = true;
         firewall.guards_loopback |= v4;
     }
     Ok(())

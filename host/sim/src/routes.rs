@@ -38,6 +38,8 @@ pub(crate) struct Entry {
     pub(crate) mtu: Option<u32>,
     pub(crate) advmss: Option<u32>,
     pub(crate) scope: u8,
+    /// IPv4: the scope of the way to the gateway. Through one that is not on a link nothing is sent.
+    pub(crate) gateway_scope: u8,
     /// Whether the kernel made it.
     pub(crate) kernel: bool,
 }
@@ -56,6 +58,7 @@ impl Entry {
             mtu: None,
             advmss: None,
             scope: 0,
+            gateway_scope: add::LINK,
             kernel: true,
         }
     }
@@ -73,6 +76,11 @@ impl Entry {
             advmss: self.advmss,
             scope: Some(self.scope),
         }
+    }
+
+    /// The gateway, if packets are sent to it.
+    pub(crate) fn next_hop(&self) -> Option<IpAddr> {
+        self.gateway.filter(|_| self.dst.is_ipv6() || self.gateway_scope == add::LINK)
     }
 
     /// Whether both are looked at for the same packets, one after the other.

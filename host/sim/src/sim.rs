@@ -26,6 +26,12 @@ impl Sim {
         Self { world: Arc::new(Mutex::new(World::new(seed))) }
     }
 
+    /// Another machine in the same state, which goes its own way from here.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { world: Arc::new(Mutex::new(locked(&self.world).clone())) }
+    }
+
     /// The namespace that it started with.
     pub fn host(&self) -> Space {
         Space(0)

@@ -11,7 +11,7 @@ use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{Error, Ns, Reply};
 
 use crate::call::Call;
-use crate::world::{Space, World};
+use crate::world::{Namespace, Space, World};
 
 pub(crate) use conf::{Conf, Sysctls};
 use known::{GLOBAL, Rule};
@@ -131,6 +131,34 @@ fn bounded(set: &BTreeMap<&'static str, String>, name: &str, rule: Rule) -> Rule
         "ipv4/ip_unprivileged_port_start" => Rule::Range(0, number("ipv4/ip_local_port_range", 32768)),
         "ipv4/ip_local_port_range" => Rule::Ports { least: number("ipv4/ip_unprivileged_port_start", 1024) },
         _ => rule,
+    }
+}
+
+impl Namespace {
+    /// Every parameter that has not its usual value.
+    pub(crate) fn unusual_sysctls(&self) -> Vec<(String, String)> {
+        let sysctls = &self.sysctls;
+        let mut all = Vec::new();
+        let shared = [
+            ("ipv4/conf/all", &sysctls.all4),
+            ("ipv4/conf/default", &sysctls.default4),
+            ("ipv6/conf/all", &sysctls.all6),
+            ("ipv6/conf/default", &sysctls.default6),
+        ];
+        let own = self.devices.values().flat_map(|device| {
+            let families = [("ipv4", &device.conf4), ("ipv6", &device.conf6)];
+            let confs = families.into_iter().filter_map(|(family, conf)| Some((family, conf.as_ref()?)));
+            confs.map(|(family, conf)| (format!("{family}/conf/{}", device.name), conf))
+        });
+        for (folder, conf) in shared.into_iter().map(|(folder, conf)| (folder.to_owned(), conf)).chain(own) {
+            all.extend(conf.unusual().map(|(name, value)| (format!("{folder}/{name}"), value.to_string())));
+        }
+        let globals = GLOBAL.iter().filter_map(|(name, usual, _)| {
+            let value = sysctls.globals.get(name).filter(|value| value != usual)?;
+            Some(((*name).to_owned(), value.clone()))
+        });
+        all.extend(globals);
+        all
     }
 }
 

@@ -9,6 +9,7 @@ use crate::Features;
 use crate::conntrack::Flow;
 use crate::device::{Device, Kind};
 use crate::firewall::Firewall;
+use crate::history::History;
 use crate::routes::Entry;
 use crate::sysctl::Sysctls;
 
@@ -44,6 +45,7 @@ pub(crate) struct World {
     /// Where namespaces are mounted.
     pub(crate) paths: BTreeMap<PathBuf, Space>,
     pub(crate) features: Features,
+    pub(crate) history: History,
     spaces_made: u32,
     random: u64,
 }
@@ -55,6 +57,7 @@ impl World {
             spaces: BTreeMap::new(),
             paths: BTreeMap::new(),
             features: Features::default(),
+            history: History::default(),
             spaces_made: 0,
             random: seed,
         };

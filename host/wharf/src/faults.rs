@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use wharf_broker::run::Moment;
+use wharf_broker::run::{LeaseChange, Moment};
 use wharf_kernel::Kernel;
 use wharf_ops::{Attachment, Error, KernelOp, Reply};
 
@@ -99,10 +99,10 @@ pub(crate) fn report() {
 }
 
 /// The hook of the lease stores.
-pub(crate) fn lease(moment: Moment) -> Result<(), Error> {
+pub(crate) fn lease(_: &LeaseChange<'_>, moment: Moment<'_>) -> Result<(), Error> {
     match moment {
         Moment::Before => before("a lease"),
-        Moment::After => {
+        Moment::After(_) => {
             after();
             Ok(())
         }

@@ -13,7 +13,9 @@ use wharf_sandbox::{Artefact, Child, Identity, Job, Limits, Pinned, Zygote};
 const MIB: usize = 1024 * 1024;
 
 /// Forks a confined process per call.
-pub(crate) struct ForkLauncher {
+pub struct ForkLauncher {
+    /// Is told of each process that runs a guest.
+    pub started: fn(i32),
     identity: Identity,
     log: Log,
     pinned: RefCell<Option<Pinned>>,
@@ -24,9 +26,10 @@ pub(crate) struct ForkLauncher {
 
 impl ForkLauncher {
     /// Broker and sandboxes talk on the current processor: a wake-up across processors costs more than the work.
-    pub(crate) fn on_this_cpu(log: Log) -> Self {
+    pub fn on_this_cpu(log: Log) -> Self {
         // Where the mask cannot be set (a cpuset that forbids it), it is slower and nothing else.
         Self {
+            started: |_| {},
             identity: Identity::default(),
             log,
             pinned: RefCell::new(wharf_sandbox::pin_to_current_cpu().ok()),
@@ -47,7 +50,7 @@ impl ForkLauncher {
 }
 
 /// A compiled guest in memory.
-pub(crate) struct Mapped(Artefact);
+pub struct Mapped(Artefact);
 
 impl AsRef<[u8]> for Mapped {
     fn as_ref(&self) -> &[u8] {
@@ -88,8 +91,7 @@ impl Launcher for ForkLauncher {
         let child = ready.unwrap_or_else(|| wharf_sandbox::spawn(job, self.identity));
         let mut child = child.map_err(io::Error::other)?;
         child.begin(call.call).map_err(io::Error::other)?;
-        #[cfg(feature = "faults")]
-        crate::faults::sandbox_started(child.pid());
+        (self.started)(child.pid());
         Ok(Box::new(Running(child)))
     }
 

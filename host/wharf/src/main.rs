@@ -2,7 +2,6 @@
 
 #[cfg(feature = "faults")]
 mod faults;
-mod launcher;
 mod output;
 
 use std::io::{self, IsTerminal, Write};
@@ -10,6 +9,7 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use wharf::ForkLauncher;
 use wharf_broker::log::{Level, Log};
 use wharf_broker::settings::Settings;
 use wharf_broker::signals::Signals;
@@ -17,7 +17,6 @@ use wharf_broker::telemetry::Telemetry;
 use wharf_broker::{Broker, Paths};
 use wharf_kernel::{Kernel, Netns, RealKernel};
 
-use crate::launcher::ForkLauncher;
 use crate::output::Output;
 
 fn main() -> ExitCode {
@@ -46,7 +45,8 @@ fn main() -> ExitCode {
     broker.telemetry = Telemetry::begin(&settings, get("TRACEPARENT").as_deref());
     #[cfg(feature = "faults")]
     {
-        broker.lease_hook = faults::lease;
+        broker.lease_hook = Box::new(faults::lease);
+        broker.launcher.started = faults::sandbox_started;
     }
     let stdout = io::stdout();
     let mut output = Output { to: stdout.as_fd(), signals: &broker.signals };

@@ -11,7 +11,7 @@ use wharf_broker::Paths;
 use wharf_broker::grants::{Grant, suggest, with_digest};
 use wharf_broker::guests::{Manifest, write_atomically};
 
-use crate::component::{self, Component};
+use crate::component::{self, Component, compile};
 use crate::install;
 
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     if options.drop_in && !bin_dir.join(crate::lists::OWN).is_file() {
         bail!("{} is missing: run `wharfctl install` first", bin_dir.join("wharf").display());
     }
-    let guest = component.compile()?;
+    let guest = component.compile(compile)?;
     let name = guest.manifest.name.clone();
     // A grant of another digest allows nothing: between these two steps the guest's calls fail, and change nothing.
     component::store(paths, &guest)?;

@@ -56,13 +56,18 @@ impl Component {
         Ok(Self { file: file.to_owned(), manifest, wasm })
     }
 
-    /// Compiles it for this architecture.
-    pub(crate) fn compile(self) -> Result<Compiled> {
-        let artefact = wharf_sandbox::compile(&self.wasm)
-            .with_context(|| format!("cannot compile {}", self.file.display()))?;
+    /// Has it compiled for this architecture.
+    pub(crate) fn compile(self, compile: impl Fn(&[u8]) -> Result<Vec<u8>>) -> Result<Compiled> {
+        let artefact =
+            compile(&self.wasm).with_context(|| format!("cannot compile {}", self.file.display()))?;
         let manifest = Manifest { artefact: artefact_digest(&artefact), ..self.manifest };
         Ok(Compiled { manifest, artefact })
     }
+}
+
+/// The compiler.
+pub(crate) fn compile(wasm: &[u8]) -> Result<Vec<u8>> {
+    Ok(wharf_sandbox::compile(wasm)?)
 }
 
 /// The bytes of a component, and what can be read from them.

@@ -15,7 +15,7 @@ use wharf_broker::Paths;
 
 pub(crate) use list::Installed;
 
-use crate::component::{self, Component};
+use crate::component::{self, Component, compile};
 use crate::grants;
 
 #[derive(Debug, clap::Args)]
@@ -72,7 +72,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let lists = options.conflist.iter().map(|file| list::prepare(paths, &options.api, file, &conf_dir));
     let lists = lists.collect::<Result<Vec<_>>>()?;
     let ready =
-        files.iter().map(|file| Component::read(file, None)?.compile()).collect::<Result<Vec<_>>>()?;
+        files.iter().map(|file| Component::read(file, None)?.compile(compile)).collect::<Result<Vec<_>>>()?;
     let mut names = Vec::new();
     for guest in ready {
         let before = component::store(paths, &guest)?;

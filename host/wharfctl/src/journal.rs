@@ -5,10 +5,10 @@ use std::io::Write as _;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use serde_json::Value;
 use wharf_broker::Paths;
 use wharf_broker::journal::{Effect, Listed, Outcome, Record, Step, Store, Transaction};
-use wharf_ops::KernelOp;
+
+use crate::words;
 
 /// A journal as JSON.
 #[derive(Serialize)]
@@ -93,7 +93,7 @@ fn of_transaction(transaction: &Transaction) -> String {
 
 fn of_step(step: &Step) -> String {
     let arguments = match &step.effect {
-        Effect::Kernel { op, .. } => words(op),
+        Effect::Kernel { op, .. } => words::of_kernel(op),
         Effect::Lease { directory, address, .. } => {
             let address = address.map_or_else(|| "the next free".to_owned(), |address| address.to_string());
             let directory = directory.as_ref().map_or_else(String::new, |path| format!(" in {path}"));
@@ -122,53 +122,18 @@ fn of_step(step: &Step) -> String {
                 Some(bridge) => format!(", unless {} has other ports", bridge.name),
                 None => String::new(),
             };
-            let line = format!("        undo: {} {}", undo.op.operation().name, words(&undo.op));
+            let line = format!("        undo: {} {}", undo.op.operation().name, words::of_kernel(&undo.op));
             let _ = writeln!(text, "{}{unless}", line.trim_end());
         }
     }
     text
 }
 
-/// The fields of an operation: `link=host:cni0#5 up=true`.
-fn words(op: &KernelOp) -> String {
-    // {"link": {"set-up": {...}}}, and a variant without fields is a string.
-    let value = serde_json::to_value(op).unwrap_or_default();
-    let inner = value.as_object().and_then(|object| object.values().next()).cloned().unwrap_or_default();
-    match inner.as_object().and_then(|object| object.values().next()) {
-        Some(Value::Object(fields)) => fields
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| format!("{key}={}", word(value)))
-            .collect::<Vec<_>>()
-            .join(" "),
-        _ => String::new(),
-    }
-}
-
-fn word(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(word).collect::<Vec<_>>().join(", ")),
-        Value::Object(fields) => match (fields.get("ns"), fields.get("index"), fields.get("name")) {
-            (Some(ns), Some(index), Some(name)) if fields.len() == 3 => {
-                format!("{}:{}#{index}", word(ns), word(name))
-            }
-            _ => {
-                let known = fields.iter().filter(|(_, value)| !value.is_null());
-                let known: Vec<_> = known.map(|(key, value)| format!("{key}={}", word(value))).collect();
-                format!("({})", known.join(" "))
-            }
-        },
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use wharf_broker::journal::Undo;
     use wharf_ops::links::LinkOp;
-    use wharf_ops::nat::NatOp;
-    use wharf_ops::{Link, Ns};
+    use wharf_ops::{KernelOp, Link, Ns};
 
     use super::*;
 
@@ -186,6 +151,5 @@ mod tests {
             of_step(&step),
             "      3 bridge links/set-up link=host:cni0#5 up=true\n        undo: links/set-up link=host:cni0#5 up=false\n"
         );
-        assert_eq!(words(&KernelOp::Nat(NatOp::RemoveForwards)), "");
     }
 }

@@ -20,9 +20,12 @@ mod pod_cidr;
 mod reconcile;
 mod recover;
 mod remove;
+#[expect(dead_code, unused_imports, reason = "the commands that run on it come next")]
+mod simulated;
 mod status;
 mod support;
 mod uninstall;
+mod words;
 
 use std::process::ExitCode;
 

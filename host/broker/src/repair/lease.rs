@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use wharf_cni::CniError;
-use wharf_ops::Error;
 use wharf_ops::delegate::Verb;
 use wharf_ops::leases::LeaseOwner;
+use wharf_ops::{Error, Reply};
 
 use super::Repair;
 use super::task::Wanted;
 use crate::leases::Pool;
 use crate::native::Execution;
-use crate::run::Moment;
+use crate::run::{LeaseChange, Moment};
 use crate::signals::Signals;
 
 /// How long a repair waits for a pool that somebody else holds.
@@ -35,9 +35,10 @@ pub(super) fn give_back(repair: &Repair<'_>, directory: Option<&str>, wanted: &W
     };
     let hook = repair.tools.lease_hook;
     for address in addresses {
-        hook(Moment::Before)?;
+        let change = LeaseChange::GivenBack(address);
+        hook(&change, Moment::Before)?;
         pool.give_back(address, &owner)?;
-        hook(Moment::After)?;
+        hook(&change, Moment::After(&Reply::Done))?;
     }
     Ok(())
 }

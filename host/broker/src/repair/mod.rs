@@ -32,7 +32,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) machine: &'a dyn Machine,
     /// Starts native plugins.
     pub(crate) start: Start<'a>,
-    pub(crate) lease_hook: LeaseHook,
+    pub(crate) lease_hook: &'a LeaseHook,
     pub(crate) log: Log,
 }
 

@@ -8,7 +8,7 @@ use crate::journal::{Effect, Outcome};
 use crate::launch::Launcher;
 use crate::lease_ops::{self, Access};
 use crate::pipeline::Course;
-use crate::run::Moment;
+use crate::run::{LeaseChange, Moment};
 
 impl<L: Launcher> Invocation<'_, L> {
     pub(super) fn lease(
@@ -67,7 +67,7 @@ impl<L: Launcher> Invocation<'_, L> {
         };
         let changes = Op::Lease(op.clone()).operation().changes;
         if !changes {
-            return lease_ops::apply(pool, op).map(|(reply, _)| reply);
+            return lease_ops::apply(pool, &op).map(|(reply, _)| reply);
         }
         let reserved = match &op {
             LeaseOp::TryReserve { address, owner, .. } => Some((Some(*address), owner)),
@@ -81,11 +81,13 @@ impl<L: Launcher> Invocation<'_, L> {
             running.intend(guest, Effect::Lease { directory: directory.clone(), address, held })?;
             recording = Some(running);
         }
-        let hook = self.broker.lease_hook;
-        let done = hook(Moment::Before).and_then(|()| lease_ops::apply(pool, op)).and_then(|done| {
-            hook(Moment::After)?;
-            Ok(done)
-        });
+        let hook = &self.broker.lease_hook;
+        let change = LeaseChange::Asked(&op);
+        let done =
+            hook(&change, Moment::Before).and_then(|()| lease_ops::apply(pool, &op)).and_then(|done| {
+                hook(&change, Moment::After(&done.0))?;
+                Ok(done)
+            });
         if let Some(running) = recording {
             running.ended(match &done {
                 Ok((_, Some((address, _)))) => Outcome::Reserved(*address),

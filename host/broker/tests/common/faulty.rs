@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Once;
 use std::time::Instant;
 
-use wharf_broker::run::Moment;
+use wharf_broker::run::{LeaseChange, Moment};
 use wharf_kernel::{Kernel, Netns, RealKernel};
 use wharf_ops::{Attachment, Error, KernelOp, Reply};
 
@@ -61,10 +61,10 @@ pub fn kernel(host: Netns, container: Option<Netns>) -> Box<dyn Kernel> {
     Box::new(Faulty(RealKernel::new(host, container)))
 }
 
-pub fn lease(moment: Moment) -> Result<(), Error> {
+pub fn lease(_: &LeaseChange<'_>, moment: Moment<'_>) -> Result<(), Error> {
     match moment {
         Moment::Before => before(),
-        Moment::After => {
+        Moment::After(_) => {
             after();
             Ok(())
         }

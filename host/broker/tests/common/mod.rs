@@ -94,6 +94,13 @@ pub enum Stop {
 
 pub struct Scripted(Arc<dyn Fn(&mut Guest) + Send + Sync>);
 
+impl Scripted {
+    /// Every guest is this script.
+    pub fn of(script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(script))
+    }
+}
+
 struct Running {
     socket: UnixStream,
     thread: Option<JoinHandle<()>>,
@@ -184,7 +191,7 @@ impl Node {
     pub fn broker(&self, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Broker<Scripted> {
         let paths = Paths::below(self.root.path());
         let mut broker = Broker::new(paths, Scripted(Arc::new(script)), faulty::kernel, self.log);
-        broker.lease_hook = faulty::lease;
+        broker.lease_hook = Box::new(faulty::lease);
         broker
     }
 
@@ -318,7 +325,7 @@ impl Call {
 }
 
 /// Installs the guest `g`, which imports everything, or what it is granted.
-fn install(paths: &Paths, operations: Option<&str>, limits: &str) {
+pub fn install(paths: &Paths, operations: Option<&str>, limits: &str) {
     let imports: Vec<String> = OPERATIONS.iter().map(|operation| operation.name.to_string()).collect();
     let mut manifest = Manifest {
         name: "g".into(),

@@ -108,7 +108,10 @@ impl World {
     fn follow_ports_mtu(&mut self, bridge: At) {
         let mtus = self.ports(bridge).into_iter().filter_map(|port| Some(self.device(port)?.mtu));
         let lowest = mtus.min().unwrap_or(1500);
-        if self.device(bridge).is_some_and(|device| !device.mtu_is_set) {
+        // What a bridge cannot have it does not follow.
+        let (least, most) = (68, 65535);
+        let follows = |device: &Device| !device.mtu_is_set && (least..=most).contains(&lowest);
+        if self.device(bridge).is_some_and(follows) {
             self.set_mtu(bridge, lowest);
             if let Some(device) = self.device_mut(bridge) {
                 device.mtu_is_set = false;

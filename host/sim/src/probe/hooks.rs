@@ -62,15 +62,22 @@ impl Walk<'_> {
             };
             packet.source = SocketAddr::new(address, packet.source.port());
         }
+        self.track(space, original, *packet);
+        Ok(())
+    }
+
+    /// Remembers a flow, where that is done.
+    pub(super) fn track(&mut self, space: Space, original: Packet, seen: Packet) {
         let flow = Flow {
-            protocol: packet.protocol,
+            protocol: seen.protocol,
             source: original.source,
             destination: original.destination,
-            seen_source: packet.source,
-            seen_destination: packet.destination,
+            seen_source: seen.source,
+            seen_destination: seen.destination,
         };
-        self.tracked.push((space, flow));
-        Ok(())
+        if self.world.space(space).is_some_and(|inside| inside.firewall.tracks) {
+            self.tracked.push((space, flow));
+        }
     }
 
     /// The flow that a packet belongs to, if the namespace remembers it.

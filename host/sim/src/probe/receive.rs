@@ -8,8 +8,8 @@ use crate::routes::lookup::{self, Question};
 use crate::world::At;
 
 impl Walk<'_> {
-    /// At a device that a frame was for.
-    pub(super) fn receive(&mut self, at: At, mut packet: Packet) -> Result<Outcome, Stop> {
+    /// At a device that a frame was for; a bridge got it by one of its ports.
+    pub(super) fn receive(&mut self, at: At, port: Option<At>, mut packet: Packet) -> Result<Outcome, Stop> {
         let space = at.space;
         let Some(device) = self.world.device(at) else { return dropped(space, "the link is gone") };
         let name = device.name.clone();
@@ -35,7 +35,18 @@ impl Walk<'_> {
                     format!("the guard of the loopback drops what comes for {to} by {name}"),
                 );
             }
+            self.track(space, original, packet);
             return Ok(packet.delivered(space));
+        }
+        let elsewhere = packet.destination != original.destination;
+        if let Some(port) =
+            port.filter(|_| elsewhere && way.link == at.index && self.shows_rules(space, &packet))
+        {
+            // Its new receiver is at the same bridge: it never gets as far as to be routed.
+            let next = way.next_hop().unwrap_or(to);
+            self.translate_source(&mut packet, original, at, next)?;
+            let (there, port) = self.onwards(at, port, next, &mut packet)?;
+            return self.receive(there, port, packet);
         }
         if !self.forwards(at, packet.is_v4()) {
             return dropped(

@@ -8,7 +8,7 @@ use wharf_ops::Mac;
 use super::{Packet, Stop, Walk, dropped};
 use crate::device::Kind;
 use crate::shaping::Ingress;
-use crate::world::{At, World};
+use crate::world::{At, Space, World};
 
 /// The devices of a way, and whether the frame leaves by them: then their qdiscs hold it up.
 type Path = Vec<(At, bool)>;
@@ -22,8 +22,34 @@ enum Goal {
 }
 
 impl Walk<'_> {
-    /// Brings a packet from a device to the next hop: the device that takes it in.
-    pub(super) fn across(&mut self, out: At, next: IpAddr, packet: &mut Packet) -> Result<At, Stop> {
+    /// Brings a packet from a device to the next hop: the device that takes it in, and the port of it that it came by.
+    pub(super) fn across(
+        &mut self,
+        out: At,
+        next: IpAddr,
+        packet: &mut Packet,
+    ) -> Result<(At, Option<At>), Stop> {
+        self.over(out, None, next, packet)
+    }
+
+    /// As [`Walk::across`], but bridged: from one port to the others.
+    pub(super) fn onwards(
+        &mut self,
+        bridge: At,
+        came_by: At,
+        next: IpAddr,
+        packet: &mut Packet,
+    ) -> Result<(At, Option<At>), Stop> {
+        self.over(bridge, Some(came_by), next, packet)
+    }
+
+    fn over(
+        &mut self,
+        out: At,
+        came_by: Option<At>,
+        next: IpAddr,
+        packet: &mut Packet,
+    ) -> Result<(At, Option<At>), Stop> {
         let Some(device) = self.world.device(out) else { return dropped(out.space, "the link is gone") };
         let (name, own) = (device.name.clone(), device.mac);
         if !self.world.operational(out) {
@@ -32,7 +58,11 @@ impl Walk<'_> {
         let known = device.neighbours.get(&next).copied();
         let goal = known.map_or(Goal::Address(next), Goal::Mac);
         let mut search = Search::new(self.world, own, goal);
-        let Some((there, path)) = search.from(out) else {
+        let found = match came_by {
+            Some(port) => search.ports(out, Some(port)),
+            None => search.from(out),
+        };
+        let Some((there, path)) = found else {
             let why = search.blocked.map_or_else(
                 || match known {
                     Some(mac) => format!("nobody behind {name} has the hardware address {mac}"),
@@ -47,28 +77,36 @@ impl Walk<'_> {
             return dropped(out.space, format!("the answer of {next} does not get back to {name}"));
         }
         self.bridged(&path, packet)?;
+        let port = path.iter().rev().map(|(at, _)| *at).find(|at| {
+            let master = self.world.device(*at).and_then(|device| device.master);
+            at.space == there.space && master == Some(there.index)
+        });
         self.note(path);
         packet.mac = Some(own);
-        Ok(there)
+        Ok((there, port))
     }
 
     /// Bridges on the way that show what they carry to the rules of their namespace.
     fn bridged(&mut self, path: &Path, packet: &mut Packet) -> Result<(), Stop> {
-        let key =
-            if packet.is_v4() { "bridge/bridge-nf-call-iptables" } else { "bridge/bridge-nf-call-ip6tables" };
         for pair in path.windows(2) {
             let [(came_by, false), (leaves_by, true)] = pair else { continue };
             let master = |at: &At| self.world.device(*at).and_then(|device| device.master);
             let Some(bridge) = master(came_by).filter(|bridge| master(leaves_by) == Some(*bridge)) else {
                 continue;
             };
-            if came_by.space == leaves_by.space && self.world.sysctl(came_by.space, key) != 0 {
+            if came_by.space == leaves_by.space && self.shows_rules(came_by.space, packet) {
                 let original = *packet;
                 let next = packet.destination.ip();
                 self.translate_source(packet, original, At { index: bridge, ..*came_by }, next)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether rules see what bridges carry.
+    pub(super) fn shows_rules(&self, space: Space, packet: &Packet) -> bool {
+        let family = if packet.is_v4() { "iptables" } else { "ip6tables" };
+        self.world.sysctl(space, &format!("bridge/bridge-nf-call-{family}")) != 0
     }
 }
 

@@ -76,7 +76,7 @@ impl Walk<'_> {
                 format!("{} does not leave by {name}: it has no route_localnet", packet.source.ip()),
             );
         }
-        let next = way.gateway.unwrap_or(packet.destination.ip());
+        let next = way.next_hop().unwrap_or(packet.destination.ip());
         self.translate_source(&mut packet, original, out, next)?;
         if local {
             if !device.up {
@@ -112,8 +112,8 @@ impl Walk<'_> {
             }
             Kind::Ifb => dropped(space, format!("nobody is behind {name}")),
             Kind::Veth { .. } | Kind::Bridge { .. } => {
-                let there = self.across(out, next, &mut packet)?;
-                self.receive(there, packet)
+                let (there, port) = self.across(out, next, &mut packet)?;
+                self.receive(there, port, packet)
             }
         }
     }

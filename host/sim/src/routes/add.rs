@@ -11,7 +11,7 @@ use crate::device::{Device, Kind};
 use crate::world::{At, Space, World};
 
 /// RT_SCOPE_LINK, RT_SCOPE_HOST and RT_SCOPE_NOWHERE.
-const LINK: u8 = 253;
+pub(super) const LINK: u8 = 253;
 const HOST: u8 = 254;
 pub(super) const NOWHERE: u8 = 255;
 /// The index of every namespace's loopback.
@@ -28,12 +28,12 @@ pub(super) fn v4(world: &mut World, space: Space, route: &Route) -> Result<(), R
     }
     // An unspecified gateway is none.
     let gateway = route.gateway.filter(|gateway| !gateway.is_unspecified());
-    let link = match gateway {
+    let (link, gateway_scope) = match gateway {
         Some(_) if scope == HOST => {
             return Err((libc::EINVAL, Some("Route with host scope can not have a gateway")));
         }
         Some(gateway) => through_v4(world, space, route, gateway, scope)?,
-        None => directly_v4(world, space, route.link.unwrap_or_default(), scope)?,
+        None => (directly_v4(world, space, route.link.unwrap_or_default(), scope)?, HOST),
     };
     if let Some(source) = route.source
         && !lookup::is_local(world, space, source)
@@ -51,6 +51,7 @@ pub(super) fn v4(world: &mut World, space: Space, route: &Route) -> Result<(), R
         mtu: route.mtu.filter(|mtu| *mtu != 0).map(|mtu| mtu.min(65535 - 15)),
         advmss: route.advmss.filter(|mss| *mss != 0).map(|mss| mss.min(65535 - 40)),
         scope,
+        gateway_scope,
         kernel: false,
     };
     let Some(inside) = world.space_mut(space) else { return Err((libc::ENODEV, None)) };
@@ -80,7 +81,7 @@ fn through_v4(
     route: &Route,
     gateway: IpAddr,
     scope: u8,
-) -> Result<u32, Refusal> {
+) -> Result<(u32, u8), Refusal> {
     let link = route.link.filter(|link| *link != 0);
     let question = Question { to: gateway, link, scope: LINK.max(scope.saturating_add(1)) };
     let table = table_of(route.table);
@@ -92,7 +93,7 @@ fn through_v4(
         return Err((libc::EINVAL, invalid));
     }
     let device = world.device(At { space, index: way.link }).ok_or((libc::EINVAL, None))?;
-    if device.up { Ok(way.link) } else { Err((libc::ENETDOWN, None)) }
+    if device.up { Ok((way.link, way.scope)) } else { Err((libc::ENETDOWN, None)) }
 }
 
 /// ip6_route_add.
@@ -129,6 +130,7 @@ pub(super) fn v6(world: &mut World, space: Space, route: &Route) -> Result<(), R
         mtu: route.mtu.filter(|mtu| *mtu != 0).map(|mtu| mtu.min(65535 - 15)),
         advmss: route.advmss.filter(|mss| *mss != 0).map(|mss| mss.min(65535 - 40)),
         scope: 0,
+        gateway_scope: LINK,
         kernel: false,
     };
     let Some(inside) = world.space_mut(space) else { return Err((libc::ENODEV, None)) };

@@ -55,9 +55,12 @@ fn matches(entry: &Entry, question: &Question) -> bool {
         && (entry.dst.is_ipv6() || entry.scope >= question.scope)
 }
 
-/// The route to an address.
+/// The route to an address. What is here is reached over the loopback, if that speaks IPv4.
 pub(crate) fn resolve(world: &World, space: Space, to: IpAddr) -> Option<Entry> {
-    find(world, space, &Question { to, link: None, scope: 0 }).cloned()
+    let found = find(world, space, &Question { to, link: None, scope: 0 })?;
+    let over_loopback = found.kind == Type::Local && to.is_ipv4();
+    let speaks = || world.device(At { space, index: 1 }).is_some_and(|lo| lo.conf4.is_some());
+    (!over_loopback || speaks()).then(|| found.clone())
 }
 
 /// Whether the namespace has the address.
@@ -76,7 +79,7 @@ pub(crate) fn told(world: &World, space: Space, way: &Entry, to: IpAddr) -> Rout
     let table = if way.table == LOCAL && !v6 { MAIN } else { way.table };
     Route {
         dst: IpNetwork::from(to),
-        gateway: way.gateway,
+        gateway: way.next_hop(),
         link: Some(link),
         source: source(world, space, way, to),
         metric: v6.then_some(way.metric),
@@ -115,17 +118,17 @@ fn source_v4(world: &World, space: Space, device: &Device, way: &Entry) -> Optio
 
 /// The rules of RFC 6724 that matter here: the destination itself, the scope, the outgoing link, the longest prefix.
 fn source_v6(world: &World, space: Space, device: &Device, to: IpAddr) -> Option<IpAddr> {
-    let link_local =
-        |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local() || ip.is_multicast());
+    let wanted = reach(to);
     let candidates =
         world.devices(space).flat_map(|other| other.v6.iter().map(move |held| (other.index, held)));
-    let candidates = candidates.filter(|(index, held)| {
-        // Of a narrow scope only those of the link.
-        !held.tentative && (*index == device.index || (!link_local(to) && held.scope == 0))
-    });
+    // To somebody on the link only from the link.
+    let candidates =
+        candidates.filter(|(index, held)| !held.tentative && (*index == device.index || wanted == GLOBAL));
     let rank = |(index, held): &(u32, &Held)| {
         let ip = held.address.ip();
-        let scope = if link_local(to) { u8::from(held.scope == 253) } else { u8::from(held.scope == 0) };
+        let reach = reach(ip);
+        // The narrowest that is wide enough, else the widest.
+        let scope = if reach >= wanted { -reach } else { reach - 128 };
         (ip == to, scope, *index == device.index, common_bits(ip, to).min(held.address.prefix()))
     };
     // The last of the best would be taken, and the kernel takes the first.
@@ -134,6 +137,18 @@ fn source_v6(world: &World, space: Space, device: &Device, to: IpAddr) -> Option
         _ => Some(one),
     });
     best.map(|(_, held)| held.address.ip())
+}
+
+/// IPV6_ADDR_SCOPE_GLOBAL and IPV6_ADDR_SCOPE_LINKLOCAL.
+const GLOBAL: i16 = 14;
+const LINK_LOCAL: i16 = 2;
+
+/// How far an address is known.
+fn reach(ip: IpAddr) -> i16 {
+    match ip {
+        IpAddr::V6(ip) if ip.is_unicast_link_local() || ip.is_loopback() || ip.is_multicast() => LINK_LOCAL,
+        _ => GLOBAL,
+    }
 }
 
 fn common_bits(a: IpAddr, b: IpAddr) -> u8 {

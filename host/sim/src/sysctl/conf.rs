@@ -70,6 +70,14 @@ impl Conf {
         }
     }
 
+    /// What has not its usual value, but for the MTU.
+    pub(crate) fn unusual(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        let rows = self.values.iter().filter_map(|(name, value)| Some((self.row(name)?, *value)));
+        let rows =
+            rows.filter(|((_, usual, rule), value)| value != usual && !matches!(rule, Rule::Mtu { .. }));
+        rows.map(|((name, ..), value)| (name, value))
+    }
+
     /// From now on no new default changes anything: the device has an address.
     pub(crate) fn settle(&mut self) {
         self.written.extend(CONF4.iter().map(|(name, ..)| *name));

@@ -41,7 +41,10 @@ pub(crate) fn compare(seed: u64, simulated: &mut Simulated, real: &mut Real) {
         start.extend(ops::veth_up());
         start.push(ops::bridge(Ns::Host, "br0"));
     }
-    let steps = (0..LENGTH).map(|number| if number % 10 == 9 { Step::Show } else { step(&mut random) });
+    let steps = (0..LENGTH).flat_map(|number| match number % 10 {
+        9 => vec![Step::Show],
+        _ => with_time(step(&mut random)),
+    });
     for step in start.into_iter().chain(steps) {
         let wanted = run(simulated, &mut told, &step);
         let until = Instant::now() + PATIENCE;
@@ -68,6 +71,19 @@ pub(crate) fn compare(seed: u64, simulated: &mut Simulated, real: &mut Real) {
             before.push(wanted);
         }
     }
+}
+
+/// The kernel finishes an IPv6 address in the background: it is waited for until it can be reached.
+fn with_time(step: Step) -> Vec<Step> {
+    let mut steps = vec![step];
+    if let [Step::Do(KernelOp::Address(AddressOp::Add { on, address }))] = steps.as_slice()
+        && address.is_ipv6()
+    {
+        let lookup = RouteOp::Lookup { ns: on.ns, to: address.ip() };
+        let settle = KernelOp::Address(AddressOp::Settle { on: on.clone() });
+        steps.extend([settle, KernelOp::Route(lookup)].map(Step::Do));
+    }
+    steps
 }
 
 fn step_is_told(step: &Step) -> bool {

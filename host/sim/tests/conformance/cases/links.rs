@@ -253,6 +253,14 @@ fn set() -> Vec<Case> {
                 master(lo(HOST), Some(at(HOST, 3, "br0"))),
                 bridge(HOST, "br1"),
                 master(at(HOST, 4, "br1"), Some(at(HOST, 3, "br0"))),
+                master(at(HOST, 4, "br1"), Some(at(HOST, 4, "br1"))),
+                ifb(HOST, "ifb0"),
+                mtu(at(HOST, 5, "ifb0"), 60),
+                master(at(HOST, 5, "ifb0"), Some(at(HOST, 3, "br0"))),
+                info(at(HOST, 3, "br0")),
+                // Without its port its address is no valid one.
+                master(at(HOST, 5, "ifb0"), None),
+                master(at(HOST, 3, "br0"), Some(at(HOST, 4, "br1"))),
             ],
         ),
         case(

@@ -115,6 +115,7 @@ fn taken() -> Vec<Case> {
                 plus(Route { link: Some(2), ..via("fd05::/64", "fd00::3") }),
                 plus(via("fd06::/64", "fe80::1")),
                 plus(Route { link: Some(2), ..via("fd06::/64", "fe80::1") }),
+                lookup(CONTAINER, "10.5.0.1"),
                 all_routes(),
             ]),
         ),

@@ -1,0 +1,15 @@
+//! A broker on a simulated machine, with files of its own in a temporary folder: the same pipeline, the same sandboxes
+//! and the same guests as on a node, without root and without touching anything.
+//!
+//! [`Node`] is the machine and what calls do on it, [`Guests`] what they run, [`Story`] what happens, in order.
+
+mod cache;
+mod files;
+mod guests;
+mod node;
+mod story;
+
+pub(crate) use files::Files;
+pub(crate) use guests::Guests;
+pub(crate) use node::{Call, Node};
+pub(crate) use story::{At, Fault, Story};
