@@ -14,6 +14,7 @@ mod inspect;
 mod install;
 mod journal;
 mod kube;
+mod lint;
 mod lists;
 mod metrics;
 mod pod_cidr;
@@ -79,6 +80,11 @@ enum Command {
     ///
     /// Each finding says what, where, and what to do. Fails if there is an error among them.
     Doctor(doctor::Options),
+    /// Find what is wrong in network configurations, before a runtime does: keys that nobody reads, values of the wrong
+    /// shape, plugins that are not there, versions that some runtimes refuse.
+    ///
+    /// Needs no root, and nothing installed. Fails if there is an error.
+    Lint(lint::Options),
     /// What guests may do: say it, check it, suggest it.
     #[command(subcommand)]
     Grants(grants::Command),
@@ -135,6 +141,7 @@ fn main() -> ExitCode {
         Command::Inspect(options) => inspect::run(options),
         Command::Add(options) => add::run(&paths, options),
         Command::Remove(options) => remove::run(&paths, options),
+        Command::Lint(options) => lint::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),
         Command::Reconcile(options) => reconcile::run(&paths, options),

@@ -153,7 +153,7 @@ impl Lab {
 mod tests {
     use wharf_broker::Paths;
 
-    use super::super::{Severity, one};
+    use super::super::{Severity, findings};
     use super::*;
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
         let node = Node::new(&paths, "/etc/cni/net.d".as_ref(), "/opt/cni/bin".as_ref()).unwrap();
-        let all = one("kernel", |findings| check(&node, findings));
+        let all = findings("kernel", |findings| check(&node, findings));
         assert_eq!(all.len(), TRIALS.len(), "{all:?}");
         assert!(all.iter().all(|finding| finding.severity == Severity::Ok), "{all:?}");
         let links = std::fs::read_to_string("/proc/net/dev").unwrap();

@@ -52,15 +52,8 @@ fn one(node: &Node<'_>, file: &Path, list: &List, findings: &mut Findings) {
                 findings.error(&place, what, cure);
             }
         }
-        for (kind, capability) in CAPABILITIES.iter().filter(|(kind, _)| *kind == plugin.kind) {
-            if !enabled(list, plugin, capability) {
-                let what = format!(
-                    "{kind} without \"capabilities\": {{{capability:?}: true}} is never told anything"
-                );
-                findings.warning(&place, what, "add it");
-            }
-        }
     }
+    capabilities(&file.display().to_string(), list, findings);
     let place = file.display();
     if !resolved || !own {
         if resolved {
@@ -85,6 +78,21 @@ fn one(node: &Node<'_>, file: &Path, list: &List, findings: &mut Findings) {
     }
 }
 
+/// Plugins that would never be told what to do.
+pub(crate) fn capabilities(file: &str, list: &List, findings: &mut Findings) {
+    for plugin in &list.plugins {
+        for (kind, capability) in CAPABILITIES.iter().filter(|(kind, _)| *kind == plugin.kind) {
+            let own = plugin.raw.keys().any(|key| key.ends_with("Rate"));
+            if !own && !enabled(list, plugin, capability) {
+                let what = format!(
+                    "{kind} without \"capabilities\": {{{capability:?}: true}} is never told anything"
+                );
+                findings.warning(format!("{file}: {}", plugin.place), what, "add it");
+            }
+        }
+    }
+}
+
 /// Whether the runtime may tell the plugin: in a chain, the outer object has to ask for it.
 fn enabled(list: &List, plugin: &Plugin, capability: &str) -> bool {
     let of = |plugin: &Plugin| {
@@ -100,7 +108,7 @@ fn enabled(list: &List, plugin: &Plugin, capability: &str) -> bool {
 }
 
 /// Whether Wharf serves the plugin; the error is what is missing, and the cure.
-fn served(node: &Node<'_>, plugin: &Plugin) -> Result<bool, (String, &'static str)> {
+pub(crate) fn served(node: &Node<'_>, plugin: &Plugin) -> Result<bool, (String, &'static str)> {
     const INSTALL: &str = "run `wharfctl install --drop-in`";
     let own = node.bin_dir.join(OWN);
     if plugin.kind == OWN {

@@ -17,6 +17,7 @@ use serde::Serialize;
 use wharf_broker::Paths;
 
 use crate::lists::{CONF_DIR, ListFile};
+pub(crate) use lists::{capabilities, served};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -81,6 +82,10 @@ impl Findings {
         self.all.push(Finding { severity, check: self.check, what, place, cure });
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     pub(crate) fn ok(&mut self, place: impl Display, what: impl Display) {
         self.add(Severity::Ok, place, what, "");
     }
@@ -133,30 +138,31 @@ impl<'a> Node<'a> {
 
 pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let node = Node::new(paths, &options.conf_dir, &options.bin_dir)?;
-    let mut findings = examine(&node);
+    let mut all = examine(&node);
     if options.probe {
-        findings.extend(one("probe", |findings| probe::check(&node, findings)));
+        all.extend(findings("probe", |findings| probe::check(&node, findings)));
     }
-    let text = if options.json { as_json(&findings)? } else { as_text(&findings) };
+    let text = if options.json { as_json(&all)? } else { as_text(&all) };
     std::io::stdout().write_all(text.as_bytes())?;
-    match count(&findings, Severity::Error) {
+    match count(&all, Severity::Error) {
         0 => Ok(()),
-        errors => bail!("{errors} of {} checks failed", findings.len()),
+        errors => bail!("{errors} of {} checks failed", all.len()),
     }
 }
 
 /// Everything but the probe.
 pub(crate) fn examine(node: &Node<'_>) -> Vec<Finding> {
-    let mut all = one("process", process::check);
-    all.extend(one("kernel", |findings| kernel::check(node, findings)));
-    all.extend(one("firewall", |findings| firewall::check(node, findings)));
-    all.extend(one("store", |findings| store::check(node, findings)));
-    all.extend(one("lists", |findings| lists::check(node, findings)));
-    all.extend(one("state", |findings| state::check(node, findings)));
+    let mut all = findings("process", process::check);
+    all.extend(findings("kernel", |findings| kernel::check(node, findings)));
+    all.extend(findings("firewall", |findings| firewall::check(node, findings)));
+    all.extend(findings("store", |findings| store::check(node, findings)));
+    all.extend(findings("lists", |findings| lists::check(node, findings)));
+    all.extend(findings("state", |findings| state::check(node, findings)));
     all
 }
 
-fn one(check: &'static str, look: impl FnOnce(&mut Findings)) -> Vec<Finding> {
+/// What one check finds.
+pub(crate) fn findings(check: &'static str, look: impl FnOnce(&mut Findings)) -> Vec<Finding> {
     let mut findings = Findings { check, all: Vec::new() };
     look(&mut findings);
     findings.all
@@ -187,7 +193,7 @@ pub(crate) fn as_text(findings: &[Finding]) -> String {
     text
 }
 
-fn as_json(findings: &[Finding]) -> Result<String> {
+pub(crate) fn as_json(findings: &[Finding]) -> Result<String> {
     let all = serde_json::json!({
         "errors": count(findings, Severity::Error),
         "warnings": count(findings, Severity::Warning),
@@ -202,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_finding_says_what_where_and_what_to_do() {
-        let findings = one("state", |findings| {
+        let findings = findings("state", |findings| {
             findings.ok("/run/wharf", "is memory");
             findings.warning("pods", "3 of 253 addresses are free", "give it a larger subnet");
         });

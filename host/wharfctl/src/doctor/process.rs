@@ -125,16 +125,16 @@ fn cgroup(mount: &Path, cgroup: &str, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Severity, one};
+    use super::super::{Severity, findings};
     use super::*;
 
     fn severities(look: impl FnOnce(&mut Findings)) -> Vec<Severity> {
-        one("process", look).into_iter().map(|finding| finding.severity).collect()
+        findings("process", look).into_iter().map(|finding| finding.severity).collect()
     }
 
     #[test]
     fn missing_capabilities_are_named() {
-        let all = one("process", |findings| capabilities("CapEff:\t0000000000200000\n", findings));
+        let all = findings("process", |findings| capabilities("CapEff:\t0000000000200000\n", findings));
         assert_eq!(all[0].severity, Severity::Error);
         assert!(
             all[0].what.contains("CAP_NET_ADMIN") && !all[0].what.contains("CAP_SYS_ADMIN"),
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_looked_at() {
-        let all = one("process", check);
+        let all = findings("process", check);
         assert!(all.iter().any(|finding| finding.what.starts_with("Linux")), "{all:?}");
     }
 }
