@@ -29,6 +29,7 @@ mod features;
 mod filter;
 mod firewall;
 mod history;
+mod imitate;
 mod kernel;
 mod links;
 mod nat;

@@ -102,7 +102,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
 }
 
 /// The `*.wasm` files of a folder, by name.
-fn components(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn components(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| {
         format!("cannot read the folder of guests {}; name one by --guests", folder.display())
     })?;

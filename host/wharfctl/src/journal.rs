@@ -91,7 +91,8 @@ fn of_transaction(transaction: &Transaction) -> String {
     text
 }
 
-fn of_step(step: &Step) -> String {
+/// What was done, and what came of it.
+pub(crate) fn words_of(step: &Step) -> (String, String) {
     let arguments = match &step.effect {
         Effect::Kernel { op, .. } => words::of_kernel(op),
         Effect::Lease { directory, address, .. } => {
@@ -103,19 +104,29 @@ fn of_step(step: &Step) -> String {
     };
     let outcome = match &step.outcome {
         Outcome::Done => String::new(),
-        Outcome::Pending => " -> unknown: it ended here".to_owned(),
+        Outcome::Pending => "unknown: it ended here".to_owned(),
         Outcome::Created(links) => {
             let links: Vec<_> =
                 links.iter().map(|link| format!("{:?}:{}#{}", link.ns, link.name, link.index)).collect();
-            format!(" -> {}", links.join(", ").to_lowercase())
+            links.join(", ").to_lowercase()
         }
-        Outcome::Reserved(address) => format!(" -> {address}"),
-        Outcome::AlreadySo => " -> was so already".to_owned(),
-        Outcome::Nothing => " -> failed and did nothing".to_owned(),
-        Outcome::Failed => " -> failed, perhaps half-way".to_owned(),
+        Outcome::Reserved(address) => address.to_string(),
+        Outcome::AlreadySo => "was so already".to_owned(),
+        Outcome::Nothing => "failed and did nothing".to_owned(),
+        Outcome::Failed => "failed, perhaps half-way".to_owned(),
     };
-    let mut text =
-        format!("    {:>3} {} {} {arguments}{outcome}\n", step.seq, step.guest, step.effect.operation());
+    (arguments, outcome)
+}
+
+fn of_step(step: &Step) -> String {
+    let (arguments, outcome) = words_of(step);
+    let arrow = if outcome.is_empty() { "" } else { " -> " };
+    let mut text = format!(
+        "    {:>3} {} {} {arguments}{arrow}{outcome}\n",
+        step.seq,
+        step.guest,
+        step.effect.operation()
+    );
     if let Effect::Kernel { undo, .. } = &step.effect {
         for undo in undo {
             let unless = match &undo.unless_used {

@@ -17,6 +17,7 @@ mod kube;
 mod lint;
 mod lists;
 mod metrics;
+mod plan;
 mod pod_cidr;
 mod reconcile;
 mod recover;
@@ -85,6 +86,11 @@ enum Command {
     ///
     /// Needs no root, and nothing installed. Fails if there is an error.
     Lint(lint::Options),
+    /// Tell what an ADD would change on this host, and change nothing.
+    ///
+    /// Reads the state of the kernel, then runs the list's guests on a simulated machine in that state. Without root, a
+    /// namespace of its own stands for the container's.
+    Plan(plan::Options),
     /// What guests may do: say it, check it, suggest it.
     #[command(subcommand)]
     Grants(grants::Command),
@@ -142,6 +148,7 @@ fn main() -> ExitCode {
         Command::Add(options) => add::run(&paths, options),
         Command::Remove(options) => remove::run(&paths, options),
         Command::Lint(options) => lint::run(&paths, options),
+        Command::Plan(options) => plan::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),
         Command::Reconcile(options) => reconcile::run(&paths, options),

@@ -9,6 +9,7 @@ mod guests;
 mod node;
 mod story;
 
+pub(crate) use cache::Cache;
 pub(crate) use files::Files;
 pub(crate) use guests::Guests;
 pub(crate) use node::{Call, Node};

@@ -12,6 +12,7 @@ use wharf_broker::{Broker, Output, Paths};
 use wharf_sim::Sim;
 
 use super::files::Files;
+use super::guests::Guests;
 use super::story::{Story, Watched};
 
 /// One call of the CNI binary.
@@ -56,9 +57,17 @@ pub(crate) struct Node {
     /// What calls do on it.
     pub(crate) story: Rc<Story>,
     log: Log,
+    /// Goes with it, unless the guests are somebody else's.
+    _guests: Option<Guests>,
 }
 
 impl Node {
+    /// With guests of its own.
+    pub(crate) fn with(guests: Guests, sim: Sim) -> io::Result<Self> {
+        let node = Self::new(guests.paths(), sim)?;
+        Ok(Self { _guests: Some(guests), ..node })
+    }
+
     /// With the guests and grants of another root, and no other file.
     pub(crate) fn new(guests: &Paths, sim: Sim) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -68,7 +77,7 @@ impl Node {
         link(&guests.grants(), &paths.grants())?;
         // Unlike for a runtime, nobody reads what guests say, unless somebody asks.
         let log = if std::env::var_os("WHARF_LOG").is_some() { Log::from_env() } else { Log::OFF };
-        Ok(Self { folder, paths, sim, story: Rc::default(), log })
+        Ok(Self { folder, paths, sim, story: Rc::default(), log, _guests: None })
     }
 
     /// Another one in the same state: a machine with the same content, and these files.

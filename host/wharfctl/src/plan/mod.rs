@@ -1,0 +1,173 @@
+//! `wharfctl plan`: what an ADD would do here, found out on a simulated machine in the state of this one.
+
+mod node;
+mod show;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use wharf_broker::journal::Store;
+use wharf_broker::{Paths, guests};
+use wharf_cni::conflist::RequestArgs;
+use wharf_cni::{CniError, NetworkResult};
+
+use crate::journal::words_of;
+use crate::lists::{self, OWN};
+use crate::simulated::{Call, Node};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The list (*.conflist) or single configuration (*.conf, *.json).
+    file: PathBuf,
+    /// The container's namespace, to look at what is in it. [default: a new one]
+    #[arg(long, value_name = "PATH")]
+    netns: Option<PathBuf>,
+    /// CNI_CONTAINERID.
+    #[arg(long, default_value = "planned")]
+    container: String,
+    /// CNI_IFNAME.
+    #[arg(long, default_value = "eth0")]
+    ifname: String,
+    /// CNI_ARGS, as the runtime would set it: `K8S_POD_NAMESPACE=games;K8S_POD_NAME=chess`.
+    #[arg(long, default_value = "")]
+    args: String,
+    /// What the runtime tells about capabilities, as JSON: `{"portMappings": [{"hostPort": 8080, "containerPort": 80}]}`.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    capabilities: String,
+    /// Run the guests (*.wasm) of this folder instead of those that are installed.
+    #[arg(long, value_name = "FOLDER")]
+    guests: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A change that would be made.
+#[derive(Debug, Serialize)]
+pub(crate) struct Change {
+    /// The entry of the list that it is for: `plugins[0]`.
+    place: String,
+    /// The guest that asks for it; none in an ADD that fails.
+    guest: Option<String>,
+    operation: &'static str,
+    arguments: String,
+    /// What it makes, or that it is so already.
+    outcome: String,
+}
+
+/// Everything that would happen.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Plan {
+    network: String,
+    changes: Vec<Change>,
+    /// What the runtime would be told.
+    result: Option<Value>,
+    /// Or why not.
+    error: Option<CniError>,
+    /// What could not be told.
+    unknown: Vec<String>,
+}
+
+pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
+    let plan = plan(paths, options)?;
+    let text = if options.json {
+        serde_json::to_string_pretty(&plan)? + "\n"
+    } else {
+        show::as_text(&plan, &options.container, &options.ifname)
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    match &plan.error {
+        None => Ok(()),
+        Some(error) => bail!("the ADD would fail (code {})", error.code),
+    }
+}
+
+fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
+    let shown = options.file.display();
+    let bytes = fs::read(&options.file).with_context(|| format!("cannot read {shown}"))?;
+    let is_list = options.file.extension().is_some_and(|extension| extension == "conflist");
+    let list = lists::parse(&bytes, is_list).with_context(|| shown.to_string())?;
+    let capabilities: Map<String, Value> =
+        serde_json::from_str(&options.capabilities).context("--capabilities is not a JSON object")?;
+    let mut plan = Plan { network: list.network.name.clone(), ..Plan::default() };
+    let (node, netns) = node::like_this_host(paths, options, &list, &mut plan.unknown)?;
+    let mut previous: Option<NetworkResult> = None;
+    for (index, plugin) in list.network.plugins.iter().enumerate() {
+        let place = if is_list { format!("plugins[{index}]") } else { plugin.plugin_type.clone() };
+        let kind = plugin.plugin_type.as_str();
+        if kind != OWN && guests::read(node.paths(), kind).is_err() {
+            plan.unknown.push(format!(
+                "{place}: {kind} is no guest that is installed; what a native plugin does cannot be told from here"
+            ));
+            continue;
+        }
+        let request = RequestArgs {
+            previous: previous.as_ref(),
+            capability_args: Some(&capabilities),
+            valid_attachments: None,
+        };
+        let config = list.network.request(index, request)?.context("the list has lost a plugin")?;
+        let call = Call {
+            command: "ADD",
+            container: &options.container,
+            ifname: &options.ifname,
+            netns: Some(&netns),
+            args: &options.args,
+            name: kind,
+            config: &config,
+        };
+        let output = node.run(&call);
+        if output.status != 0 {
+            plan.failed(&node, &place, &output.stdout)?;
+            return Ok(plan);
+        }
+        plan.recorded(&node, &place, kind)?;
+        node.story.take();
+        let version = list.network.cni_version;
+        let result = NetworkResult::from_slice(output.stdout.as_bytes(), version)
+            .map_err(|error| anyhow!("{place}: {error}"))?;
+        plan.result = Some(result.render(version)?);
+        previous = Some(result);
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    /// What an ADD that succeeds leaves in its journal.
+    fn recorded(&mut self, node: &Node, place: &str, entry: &str) -> Result<()> {
+        let all = Store::of(node.paths()).list()?;
+        let of_entry = all.iter().filter(|listed| listed.record.entry() == Some(entry));
+        for transaction in of_entry.flat_map(|listed| &listed.record.transactions) {
+            self.changes.extend(transaction.steps.iter().map(|step| {
+                let (arguments, outcome) = words_of(step);
+                Change {
+                    place: place.to_owned(),
+                    guest: Some(step.guest.clone()),
+                    operation: step.effect.operation(),
+                    arguments,
+                    outcome,
+                }
+            }));
+        }
+        Ok(())
+    }
+
+    /// What an ADD that fails does before it is undone, and how that goes.
+    fn failed(&mut self, node: &Node, place: &str, stdout: &str) -> Result<()> {
+        self.result = None;
+        self.changes.extend(node.story.take().into_iter().map(|entry| Change {
+            place: place.to_owned(),
+            guest: None,
+            operation: entry.operation,
+            arguments: entry.arguments,
+            outcome: entry.answer.unwrap_or_else(|error| format!("failed: {error}")),
+        }));
+        let error = serde_json::from_str(stdout);
+        self.error = Some(error.with_context(|| format!("{place}: no result, and no error: {stdout:?}"))?);
+        Ok(())
+    }
+}
