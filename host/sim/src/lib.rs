@@ -39,6 +39,7 @@ mod probe;
 mod routes;
 mod shaping;
 mod sim;
+mod snapshot;
 mod sysctl;
 mod world;
 
@@ -48,4 +49,6 @@ pub use history::Change;
 pub use kernel::SimKernel;
 pub use probe::{Hop, Outcome, Passage, Probe};
 pub use sim::Sim;
+pub use snapshot::Snapshot;
+pub use wharf_kernel::Kernel;
 pub use world::Space;

@@ -1,7 +1,7 @@
 //! Generated from `wit/`. The rest of the crate wraps these types; a guest seldom needs them.
 //!
 //! There are three worlds. The import side is generated once (`imports`); both export sides (`network`, `ipam`)
-//! refer to its types. A custom section with an export side is emitted only where a guest invokes
+//! refer to its types. A native build has the types of `imports` and the functions of [`native`](crate::native). A custom section with an export side is emitted only where a guest invokes
 //! [`export_network!`](crate::export_network) or [`export_ipam!`](crate::export_ipam), so that one library serves
 //! both kinds of guest. Imports that a guest never calls are dropped when its component is made: the linker
 //! drops the function, the component encoder the import.
@@ -16,7 +16,7 @@
 )]
 
 /// What the host offers.
-mod imports {
+pub(crate) mod imports {
     wit_bindgen::generate!({
         path: [
             "../../wit/types",
@@ -52,9 +52,13 @@ mod imports {
         generate_unused_types: true,
     });
 }
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use crate::native::wharf;
+#[cfg(target_family = "wasm")]
 pub use imports::wharf;
 
 /// The export side of a main or chained plugin.
+#[cfg(target_family = "wasm")]
 pub mod network {
     wit_bindgen::generate!({
         path: [
@@ -84,6 +88,7 @@ pub mod network {
 }
 
 /// The export side of an address manager.
+#[cfg(target_family = "wasm")]
 pub mod ipam {
     wit_bindgen::generate!({
         path: [

@@ -1,9 +1,5 @@
 //! The two traits a guest implements, and the macros that export them.
 
-use std::marker::PhantomData;
-
-use crate::bindings::wharf::cni::types as wit;
-use crate::bindings::{ipam, network};
 use crate::config::Config;
 use crate::error::Result;
 use crate::net::Netns;
@@ -111,79 +107,6 @@ pub trait Ipam {
     }
 }
 
-/// Joins a guest to the generated traits; the export macros name it.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Adapter<T>(PhantomData<T>);
-
-fn metadata(name: &str, version: &str, capabilities: &[&str]) -> wit::Metadata {
-    wit::Metadata {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        capabilities: capabilities.iter().map(|&key| key.to_owned()).collect(),
-    }
-}
-
-fn owners(valid: Vec<(String, String)>) -> Vec<Owner> {
-    valid.into_iter().map(|(container, ifname)| Owner { container, ifname }).collect()
-}
-
-impl<T: Network> network::exports::wharf::plugin::network::Guest for Adapter<T> {
-    fn describe() -> wit::Metadata {
-        metadata(T::NAME, T::VERSION, T::CAPABILITIES)
-    }
-
-    fn add(
-        request: wit::Request,
-        host: &Netns,
-        container: &Netns,
-    ) -> Result<wit::NetworkResult, wit::CniError> {
-        Ok(T::add(&request.into(), host, container)?.into())
-    }
-
-    fn check(request: wit::Request, host: &Netns, container: &Netns) -> Result<(), wit::CniError> {
-        Ok(T::check(&request.into(), host, container)?)
-    }
-
-    fn del(request: wit::Request, host: &Netns, container: Option<&Netns>) -> Result<(), wit::CniError> {
-        Ok(T::del(&request.into(), host, container)?)
-    }
-
-    fn status(config: String) -> Result<(), wit::CniError> {
-        Ok(T::status(&Config::new(config))?)
-    }
-
-    fn gc(config: String, valid: Vec<(String, String)>, host: &Netns) -> Result<(), wit::CniError> {
-        Ok(T::gc(&Config::new(config), &owners(valid), host)?)
-    }
-}
-
-impl<T: Ipam> ipam::exports::wharf::plugin::ipam::Guest for Adapter<T> {
-    fn describe() -> wit::Metadata {
-        metadata(T::NAME, T::VERSION, T::CAPABILITIES)
-    }
-
-    fn add(request: wit::Request) -> Result<wit::NetworkResult, wit::CniError> {
-        Ok(T::add(&request.into())?.into())
-    }
-
-    fn check(request: wit::Request) -> Result<(), wit::CniError> {
-        Ok(T::check(&request.into())?)
-    }
-
-    fn del(request: wit::Request) -> Result<(), wit::CniError> {
-        Ok(T::del(&request.into())?)
-    }
-
-    fn status(config: String) -> Result<(), wit::CniError> {
-        Ok(T::status(&Config::new(config))?)
-    }
-
-    fn gc(config: String, valid: Vec<(String, String)>) -> Result<(), wit::CniError> {
-        Ok(T::gc(&Config::new(config), &owners(valid))?)
-    }
-}
-
 /// Makes this crate's component export `wharf:plugin/network`, implemented by a [`Network`](crate::Network).
 #[macro_export]
 macro_rules! export_network {
@@ -194,6 +117,17 @@ macro_rules! export_network {
             type Exported = $crate::Adapter<$guest>;
     $crate::bindings::network::export!(Exported with_types_in $crate::bindings::network);
         };
+        #[cfg(not(target_family = "wasm"))]
+        impl $crate::native::Guest for $guest {
+            const NAME: &'static str = <$guest as $crate::Network>::NAME;
+
+            fn call(
+                call: $crate::native::Call<'_>,
+                container: bool,
+            ) -> $crate::Result<::std::option::Option<$crate::NetworkResult>> {
+                $crate::native::network::<$guest>(call, container)
+            }
+        }
     };
 }
 
@@ -207,5 +141,16 @@ macro_rules! export_ipam {
             type Exported = $crate::Adapter<$guest>;
     $crate::bindings::ipam::export!(Exported with_types_in $crate::bindings::ipam);
         };
+        #[cfg(not(target_family = "wasm"))]
+        impl $crate::native::Guest for $guest {
+            const NAME: &'static str = <$guest as $crate::Ipam>::NAME;
+
+            fn call(
+                call: $crate::native::Call<'_>,
+                container: bool,
+            ) -> $crate::Result<::std::option::Option<$crate::NetworkResult>> {
+                $crate::native::ipam::<$guest>(call, container)
+            }
+        }
     };
 }

@@ -7,32 +7,20 @@
 //! warn!("{link} is slow to come up"; link = link, waited_ms = 250);
 //! ```
 //!
-//! Natively (in unit tests) they write to standard error.
+//! Natively they write to standard error, unless a test kit keeps them.
+
+use crate::bindings::wharf::host::logging as wit;
 
 pub use crate::bindings::wharf::host::logging::Level;
 
 /// Whether a line of that level would be kept: ask before a costly message.
-#[cfg(target_family = "wasm")]
 pub fn enabled(level: Level) -> bool {
-    crate::bindings::wharf::host::logging::enabled(level)
-}
-
-/// Whether a line of that level would be kept: always, natively.
-#[cfg(not(target_family = "wasm"))]
-pub fn enabled(_level: Level) -> bool {
-    true
+    wit::enabled(level)
 }
 
 /// Writes one line with structured fields. The macros are shorter.
-#[cfg(target_family = "wasm")]
 pub fn write(level: Level, message: &str, fields: &[(String, String)]) {
-    crate::bindings::wharf::host::logging::log(level, message, fields);
-}
-
-/// Writes one line with structured fields. The macros are shorter.
-#[cfg(not(target_family = "wasm"))]
-pub fn write(level: Level, message: &str, fields: &[(String, String)]) {
-    eprintln!("{level:?}: {message} {fields:?}");
+    wit::log(level, message, fields);
 }
 
 /// Writes a line of the given [`Level`](crate::log::Level).

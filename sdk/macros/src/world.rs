@@ -1,0 +1,130 @@
+//! What a guest of each world looks like.
+
+use syn::{Error, FnArg, ItemFn, Signature};
+
+/// A call that a guest serves.
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
+    /// What it takes, as one writes it.
+    pub(crate) parameters: &'static [&'static str],
+    /// What it answers.
+    answer: &'static str,
+}
+
+/// A trait of `wharf-sdk`, with its attribute.
+pub(crate) struct World {
+    pub(crate) attribute: &'static str,
+    /// The trait.
+    pub(crate) guest: &'static str,
+    /// The macro that exports it.
+    pub(crate) export: &'static str,
+    /// `add` comes first; it is the one that has no default.
+    pub(crate) calls: &'static [Call],
+    /// The body of the shortest `add` that does something.
+    body: &'static str,
+}
+
+const REQUEST: &str = "request: &Request";
+const HOST: &str = "host: &Netns";
+const CONTAINER: &str = "container: &Netns";
+const CONFIG: &str = "config: &Config";
+const VALID: &str = "valid: &[Owner]";
+const RESULT: &str = "Result<NetworkResult>";
+const DONE: &str = "Result<()>";
+
+impl World {
+    pub(crate) const NETWORK: Self = Self {
+        attribute: "wharf_sdk::network",
+        guest: "Network",
+        export: "export_network",
+        calls: &[
+            Call { name: "add", parameters: &[REQUEST, HOST, CONTAINER], answer: RESULT },
+            Call { name: "check", parameters: &[REQUEST, HOST, CONTAINER], answer: DONE },
+            Call { name: "del", parameters: &[REQUEST, HOST, "container: Option<&Netns>"], answer: DONE },
+            Call { name: "status", parameters: &[CONFIG], answer: DONE },
+            Call { name: "gc", parameters: &[CONFIG, VALID, HOST], answer: DONE },
+        ],
+        body: "Ok(request.require_previous()?.clone())",
+    };
+
+    pub(crate) const IPAM: Self = Self {
+        attribute: "wharf_sdk::ipam",
+        guest: "Ipam",
+        export: "export_ipam",
+        calls: &[
+            Call { name: "add", parameters: &[REQUEST], answer: RESULT },
+            Call { name: "check", parameters: &[REQUEST], answer: DONE },
+            Call { name: "del", parameters: &[REQUEST], answer: DONE },
+            Call { name: "status", parameters: &[CONFIG], answer: DONE },
+            Call { name: "gc", parameters: &[CONFIG, VALID], answer: DONE },
+        ],
+        body: "Ok(NetworkResult::default())",
+    };
+
+    pub(crate) fn call(&self, name: &str) -> Option<&Call> {
+        self.calls.iter().find(|call| call.name == name)
+    }
+
+    /// The names of the calls, for a sentence.
+    pub(crate) fn names(&self) -> String {
+        self.calls.iter().map(|call| format!("`{}`", call.name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The lines of an `add`, to be copied.
+    pub(crate) fn add(&self) -> String {
+        let signature = self.call("add").map(Call::signature).unwrap_or_default();
+        format!("{signature} {{\n    {}\n}}", self.body)
+    }
+
+    /// A whole guest, to be copied.
+    pub(crate) fn example(&self) -> String {
+        format!("#[{}]\n{}", self.attribute, self.add())
+    }
+}
+
+impl Call {
+    /// `fn add(request: &Request) -> Result<NetworkResult>`.
+    pub(crate) fn signature(&self) -> String {
+        format!("fn {}({}) -> {}", self.name, self.parameters.join(", "), self.answer)
+    }
+
+    /// Whether a function can be this call, as far as tokens tell; the compiler sees to the types.
+    pub(crate) fn accept(&self, signature: &Signature) -> Result<(), Error> {
+        let write = format!("write `{}`", self.signature());
+        if let Some(asyncness) = &signature.asyncness {
+            return Err(Error::new_spanned(
+                asyncness,
+                format!("a guest does one thing after the other, and host calls wait by themselves; {write}"),
+            ));
+        }
+        if let Some(receiver) = signature.receiver() {
+            let reason = "a guest has no `self`: every call is a new instance that remembers nothing";
+            return Err(Error::new_spanned(receiver, format!("{reason}; {write}")));
+        }
+        if !signature.generics.params.is_empty() {
+            return Err(Error::new_spanned(
+                &signature.generics,
+                format!("a runtime cannot choose types; {write}"),
+            ));
+        }
+        let (given, wanted) = (signature.inputs.len(), self.parameters.len());
+        if given != wanted {
+            let message = format!("`{}` takes {}, and this one {given}; {write}", self.name, counted(wanted));
+            return Err(Error::new_spanned(signature, message));
+        }
+        Ok(())
+    }
+}
+
+fn counted(parameters: usize) -> String {
+    if parameters == 1 { "1 parameter".to_owned() } else { format!("{parameters} parameters") }
+}
+
+/// The names of a function's parameters do not matter: these are ours.
+pub(crate) fn parameter_types(function: &ItemFn) -> Vec<&syn::Type> {
+    let types = function.sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) => Some(&*typed.ty),
+        FnArg::Receiver(_) => None,
+    });
+    types.collect()
+}
