@@ -160,20 +160,20 @@ fn the_gateway_of_a_vlan_is_a_link_into_it() {
 #[test]
 fn the_whole_chain_works_in_a_vlan_with_nftables() {
     let node = node!();
-    the_whole_chain(&node, "nftables");
+    everything(&node, "nftables", Network::chain);
 }
 
 #[test]
-fn the_whole_chain_works_in_a_vlan_with_iptables() {
+fn drop_ins_work_in_a_vlan_with_iptables() {
     let node = node!();
-    the_whole_chain(&node, "iptables");
+    everything(&node, "iptables", |drop_ins| drop_ins);
 }
 
-fn the_whole_chain(node: &Node, backend: &str) {
+fn everything<'n>(node: &'n Node, backend: &str, way: fn(Network<'n>) -> Network<'n>) {
     let outside = node.outside();
     let [bridge, portmap, bandwidth] = full(backend);
     let plugins = [with(bridge, json!({"vlan": 100})), portmap, bandwidth];
-    let network = Network::new(node, plugins).chain();
+    let network = way(Network::new(node, plugins));
     let target = |container: &Container, port| container.eth0().port(port, 80).with("bandwidth", limits());
     // It leaves what attachments share.
     let first = node.container("first");

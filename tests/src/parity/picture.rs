@@ -19,8 +19,34 @@ use crate::{Netns, node, sh};
 /// Values at paths: words, one after the other.
 pub type Picture = BTreeMap<String, Value>;
 
+/// Which parameters of links are looked at. There are hundreds, and to read them is the most of a picture's cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameters {
+    /// All.
+    Every,
+    /// Those that plugins set, and those that come with them.
+    Touched,
+}
+
+/// What plugins set, or leave to the kernel on purpose.
+const TOUCHED: [&str; 13] = [
+    "accept_dad",
+    "accept_ra",
+    "addr_gen_mode",
+    "arp_ignore",
+    "arp_notify",
+    "autoconf",
+    "disable_ipv6",
+    "forwarding",
+    "keep_addr_on_down",
+    "ndisc_notify",
+    "proxy_arp",
+    "route_localnet",
+    "rp_filter",
+];
+
 /// What is there now. The second answer tells what is random by what it is.
-pub fn of(stage: &Stage) -> (Picture, Names) {
+pub fn of(stage: &Stage, parameters: Parameters) -> (Picture, Names) {
     let (netnses, links) = links(stage);
     let names = Names::of(stage, &links);
     let mut picture = Picture::new();
@@ -29,7 +55,7 @@ pub fn of(stage: &Stage) -> (Picture, Names) {
             self::link(&mut picture, &names, name, link);
         }
         routes(&mut picture, &names, name, netns);
-        sysctls(&mut picture, &names, name, netns);
+        sysctls(&mut picture, &names, (name, netns), parameters);
     }
     shaping(&mut picture, &names, &stage.node);
     vlans(&mut picture, &names, &stage.node);
@@ -143,12 +169,12 @@ fn route(route: &Value) -> String {
     line
 }
 
-/// Every switch of every link, and forwarding.
-fn sysctls(picture: &mut Picture, names: &Names, place: &str, netns: &Netns) {
+/// The parameters of every link, and forwarding.
+fn sysctls(picture: &mut Picture, names: &Names, (place, netns): (&str, &Netns), parameters: Parameters) {
     netns.run(|| {
         let net = Path::new("/proc/sys/net");
         let mut put = |path: String, file: &Path| {
-            // Some can only be written, or have no value yet.
+            // Some can only be written, have no value yet, or are of one family.
             if let Ok(value) = fs::read_to_string(file) {
                 picture.insert(path, value.trim().into());
             }
@@ -161,9 +187,15 @@ fn sysctls(picture: &mut Picture, names: &Names, place: &str, netns: &Netns) {
                     "all" | "default" => format!("sysctl {name}"),
                     _ => format!("link {} sysctl", names.link(&name)),
                 };
-                for switch in fs::read_dir(link.path()).into_iter().flatten().flatten() {
-                    let key = switch.file_name();
-                    put(format!("{place} {whose} {family} {}", key.display()), &switch.path());
+                let keys: Vec<String> = match parameters {
+                    Parameters::Touched => TOUCHED.map(str::to_owned).into(),
+                    Parameters::Every => {
+                        let all = fs::read_dir(link.path()).into_iter().flatten().flatten();
+                        all.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+                    }
+                };
+                for key in keys {
+                    put(format!("{place} {whose} {family} {key}"), &link.path().join(key));
                 }
             }
         }

@@ -11,7 +11,7 @@ use super::case::{Case, Difference, FullStep, Step};
 use super::compare::{Expected, compare};
 use super::file::Need;
 use super::names::Names;
-use super::picture::{self, Picture};
+use super::picture::{self, Parameters, Picture};
 use super::program::Answer;
 use super::{File, Side, Stage, common, probe};
 use crate::{Netns, install};
@@ -156,13 +156,16 @@ struct Player<'c> {
     stage: Stage,
     seen: Picture,
     labels: BTreeMap<String, usize>,
+    /// Whether anything was looked at.
+    has_looked: bool,
     complaints: Vec<String>,
 }
 
 impl<'c> Player<'c> {
     fn new(case: &'c Case, side: Side) -> Self {
         let stage = Stage::set(case, side);
-        Self { case, stage, seen: Picture::new(), labels: BTreeMap::new(), complaints: Vec::new() }
+        let (seen, labels, complaints) = (Picture::new(), BTreeMap::new(), Vec::new());
+        Self { case, stage, seen, labels, has_looked: false, complaints }
     }
 
     fn all(&mut self) {
@@ -265,9 +268,12 @@ impl<'c> Player<'c> {
         }
     }
 
-    /// What is there now, and the result in the same words.
+    /// What is there now, and the result in the same words. The first time, all of it: later, nothing sets a parameter that
+    /// the first ADD did not.
     fn look(&mut self, label: &str, result: Option<&Value>) {
-        let (picture, names) = picture::of(&self.stage);
+        let parameters = if self.has_looked { Parameters::Touched } else { Parameters::Every };
+        self.has_looked = true;
+        let (picture, names) = picture::of(&self.stage, parameters);
         self.seen.extend(picture.into_iter().map(|(path, value)| (format!("{label} {path}"), value)));
         self.result(label, result, &names);
     }

@@ -75,6 +75,7 @@ impl State {
             group: 0,
         };
         let info = &mut state.info;
+        let (mut operstate, mut carrier) = (None, None);
         for attribute in message.attributes(HEADER) {
             match attribute.kind {
                 libc::IFLA_IFNAME => attribute.text()?.clone_into(&mut info.name),
@@ -85,10 +86,8 @@ impl State {
                 libc::IFLA_LINK => info.peer = attribute.u32().filter(|index| *index != 0),
                 libc::IFLA_IFALIAS => info.alias = attribute.text().map(str::to_owned),
                 libc::IFLA_LINK_NETNSID => state.peer_ns = attribute.u32().map(u32::cast_signed),
-                libc::IFLA_OPERSTATE => {
-                    info.operational =
-                        info.up && matches!(attribute.u8(), Some(IF_OPER_UNKNOWN | IF_OPER_UP));
-                }
+                libc::IFLA_OPERSTATE => operstate = attribute.u8(),
+                libc::IFLA_CARRIER => carrier = attribute.u8(),
                 libc::IFLA_LINKINFO => {
                     let (kind, data) = link_info(attribute.nested());
                     kind.clone_into(&mut info.kind);
@@ -97,12 +96,23 @@ impl State {
                 _ => {}
             }
         }
+        info.operational = info.up && is_operational(operstate, carrier, &info.kind);
         Some(state)
     }
 
     /// Its handle in `ns`.
     pub(crate) fn handle(self, ns: Ns) -> Link {
         Link { ns, index: self.info.index, name: self.info.name }
+    }
+}
+
+/// Whether a link that is up carries traffic. Many devices never tell, but a veth does: where its state is unknown, the
+/// kernel (6.1, for one) has yet to look at its carrier and to start its queues, and what is sent now is lost.
+fn is_operational(operstate: Option<u8>, carrier: Option<u8>, kind: &str) -> bool {
+    match operstate {
+        Some(IF_OPER_UP) => true,
+        Some(IF_OPER_UNKNOWN) => carrier != Some(0) && kind != "veth",
+        _ => false,
     }
 }
 
@@ -167,4 +177,26 @@ pub(super) fn list(socket: &mut Socket, master: Option<u32>) -> Result<Vec<State
         // Checked here too: a kernel without strict checking may answer with all.
         |message| State::read(message).filter(|state| master.is_none() || state.info.master == master),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_state_is_enough_for_what_never_tells_and_has_a_carrier() {
+        for (operstate, carrier, kind, operational) in [
+            (IF_OPER_UP, 1, "veth", true),
+            (IF_OPER_UNKNOWN, 1, "", true),
+            (IF_OPER_UNKNOWN, 1, "dummy", true),
+            (IF_OPER_UNKNOWN, 0, "bridge", false),
+            (IF_OPER_UNKNOWN, 0, "veth", false),
+            (IF_OPER_UNKNOWN, 1, "veth", false),
+            (2, 1, "veth", false),
+        ] {
+            let seen = is_operational(Some(operstate), Some(carrier), kind);
+            assert_eq!(seen, operational, "{kind:?} {operstate} {carrier}");
+        }
+        assert!(!is_operational(None, None, ""));
+    }
 }

@@ -10,7 +10,7 @@ use super::packages::Parts;
 use crate::sh;
 
 /// What the tests look at the kernel with, and set it up with.
-const PROGRAMS: [&str; 21] = [
+const PROGRAMS: [&str; 24] = [
     // Not busybox: as a shell it takes its own ip instead of iproute2's.
     "sh",
     "ip",
@@ -32,7 +32,10 @@ const PROGRAMS: [&str; 21] = [
     "iptables-legacy",
     "iptables-legacy-save",
     "iptables-legacy-restore",
+    "ip6tables-legacy",
+    "ip6tables-legacy-save",
     "ip6tables-legacy-restore",
+    "nsenter",
 ];
 /// Which of the kernel's modules: those of networks, and the checksums that they ask for.
 const MODULES: [&str; 5] = ["net", "lib", "crypto", "arch/x86/crypto", "drivers/net"];

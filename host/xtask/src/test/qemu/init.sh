@@ -16,7 +16,7 @@ stty raw -echo </dev/ttyS1
 # first still starts: what several tests use is there before them.
 MODULES="bridge veth 8021q ifb sch_tbf sch_ingress cls_u32 cls_matchall act_mirred nfnetlink nf_tables nf_conntrack
     nf_conntrack_netlink nf_nat nft_compat nft_chain_nat nft_ct nft_nat nft_masq nft_fib_inet nft_meta_bridge ip_tables
-    ip6_tables xt_tcpudp xt_comment xt_mark xt_addrtype xt_conntrack xt_nat xt_MASQUERADE xt_multiport"
+    ip6_tables iptable_nat ip6table_nat xt_tcpudp xt_comment xt_mark xt_addrtype xt_conntrack xt_nat xt_MASQUERADE xt_multiport"
 
 begin() {
     uname -sr || return
