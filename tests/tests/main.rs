@@ -44,6 +44,7 @@ mod masquerade;
 mod modes;
 mod no_exec;
 mod parity;
+mod plan;
 mod pod_cidr;
 mod portmap;
 mod portmap_iptables;

@@ -31,7 +31,7 @@ pub(super) fn as_text(plan: &Plan, container: &str, ifname: &str) -> String {
     for unknown in &plan.unknown {
         let _ = writeln!(text, "\nnot known: {unknown}");
     }
-    text.push_str("\nnothing was changed\n");
+    text.push_str("\nnothing was changed; names and hardware addresses that are made up will be others\n");
     text
 }
 
@@ -77,7 +77,8 @@ mod tests {
              1 bridge      links/set-up             link=host:cni0#5 up=true\n   \
              2 bridge      links/set-up             link=host:cni0#5 up=true -> was so already\n\n\
              the runtime is told\n{\n  \"cniVersion\": \"1.0.0\"\n}\n\n\
-             not known: plugins[1]: tuning\n\nnothing was changed\n"
+             not known: plugins[1]: tuning\n\n\
+             nothing was changed; names and hardware addresses that are made up will be others\n"
         );
     }
 

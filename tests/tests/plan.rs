@@ -1,0 +1,154 @@
+//! wharfctl plan and lint: what a list would do, told beforehand; and what is wrong with one.
+
+use std::fs;
+use std::process::Output;
+
+use wharf_tests::install::wharfctl;
+use wharf_tests::{Network, Node, Value, json, sh};
+
+use crate::common::{BACKENDS, bridge, full, limits};
+
+fn ctl(node: &Node, args: &[&str]) -> Output {
+    node.run(|| wharfctl(&node.root()).args(args).output().unwrap())
+}
+
+/// A list in a file, as drop-ins or as one chain.
+fn written(node: &Node, plugins: &[Value], chain: bool) -> String {
+    let capabilities = json!({"portMappings": true, "bandwidth": true});
+    let plugins = if chain {
+        json!([{"type": "wharf", "capabilities": capabilities, "chain": plugins}])
+    } else {
+        json!(plugins)
+    };
+    let list = json!({"cniVersion": "1.1.0", "name": "net", "plugins": plugins});
+    let file = node.folder("lists").join("10-net.conflist");
+    fs::write(&file, list.to_string()).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+fn planned(node: &Node, file: &str, netns: &str, capabilities: &Value) -> Value {
+    let capabilities = capabilities.to_string();
+    let args =
+        ["plan", file, "--container", "c", "--netns", netns, "--json", "--capabilities", &capabilities];
+    let output = ctl(node, &args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Who asked for what, and whether it was so already.
+type Said = (String, String, bool);
+
+fn of_plan(plan: &Value) -> Vec<Said> {
+    let text = |change: &Value, key: &str| change[key].as_str().unwrap().to_owned();
+    let changes = plan["changes"].as_array().unwrap().iter();
+    changes
+        .map(|it| (text(it, "guest"), text(it, "operation"), text(it, "outcome") == "was so already"))
+        .collect()
+}
+
+/// The same of what really was done, from the journals, in the order of the list's plugins.
+fn of_journals(node: &Node, entries: &[&str]) -> Vec<Said> {
+    let shown = sh::run(wharfctl(&node.root()).args(["journal", "show", "c/eth0"]));
+    let of_entry = |entry: &&str| {
+        let journal = shown.split("\n\n").flat_map(|part| part.split_inclusive('\n')).collect::<Vec<_>>();
+        let begin = journal.iter().position(|line| line.starts_with(&format!("c:eth0:{entry}:"))).unwrap();
+        let lines = journal.into_iter().skip(begin + 1).take_while(|line| line.starts_with(' '));
+        let steps = lines.filter_map(|line| {
+            let mut words = line.split_whitespace();
+            words.next()?.parse::<u32>().ok()?;
+            let (guest, operation) = (words.next()?.to_owned(), words.next()?.to_owned());
+            Some((guest, operation, line.contains("was so already")))
+        });
+        steps.collect::<Vec<_>>()
+    };
+    entries.iter().flat_map(of_entry).collect()
+}
+
+#[test]
+fn the_plan_is_what_then_happens_and_changes_nothing() {
+    for backend in BACKENDS {
+        for chain in [false, true] {
+            let node = Node::new();
+            let plugins = full(backend);
+            let file = written(&node, &plugins, chain);
+            let capabilities = json!({
+                "portMappings": [{"hostPort": 8001, "containerPort": 80, "protocol": "tcp"}],
+                "bandwidth": limits(),
+            });
+            let network = Network::new(&node, plugins);
+            let network = if chain { network.chain() } else { network };
+            let entries: &[&str] = if chain { &["wharf"] } else { &["bridge", "portmap", "bandwidth"] };
+            let container = node.container("c");
+            let target = container.eth0().port(8001, 80).with("bandwidth", limits());
+            // On a fresh node, and on one that has the bridge already.
+            for round in 0..2 {
+                let before = (node.dump(), container.dump());
+                let plan = planned(&node, &file, &target.netns, &capabilities);
+                node.dump().assert_same(&before.0);
+                container.dump().assert_same(&before.1);
+
+                let attachment = network.attach(&target);
+                assert_eq!(
+                    of_plan(&plan),
+                    of_journals(&node, entries),
+                    "{backend}, chain: {chain}, round {round}"
+                );
+                assert_eq!(plan["result"]["ips"], attachment.result["ips"]);
+                assert_eq!(plan["result"]["routes"], attachment.result["routes"]);
+                assert_eq!(plan["unknown"], json!([]));
+                attachment.del().silent();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_says_what_would_fail_and_what_it_cannot_know() {
+    let node = Node::new();
+    let container = node.container("c");
+    let netns = container.eth0().netns;
+    let file = written(&node, &[bridge(json!({"bridge": "lo"})), json!({"type": "tuning"})], false);
+    let output = ctl(&node, &["plan", &file, "--netns", &netns]);
+    let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!output.status.success() && error.contains("would fail"), "{error}");
+    assert!(said.contains("fails with code") && said.contains("\"lo\""), "{said}");
+
+    let file = written(&node, &[bridge(json!({})), json!({"type": "tuning"})], false);
+    let output = ctl(&node, &["plan", &file]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("plugins[1]: tuning is no guest"), "{said}");
+
+    let output = ctl(&node, &["plan", &file, "--netns", "/nonexistent"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--netns /nonexistent"));
+}
+
+#[test]
+fn addresses_that_are_leased_are_not_planned_again() {
+    let node = Node::new();
+    let plugins = [bridge(json!({}))];
+    let file = written(&node, &plugins, false);
+    let (first, second) = (node.container("first"), node.container("c"));
+    Network::new(&node, plugins).attach(&first.eth0());
+    let plan = planned(&node, &file, &second.eth0().netns, &json!({}));
+    assert_eq!(plan["result"]["ips"][0]["address"], "10.1.0.3/24");
+    assert_eq!(node.leased("net"), ["10.1.0.2"]);
+}
+
+#[test]
+fn lint_fails_for_errors_and_if_it_is_strict_for_warnings() {
+    let node = Node::new();
+    let lint = |plugins: &[Value], more: &[&str]| {
+        let file = written(&node, plugins, false);
+        let output = ctl(&node, &[&["lint", file.as_str()], more].concat());
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (good, said) = lint(&[bridge(json!({"isGatway": true}))], &[]);
+    assert!(good && said.contains("did you mean \"isGateway\"?"), "{said}");
+    assert!(!lint(&[bridge(json!({"isGatway": true}))], &["--strict"]).0);
+    let (good, said) = lint(&[bridge(json!({"mtu": "x"}))], &["--json"]);
+    let value: Value = serde_json::from_str(&said).unwrap();
+    assert!(!good && value["errors"] == 1, "{said}");
+    // On a node, plugins are looked for.
+    let (good, said) = lint(&[bridge(json!({})), json!({"type": "tuning"})], &[]);
+    assert!(!good && said.contains("opt/cni/bin/tuning is missing"), "{said}");
+}
