@@ -46,6 +46,7 @@ wasmtime::component::bindgen!({
         "../../wit/tc",
         "../../wit/store",
         "../../wit/host",
+        "../../wit/policy",
         "../../wit/plugin",
     ],
     imports: { default: trappable },

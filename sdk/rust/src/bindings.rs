@@ -65,6 +65,7 @@ pub mod network {
             "../../wit/tc",
             "../../wit/store",
             "../../wit/host",
+            "../../wit/policy",
             "../../wit/plugin",
         ],
         inline: r"
@@ -94,6 +95,7 @@ pub mod ipam {
             "../../wit/tc",
             "../../wit/store",
             "../../wit/host",
+            "../../wit/policy",
             "../../wit/plugin",
         ],
         inline: r"

@@ -22,6 +22,7 @@ pub mod leases;
 pub mod log;
 pub mod names;
 pub mod net;
+pub mod policy;
 mod request;
 mod result;
 pub mod tc;
