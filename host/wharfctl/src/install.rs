@@ -14,8 +14,6 @@ use anyhow::{Context, Result, bail};
 use wharf_broker::Paths;
 use wharf_broker::guests::{self, Manifest, artefact_digest, sha256_hex};
 
-use wharf_sandbox::World;
-
 pub(crate) use list::Installed;
 
 use crate::grants::{self, Written};
@@ -135,8 +133,7 @@ fn prepare(file: &Path) -> Result<Ready> {
     let inspection =
         wharf_sandbox::inspect(&wasm).with_context(|| format!("{} is no guest", file.display()))?;
     let world = match inspection.world {
-        Ok(World::Network) => "network",
-        Ok(World::Ipam) => "ipam",
+        Ok(world) => world.name(),
         Err(reason) => bail!("{} is no guest: {reason}", file.display()),
     };
     if !inspection.missing.is_empty() {

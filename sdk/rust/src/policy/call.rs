@@ -52,9 +52,9 @@ pub struct Call {
     pub args: Args,
     /// The types of the plugins that this process runs, in order.
     pub plugins: Vec<String>,
-    /// Whether they are the network's whole list. If not, the runtime may run more of it in other processes, and each asks
-    /// its policies anew.
-    pub whole_list: bool,
+    /// Whether they are a `chain`: the network's whole list. If not, the runtime runs more of it in other processes, and
+    /// each asks the policies anew.
+    pub chain: bool,
     /// `prevResult`: what the plugins before made, in other processes.
     pub previous: Option<NetworkResult>,
     /// The table `[policy.NAME]` of `/etc/cni/wharf.toml`; see [`Call::settings`].
@@ -73,7 +73,7 @@ impl Call {
             annotations: Vec::new(),
             args: Args::default(),
             plugins: Vec::new(),
-            whole_list: false,
+            chain: false,
             previous: None,
             raw_settings: Config::new("{}"),
         }
@@ -100,11 +100,11 @@ impl Call {
         self
     }
 
-    /// The same call of a process that runs these plugins; `whole` if they are the network's whole list.
+    /// The same call of a process that runs these plugins as a chain.
     #[must_use]
-    pub fn with_plugins(mut self, plugins: &[&str], whole: bool) -> Self {
+    pub fn with_chain(mut self, plugins: &[&str]) -> Self {
         self.plugins = plugins.iter().map(|&plugin| plugin.to_owned()).collect();
-        self.whole_list = whole;
+        self.chain = true;
         self
     }
 
@@ -169,7 +169,7 @@ impl From<wit::Call> for Call {
             annotations: from.annotations,
             args: Args::from_iter(from.args),
             plugins: from.plugins,
-            whole_list: from.whole_list,
+            chain: from.chain,
             previous: from.previous.map(Into::into),
             raw_settings: Config::new(from.settings),
         }

@@ -314,15 +314,6 @@ pub enum Change {
     },
 }
 
-/// A change that this SDK has no [`Change`] for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownChange {
-    /// The operation's name, `links/create-vxlan` for one.
-    pub operation: String,
-    /// Its arguments, as JSON.
-    pub arguments: Config,
-}
-
 impl Change {
     /// The operation's name, as grants and logs have it.
     pub fn operation(&self) -> &'static str {

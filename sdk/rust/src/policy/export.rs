@@ -7,7 +7,6 @@ use super::bindings::calls as wit;
 use super::bindings::changes;
 use super::bindings::policy::exports::wharf::plugin::policy;
 use super::call::Call;
-use super::change::UnknownChange;
 use super::verdict::{Denial, Verdict};
 use super::{Admission, Policy};
 use crate::bindings::wharf::cni::types::NetworkResult;
@@ -62,9 +61,8 @@ impl<T: Held> policy::Guest for PolicyAdapter<T> {
         begun::<T>(|policy, call| policy.review(call, &guest, &change.into()))
     }
 
-    fn review_unknown(guest: String, operation: String, arguments: String) -> policy::Verdict {
-        let change = UnknownChange { operation, arguments: Config::new(arguments) };
-        begun::<T>(|policy, call| policy.review_unknown(call, &guest, &change))
+    fn review_unknown(guest: String, operation: String) -> policy::Verdict {
+        begun::<T>(|policy, call| policy.review_unknown(call, &guest, &operation))
     }
 
     fn review_result(answer: NetworkResult) -> policy::Verdict {

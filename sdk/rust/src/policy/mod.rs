@@ -37,7 +37,7 @@ use crate::config::Config;
 use crate::result::NetworkResult;
 
 pub use call::{Call, Pod};
-pub use change::{Change, LinkName, NewLink, Side, UnknownChange};
+pub use change::{Change, LinkName, NewLink, Side};
 #[doc(hidden)]
 pub use export::{AdmissionAdapter, Held, PolicyAdapter, State};
 pub use verdict::{Denial, Verdict};
@@ -77,12 +77,11 @@ pub trait Policy: Default {
     /// One change that `guest` is about to make, and that its grant allows.
     fn review(&mut self, call: &Call, guest: &str, change: &Change) -> Verdict;
 
-    /// A change that came into Wharf after this SDK, so that [`Change`] has no case for it. Denied by default: what a policy
-    /// cannot see it should not allow.
-    fn review_unknown(&mut self, _call: &Call, _guest: &str, change: &UnknownChange) -> Verdict {
+    /// A change that came into Wharf after this SDK, so that [`Change`] has no case for it; `operation` is its name,
+    /// `links/create-vxlan` for one. Denied by default: what a policy cannot see it should not allow.
+    fn review_unknown(&mut self, _call: &Call, _guest: &str, operation: &str) -> Verdict {
         crate::deny!(
-            "{} is newer than this policy, which cannot judge it: rebuild the policy with a newer wharf-sdk",
-            change.operation
+            "{operation} is newer than this policy, which cannot judge it: rebuild the policy with a newer wharf-sdk"
         )
     }
 

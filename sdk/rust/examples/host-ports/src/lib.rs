@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! policies = ["host-ports"]            # in /etc/cni/wharf.toml
+//!
 //! [policy.host-ports.namespaces]
 //! ingress = [[80, 80], [443, 443]]     # from, to
 //! games = [[30000, 30999]]
@@ -17,20 +18,19 @@ struct Settings {
 }
 
 /// The policy.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct HostPorts;
 
 impl Policy for HostPorts {
     fn review(&mut self, call: &Call, _guest: &str, change: &Change) -> Verdict {
-        let settings: Settings = call.settings()?;
-        let namespace = call.namespace().unwrap_or_default();
-        let own = settings.namespaces.get(namespace).map_or(&[][..], Vec::as_slice);
-        match change.host_ports().find(|port| !own.iter().any(|(a, b)| (*a..=*b).contains(&port.host_port))) {
-            Some(port) => {
-                wharf_sdk::deny!("port {} of the host is not the namespace {namespace:?}'s", port.host_port)
+        for port in change.host_ports().map(|port| port.host_port) {
+            let namespace = call.namespace().unwrap_or_default();
+            let ranges = call.settings::<Settings>()?.namespaces.remove(namespace).unwrap_or_default();
+            if !ranges.iter().any(|(first, last)| (*first..=*last).contains(&port)) {
+                return wharf_sdk::deny!("port {port} of the host is not the namespace {namespace:?}'s");
             }
-            None => Ok(()),
         }
+        Ok(())
     }
 }
 
