@@ -32,7 +32,7 @@ pub(crate) fn run<L: Launcher>(
             let call = call_for(invocation, &conf, op);
             Ok(match invocation.call(&op.plugin, &conf, &call, depth)? {
                 Answer::Result(result) => Reply::Result(result),
-                Answer::Done | Answer::Metadata(_) => Reply::Done,
+                Answer::Done | Answer::Metadata(_) | Answer::Verdict(_) => Reply::Done,
             })
         }
     }

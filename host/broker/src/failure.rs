@@ -106,7 +106,7 @@ pub fn of_guest(failure: Failure, name: &str, digest: &str, told: &BTreeSet<u32>
 }
 
 /// A guest repeats values of the configuration, which may be long; runtimes log every error.
-fn cut(text: String) -> String {
+pub(crate) fn cut(text: String) -> String {
     if text.len() <= LONGEST {
         return text;
     }

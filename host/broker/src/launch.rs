@@ -25,6 +25,9 @@ pub trait Sandbox {
     /// The socket that operations come by.
     fn socket(&mut self) -> &mut UnixStream;
 
+    /// Brings it to where the broker runs, which is about to talk with it.
+    fn summon(&mut self) {}
+
     /// Ends it now.
     fn kill(&mut self);
 
@@ -51,6 +54,14 @@ pub trait Launcher {
 
     /// Starts a sandbox that carries out one call.
     fn launch(&self, artefact: &Self::Artefact, job: Job<'_>) -> io::Result<Box<dyn Sandbox>>;
+
+    /// Starts the sandbox of a policy, which waits for what it is about.
+    fn launch_policy(
+        &self,
+        artefact: &Self::Artefact,
+        limits: &Limits,
+        container_present: bool,
+    ) -> io::Result<Box<dyn Sandbox>>;
 
     /// Takes back a sandbox that was killed. It need not be waited for before the invocation ends.
     fn retire(&self, sandbox: Box<dyn Sandbox>) {

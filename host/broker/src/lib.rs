@@ -1,7 +1,7 @@
 //! The broker: the privileged half of Wharf.
 //!
 //! It reads the request, opens what the request names, and serves the sandboxes. Every operation of a guest passes
-//! one pipeline ([`pipeline`]): the handle is one that was handed out, the grant covers it, the policy agrees, the
+//! one pipeline (`pipeline`): the handle is one that was handed out, the grant covers it, the policy agrees, the
 //! undo is recorded, the kernel does it.
 
 mod boot;
@@ -19,8 +19,9 @@ pub mod log;
 mod native;
 pub mod overview;
 mod paths;
-pub mod pipeline;
+mod pipeline;
 pub mod pod_cidr;
+pub mod policy;
 mod reach;
 pub mod reconcile;
 mod record;

@@ -1,5 +1,7 @@
 //! The one way that every operation goes: handle, grant, policy, undo, kernel.
 
+use std::time::Instant;
+
 use wharf_kernel::Kernel;
 use wharf_ops::links::LinkOp;
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
@@ -7,26 +9,12 @@ use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 use crate::grants::Grant;
 use crate::journal::{Effect, Outcome};
 use crate::log::GuestLog;
+use crate::policy::Policies;
 use crate::reach::Reach;
 use crate::running::Running;
+use crate::signals::Signals;
 use crate::teardown::Removal;
 use crate::undo::{self, Plan};
-
-/// Sees each change before it is made.
-pub trait Policy {
-    /// Why the change must not be made, if it must not.
-    fn review(&mut self, guest: &str, attachment: &Attachment, op: &Op) -> Result<(), String>;
-}
-
-/// No policy: the grant decides alone.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoPolicy;
-
-impl Policy for NoPolicy {
-    fn review(&mut self, _guest: &str, _attachment: &Attachment, _op: &Op) -> Result<(), String> {
-        Ok(())
-    }
-}
 
 /// The links that one guest was handed in one call. What is not here, it cannot name.
 #[derive(Debug, Default)]
@@ -121,11 +109,15 @@ pub(crate) struct Gate<'a> {
     /// Of a GC: container and interface of what stays.
     pub(crate) valid: Option<&'a [(String, String)]>,
     pub(crate) log: &'a GuestLog<'a>,
+    /// When the call must be over.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) signals: &'a Signals,
 }
 
 impl Gate<'_> {
-    /// Grant and policy. The guest hears that it was denied, the log which line would allow it.
-    pub(crate) fn admit(&self, policy: &mut dyn Policy, op: &Op) -> Result<(), Error> {
+    /// Grant and policies. The guest hears that it was denied, the log which line would allow it. What a policy denies ends
+    /// the ADD: see [`Policies::veto`].
+    pub(crate) fn admit(&self, policies: &mut Policies<'_>, op: &Op) -> Result<(), Error> {
         let operation = op.operation();
         let granted =
             self.grant.allows(operation.name) && self.imports.iter().any(|name| name == operation.name);
@@ -146,15 +138,11 @@ impl Gate<'_> {
             let reason = format!("{} changes something, and this call may only look", operation.name);
             return Err(Error::new(ErrorKind::Denied, reason));
         }
-        if operation.changes
-            && let Err(reason) = policy.review(self.guest, self.attachment, op)
-        {
-            return Err(Error::new(
-                ErrorKind::Denied,
-                format!("a policy denies {}: {reason}", operation.name),
-            ));
+        if !operation.changes {
+            return Ok(());
         }
-        Ok(())
+        let reviewed = policies.review(self.guest, op, self.deadline, self.signals);
+        reviewed.map_err(|veto| Error::new(ErrorKind::Denied, veto.msg))
     }
 
     /// Carries out an operation that was admitted.

@@ -1,13 +1,12 @@
 //! One invocation of the CNI binary, from the environment to what is printed.
 
 mod add;
-mod attachment;
+pub(crate) mod attachment;
 mod chain;
 mod check;
 mod del;
 mod namespace;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -23,11 +22,12 @@ use wharf_ops::{Attachment, Error, Reply};
 
 use crate::Paths;
 use crate::failure::{self, Fault};
-use crate::journal::{JournalError, Key};
+use crate::journal::{Held, JournalError, Key};
 use crate::launch::Launcher;
 use crate::log::Log;
 use crate::native::{self, Start};
-use crate::pipeline::{Course, NoPolicy, Policy};
+use crate::pipeline::Course;
+use crate::policy::{self, NodePolicies, Policies};
 use crate::repair::{self, Recovered, Tools};
 use crate::running::Running;
 use crate::secrets;
@@ -35,6 +35,7 @@ use crate::session::{Invocation, Served};
 use crate::signals::Signals;
 use crate::teardown::Removal;
 use crate::telemetry::Telemetry;
+pub(crate) use chain::Stage;
 use namespace::Namespaces;
 
 /// Where timings go, for the benchmark: a file that gets one JSON line per guest.
@@ -72,8 +73,8 @@ pub struct Broker<L: Launcher> {
     pub launcher: L,
     /// Where namespaces are, and what makes the kernel.
     pub machine: Box<dyn Machine>,
-    /// Sees every change.
-    pub policy: RefCell<Box<dyn Policy>>,
+    /// The policies of every network.
+    pub policies: NodePolicies,
     /// Where lines go.
     pub log: Log,
     /// What is counted and traced.
@@ -100,7 +101,7 @@ impl<L: Launcher> Broker<L> {
             paths,
             launcher,
             machine: Box::new(machine),
-            policy: RefCell::new(Box::new(NoPolicy)),
+            policies: NodePolicies::default(),
             log,
             telemetry: Telemetry::off(),
             signals: Signals::none(),
@@ -168,11 +169,21 @@ impl<L: Launcher> Broker<L> {
         *version = conf.cni_version;
         secrets::learn(&conf.raw);
         conf.cni_version.allows(env.command)?;
+        // DEL and GC are never held up, and CHECK changes nothing.
+        let named = match env.command {
+            Command::Add | Command::Status => self.policies.named(&conf.raw)?,
+            Command::Check | Command::Del | Command::Gc | Command::Version => Vec::new(),
+        };
+        let reviewed = env.command == Command::Add && !named.is_empty();
+        let mut subject = reviewed.then(|| policy::subject(&conf)).transpose()?;
         let mut stages = chain::stages(name, conf)?;
         chain::not_retired(&self.paths, env.command)?;
         chain::resolve(&self.paths, env.command, &mut stages)?;
         let args = args::parse_args(&env.args)?;
         secrets::learn_args(&args);
+        if let Some(subject) = &mut subject {
+            policy::add_arguments(subject, &args);
+        }
         let network = stages.first().map(|stage| stage.conf.name.clone()).unwrap_or_default();
         self.telemetry.request(env, &network, &chain::entry(name, &stages));
         self.log.about(env, &network);
@@ -185,6 +196,7 @@ impl<L: Launcher> Broker<L> {
             Command::Check => attachment::find(self, &key, false, &stages)?.into_iter().collect(),
             Command::Add | Command::Status | Command::Gc | Command::Version => Vec::new(),
         };
+        policy::reapply(journals.iter().map(Held::record), &mut stages);
         let recorded = journals.iter().filter(|_| env.command == Command::Del).find_map(|held| {
             let last = held.record().transactions.last().filter(|last| !last.of_earlier_boot())?;
             last.begin.netns.clone()
@@ -219,11 +231,18 @@ impl<L: Launcher> Broker<L> {
             course,
             late: Vec::new(),
             deadline: None,
+            policies: Policies::default(),
             guests: BTreeMap::new(),
         };
-        invocation.foresee(chain::guests(&stages));
+        let guests = chain::guests(&stages);
+        if reviewed {
+            let order = policy::order(&mut invocation, &named, guests);
+            invocation.foresee(order);
+        } else {
+            invocation.foresee(guests);
+        }
         match env.command {
-            Command::Add => add::run(&mut invocation, &stages, stdout),
+            Command::Add => add::run(&mut invocation, &mut stages, &named, subject, stdout),
             Command::Check => check::run(&mut invocation, &stages, identity, journals.first()),
             Command::Del => {
                 let known = del::Known::of(&invocation, journals)?;
@@ -231,7 +250,7 @@ impl<L: Launcher> Broker<L> {
                 invocation.course = Course::Del(Removal { owned, ..Removal::default() });
                 del::run(&mut invocation, &stages, known)
             }
-            Command::Status => chain::status(&mut invocation, &stages),
+            Command::Status => chain::status(&mut invocation, &stages, &named),
             Command::Gc => chain::gc(&mut invocation, &stages),
             Command::Version => Ok(String::new()),
         }

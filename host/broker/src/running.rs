@@ -6,7 +6,7 @@ use wharf_ops::call::NetworkResult;
 use wharf_ops::{Error, KernelOp, Link, Ns};
 
 use crate::journal::{
-    Begin, Commit, Effect, GuestRun, Held, JournalError, Outcome, Step, Transaction, unix_time,
+    Begin, Commit, ConfigChange, Effect, GuestRun, Held, JournalError, Outcome, Step, Transaction, unix_time,
 };
 
 /// The running transaction and the file that it is written to.
@@ -42,6 +42,21 @@ impl Running {
         let guest = GuestRun { name: name.to_owned(), digest: digest.to_owned() };
         self.journal.guest(&guest)?;
         self.transaction.guests.push(guest);
+        Ok(())
+    }
+
+    /// Notes a policy that is going to be asked.
+    pub(crate) fn policy(&mut self, name: &str, digest: &str) -> Result<(), Error> {
+        let policy = GuestRun { name: name.to_owned(), digest: digest.to_owned() };
+        self.journal.policy(&policy)?;
+        self.transaction.policies.push(policy);
+        Ok(())
+    }
+
+    /// Notes what a policy changed in a configuration. Nothing has been done with it: it may wait.
+    pub(crate) fn changed(&mut self, change: ConfigChange) -> Result<(), Error> {
+        self.journal.changed(&change)?;
+        self.transaction.changes.push(change);
         Ok(())
     }
 

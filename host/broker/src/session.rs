@@ -25,6 +25,7 @@ use crate::launch::{Job, Launcher, Sandbox};
 use crate::lease_ops::{self, Access};
 use crate::log::GuestLog;
 use crate::pipeline::{Course, Gate, Handles};
+use crate::policy::{self, Policies};
 use crate::run::{Broker, trace_timings};
 use crate::signals::Signals;
 use crate::telemetry::Outcome;
@@ -49,15 +50,17 @@ pub(crate) struct Invocation<'a, L: Launcher> {
     pub(crate) course: Course,
     /// What went wrong with changes that were put off.
     pub(crate) late: Vec<Error>,
+    /// Who reviews what is done.
+    pub(crate) policies: Policies<'a>,
     /// The guests that are mapped, by name: they stay until the end.
     pub(crate) guests: BTreeMap<String, Rc<Loaded<L::Artefact>>>,
 }
 
 /// A guest that is installed, granted and mapped.
 pub(crate) struct Loaded<A> {
-    manifest: Manifest,
-    grant: Grant,
-    artefact: A,
+    pub(crate) manifest: Manifest,
+    pub(crate) grant: Grant,
+    pub(crate) artefact: A,
 }
 
 /// What a session keeps beside the invocation.
@@ -109,6 +112,11 @@ impl<L: Launcher> Invocation<'_, L> {
         }
         let started = Instant::now();
         let loaded = self.loaded(name)?;
+        if [policy::REVIEWS, policy::ADMITS].contains(&loaded.manifest.world.as_str()) {
+            let message =
+                format!("type: the guest {name:?} is a policy, and no plugin: name it under \"policies\"");
+            return Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, message));
+        }
         let digest = loaded.manifest.digest.clone();
         if let Course::Add(running) = &mut self.course {
             running
@@ -158,6 +166,7 @@ impl<L: Launcher> Invocation<'_, L> {
             }
             Ended::Interrupted(signal) => failure::interrupted(signal),
             Ended::Limit(message) => failure::of_guest(Failure::Limit(message), name, &digest, &session.told),
+            Ended::Vetoed(veto) => *veto,
             Ended::Gone(reason) => {
                 let how = sandbox.wait();
                 failure::of_guest(
@@ -178,12 +187,13 @@ impl<L: Launcher> Invocation<'_, L> {
     pub(crate) fn foresee<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         let calls: Vec<_> = names.into_iter().filter_map(|name| self.loaded(name).ok()).collect();
         if calls.len() > 1 {
-            let calls: Vec<_> = calls.iter().map(|loaded| (&loaded.artefact, &loaded.grant.limits)).collect();
+            let limits: Vec<_> = calls.iter().map(|loaded| loaded.sandbox_limits()).collect();
+            let calls: Vec<_> = calls.iter().map(|loaded| &loaded.artefact).zip(&limits).collect();
             self.broker.launcher.foresee(&calls, self.container_present);
         }
     }
 
-    fn loaded(&mut self, name: &str) -> Result<Rc<Loaded<L::Artefact>>, CniError> {
+    pub(crate) fn loaded(&mut self, name: &str) -> Result<Rc<Loaded<L::Artefact>>, CniError> {
         if let Some(loaded) = self.guests.get(name) {
             return Ok(Rc::clone(loaded));
         }
@@ -256,6 +266,9 @@ impl<L: Launcher> Invocation<'_, L> {
                     let took = asked.elapsed();
                     served.kernel += took;
                     self.broker.telemetry.operation(name, took, outcome(&answer));
+                    if let Some(veto) = self.policies.veto() {
+                        return Err(Ended::Vetoed(Box::new(veto.clone())));
+                    }
                     self.kernel.set_deadline(Some(session.deadline));
                     let frame = wire::encode::<ToSandbox>(&answer)?;
                     write_all(sandbox, &frame, session.deadline, &self.broker.signals)?;
@@ -282,8 +295,10 @@ impl<L: Launcher> Invocation<'_, L> {
             container_present: self.container_present,
             valid: session.valid,
             log: &session.log,
+            deadline: self.deadline,
+            signals: &self.broker.signals,
         };
-        gate.admit(self.broker.policy.borrow_mut().as_mut(), &op)?;
+        gate.admit(&mut self.policies, &op)?;
         match op {
             Op::Kernel(op) => gate.carry_out(self.kernel, &mut session.handles, &mut self.course, &op),
             Op::Lease(op) => self.lease(session, &loaded.manifest.name, op),
@@ -325,11 +340,13 @@ pub(crate) struct Served {
 }
 
 /// Why a conversation ended before the guest was finished.
-enum Ended {
+pub(crate) enum Ended {
     Deadline,
     Interrupted(&'static str),
     Limit(String),
     Gone(String),
+    /// A policy has ended the ADD.
+    Vetoed(Box<CniError>),
 }
 
 impl From<WireError> for Ended {
@@ -343,7 +360,7 @@ impl From<WireError> for Ended {
 
 /// Writes without ever blocking: a sandbox that does not read its answers, or reads them byte by byte, is ended at the
 /// deadline like any other.
-fn write_all(
+pub(crate) fn write_all(
     sandbox: &mut dyn Sandbox,
     mut bytes: &[u8],
     deadline: Instant,
@@ -361,7 +378,7 @@ fn write_all(
     Ok(())
 }
 
-fn wait(
+pub(crate) fn wait(
     sandbox: &mut dyn Sandbox,
     until: PollFlags,
     deadline: Instant,

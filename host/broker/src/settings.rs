@@ -1,14 +1,29 @@
 //! `/etc/cni/wharf.toml`: what an operator wants to see of the calls. A runtime gives its plugins an environment that
 //! operators cannot set, and so there is a file; the variables win over it.
 //!
-//! Nothing here can fail a call: a file that cannot be read is told, and counts as none.
+//! Nothing of that can fail a call: what cannot be read is told, and counts as none. It is otherwise with the policies that
+//! the file names: where the file as such cannot be read, nobody knows whether there are some, and no ADD is served.
+//!
+//! ```toml
+//! policies = ["host-ports", "limited"]   # in this order, on every network of the node
+//!
+//! [policy.host-ports.namespaces]         # what a policy is told of itself
+//! ingress = [[80, 80], [443, 443]]
+//!
+//! [log]
+//! level = "info"
+//! ```
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::Paths;
 use crate::log::Level;
+use crate::policy::NodePolicies;
 
 /// Sets the level: off, error, warn, info, debug, trace.
 const LEVEL: &str = "WHARF_LOG";
@@ -30,6 +45,8 @@ pub struct Settings {
     pub events: bool,
     /// Where spans are sent to, by `wharfctl export`. Without, none are made.
     pub endpoint: Option<Endpoint>,
+    /// Which policies hold.
+    pub policies: NodePolicies,
 }
 
 /// Where log lines go.
@@ -55,9 +72,23 @@ pub enum Endpoint {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
-    log: LogTable,
-    traces: TracesTable,
-    metrics: MetricsTable,
+    policies: Vec<String>,
+    policy: BTreeMap<String, Value>,
+    // A mistake in these is no reason to know nothing of the policies.
+    log: Value,
+    traces: Value,
+    metrics: Value,
+}
+
+/// A table, or what is wrong with it.
+fn table<T: Default + DeserializeOwned>(name: &str, from: Value, fault: &mut Option<String>) -> T {
+    if from.is_null() {
+        return T::default();
+    }
+    serde_json::from_value(from).unwrap_or_else(|error| {
+        *fault = Some(format!("{name}: {error}"));
+        T::default()
+    })
 }
 
 #[derive(Default, Deserialize)]
@@ -83,23 +114,26 @@ impl Settings {
     /// Of the file and the variables; what is wrong with them, if anything is.
     pub fn read(paths: &Paths, get: impl Fn(&str) -> Option<String>) -> (Self, Option<String>) {
         let path = paths.settings();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                let fault = format!("{}: {error}", path.display());
-                return (Self::of(File::default(), paths, &get).0, Some(fault));
-            }
+        let read = match std::fs::read_to_string(&path) {
+            Ok(text) if text.is_empty() => Ok(File::default()),
+            Ok(text) => toml::from_str(&text).map_err(|error| error.message().to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(File::default()),
+            Err(error) => Err(error.to_string()),
         };
-        let file: Result<File, _> = if text.is_empty() { Ok(File::default()) } else { toml::from_str(&text) };
-        match file {
-            Ok(file) => {
+        let read = read.and_then(|mut file: File| {
+            let (names, tables) = (std::mem::take(&mut file.policies), std::mem::take(&mut file.policy));
+            NodePolicies::new(names, tables).map(|policies| (file, policies))
+        });
+        let told = |fault: String| format!("{}: {fault}", path.display());
+        match read {
+            Ok((file, policies)) => {
                 let (settings, fault) = Self::of(file, paths, &get);
-                (settings, fault.map(|fault| format!("{}: {fault}", path.display())))
+                (Self { policies, ..settings }, fault.map(told))
             }
-            Err(error) => {
-                let fault = format!("{}: {}", path.display(), error.message());
-                (Self::of(File::default(), paths, &get).0, Some(fault))
+            Err(fault) => {
+                let fault = told(fault);
+                let policies = NodePolicies::unknown(fault.clone());
+                (Self { policies, ..Self::of(File::default(), paths, &get).0 }, Some(fault))
             }
         }
     }
@@ -107,7 +141,10 @@ impl Settings {
     fn of(file: File, paths: &Paths, get: &impl Fn(&str) -> Option<String>) -> (Self, Option<String>) {
         let variable = |key: &str| get(key).filter(|value| !value.is_empty());
         let mut fault = None;
-        let level = variable(LEVEL).or(file.log.level);
+        let log: LogTable = table("log", file.log, &mut fault);
+        let traces: TracesTable = table("traces", file.traces, &mut fault);
+        let metrics: MetricsTable = table("metrics", file.metrics, &mut fault);
+        let level = variable(LEVEL).or(log.level);
         let level = level.map_or(Some(Some(Level::Warn)), |word| {
             let level = self::level(&word);
             if level.is_none() {
@@ -115,7 +152,7 @@ impl Settings {
             }
             level
         });
-        let to = match variable(TO).or(file.log.to).as_deref() {
+        let to = match variable(TO).or(log.to).as_deref() {
             None | Some("stderr") => Destination::Stderr,
             Some("journald") => Destination::Journald,
             Some(path) if path.starts_with('/') => Destination::File(paths.inside(path)),
@@ -124,7 +161,7 @@ impl Settings {
                 Destination::Stderr
             }
         };
-        let mut endpoint = file.traces.endpoint.map(Endpoint::Base);
+        let mut endpoint = traces.endpoint.map(Endpoint::Base);
         for (index, key) in ENDPOINTS.into_iter().enumerate().rev() {
             if let Some(url) = variable(key) {
                 endpoint = Some(if index == 0 { Endpoint::Traces(url) } else { Endpoint::Base(url) });
@@ -134,7 +171,8 @@ impl Settings {
             endpoint = None;
         }
         let level = level.unwrap_or(Some(Level::Warn));
-        (Self { level, to, events: file.metrics.events.unwrap_or(true), endpoint }, fault)
+        let events = metrics.events.unwrap_or(true);
+        (Self { level, to, events, endpoint, policies: NodePolicies::default() }, fault)
     }
 }
 
@@ -183,8 +221,13 @@ mod tests {
     #[test]
     fn without_a_file_calls_are_counted_and_warnings_go_to_standard_error() {
         let (settings, fault) = Settings::read(&Paths::below("/nonexistent"), |_| None);
-        let expected =
-            Settings { level: Some(Level::Warn), to: Destination::Stderr, events: true, endpoint: None };
+        let expected = Settings {
+            level: Some(Level::Warn),
+            to: Destination::Stderr,
+            events: true,
+            endpoint: None,
+            policies: NodePolicies::default(),
+        };
         assert_eq!((settings, fault), (expected, None));
     }
 
@@ -206,6 +249,23 @@ mod tests {
         assert_eq!((settings.level, &settings.to), (None, &Destination::Journald));
         assert_eq!(settings.endpoint.unwrap().url(), "http://t/x");
         assert_eq!(read(text, &[("OTEL_SDK_DISABLED", "true")]).0.endpoint, None);
+    }
+
+    #[test]
+    fn policies_are_known_unless_the_file_as_such_cannot_be_read() {
+        let conf = serde_json::Map::new();
+        let (settings, fault) =
+            read("policies = ['b', 'a']\n[policy.a]\nports = [1]\n[log]\nlevle = 'info'", &[]);
+        assert!(fault.is_some_and(|fault| fault.contains("levle")));
+        assert_eq!(settings.policies.named(&conf).unwrap(), ["b", "a"]);
+        assert_eq!(settings.policies.settings("a"), r#"{"ports":[1]}"#);
+        assert_eq!(settings.policies.settings("b"), "{}");
+        for text in ["x", "polices = ['a']", "policies = 'a'", "policies = ['../a']", "[log]\n[log]"] {
+            let (settings, fault) = read(text, &[]);
+            let error = settings.policies.named(&conf).unwrap_err();
+            assert!(error.code == 901 && error.msg.contains("wharf.toml"), "{text}: {error}");
+            assert!(fault.is_some(), "{text}");
+        }
     }
 
     #[test]

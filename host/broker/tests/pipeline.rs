@@ -6,9 +6,8 @@ mod common;
 use std::io::Write as _;
 
 use common::{Guest, Node, error, garbage};
-use wharf_broker::pipeline::Policy;
 use wharf_ops::bridge_ports::{BridgePortOp, VlanRange};
-use wharf_ops::call::{Answer, CniError, Failure, NetworkResult};
+use wharf_ops::call::{Answer, CniError, Failure};
 use wharf_ops::leases::{LeaseOp, LeaseOwner};
 use wharf_ops::links::{Common, LinkOp};
 use wharf_ops::logging::{Level, LogLine};
@@ -16,7 +15,7 @@ use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::shaping::ShapingOp;
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::wire::{self, ToBroker};
-use wharf_ops::{Attachment, ErrorKind, KernelOp, Link, Ns, Op};
+use wharf_ops::{ErrorKind, KernelOp, Link, Ns, Op};
 
 fn link(op: LinkOp) -> Op {
     Op::Kernel(KernelOp::Link(op))
@@ -258,31 +257,6 @@ fn without_a_container_its_side_is_not_found() {
         guest.finish(Ok(Answer::Done));
     });
     assert_eq!(output.status, 0, "{output:?}");
-}
-
-/// Forbids bridges.
-struct NoBridges;
-
-impl Policy for NoBridges {
-    fn review(&mut self, guest: &str, attachment: &Attachment, op: &Op) -> Result<(), String> {
-        assert_eq!((guest, attachment.container.as_str()), ("g", "c1"));
-        match op {
-            Op::Kernel(KernelOp::Link(LinkOp::EnsureBridge { .. })) => Err("no bridges here".into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-#[test]
-fn a_policy_sees_changes_before_they_are_made() {
-    let node = Node::new(None, "");
-    let script: common::Script = |guest| {
-        let denied = guest.ask(bridge("br0")).unwrap_err();
-        assert!(denied.kind == ErrorKind::Denied && denied.message.contains("no bridges here"), "{denied:?}");
-        guest.finish(Ok(Answer::Result(NetworkResult::default())));
-    };
-    assert_eq!(node.run_with("ADD", script, Box::new(NoBridges)).status, 0);
-    assert!(!node.shell("ip -br link").contains("br0"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::Verdict;
 use crate::{Attachment, Mac};
 
 /// Everything a guest hears about the request.
@@ -152,6 +153,8 @@ pub enum Answer {
     Result(NetworkResult),
     /// Of the others.
     Done,
+    /// Of a policy, to each message.
+    Verdict(Verdict),
 }
 
 /// How a call fails.

@@ -19,6 +19,7 @@ mod mac;
 pub mod nat;
 pub mod neighbours;
 mod op;
+pub mod policy;
 mod reply;
 pub mod routes;
 pub mod shaping;

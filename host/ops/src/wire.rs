@@ -5,11 +5,11 @@
 
 use std::io::{self, Read, Write};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Answer, Failure};
+use crate::call::{Answer, Call, Failure};
 use crate::logging::LogLine;
+use crate::policy::{Question, Subject};
 use crate::{Error, Op, Reply};
 
 /// The largest message, in bytes.
@@ -67,9 +67,37 @@ pub enum WireError {
     Trailing(usize),
 }
 
+/// What one side sends. The codec of each is compiled here, once: both sides name operations, and a copy in each of their
+/// crates would be a tenth of a megabyte of the CNI binary.
+pub trait Message: Sized {
+    /// Its body behind `head`.
+    fn write(&self, head: Vec<u8>) -> Result<Vec<u8>, postcard::Error>;
+
+    /// A message, and the bytes behind it.
+    fn read(body: &[u8]) -> Result<(Self, &[u8]), postcard::Error>;
+}
+
+macro_rules! messages {
+    ($($message:ty),*) => {$(
+        impl Message for $message {
+            #[inline(never)]
+            fn write(&self, head: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
+                postcard::to_extend(self, head)
+            }
+
+            #[inline(never)]
+            fn read(body: &[u8]) -> Result<(Self, &[u8]), postcard::Error> {
+                postcard::take_from_bytes(body)
+            }
+        }
+    )*};
+}
+
+messages!(ToBroker, ToSandbox, Call, Subject, Question<'_>);
+
 /// The frame of `message`: length and body in one buffer, so that one write sends it.
-pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
-    let mut frame = postcard::to_extend(message, vec![0; 4]).map_err(WireError::Malformed)?;
+pub fn encode<T: Message>(message: &T) -> Result<Vec<u8>, WireError> {
+    let mut frame = message.write(vec![0; 4]).map_err(WireError::Malformed)?;
     let body = frame.len() - 4;
     match u32::try_from(body) {
         Ok(length) if body <= MAX_FRAME => {
@@ -83,13 +111,13 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
 }
 
 /// The message in the body of a frame.
-pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
-    let (message, rest) = postcard::take_from_bytes(body).map_err(WireError::Malformed)?;
+pub fn decode<T: Message>(body: &[u8]) -> Result<T, WireError> {
+    let (message, rest) = T::read(body).map_err(WireError::Malformed)?;
     if rest.is_empty() { Ok(message) } else { Err(WireError::Trailing(rest.len())) }
 }
 
 /// Sends one message.
-pub fn send<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), WireError> {
+pub fn send<T: Message>(to: &mut impl Write, message: &T) -> Result<(), WireError> {
     Ok(to.write_all(&encode(message)?)?)
 }
 
@@ -106,7 +134,7 @@ impl Frames {
     }
 
     /// The next message that is complete already.
-    pub fn pop<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
+    pub fn pop<T: Message>(&mut self) -> Result<Option<T>, WireError> {
         let Some((head, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*head) as usize;
         if length > MAX_FRAME {
@@ -138,7 +166,7 @@ impl Frames {
     }
 
     /// Waits for the next message.
-    pub fn receive<T: DeserializeOwned>(&mut self, from: &mut impl Read) -> Result<T, WireError> {
+    pub fn receive<T: Message>(&mut self, from: &mut impl Read) -> Result<T, WireError> {
         loop {
             if let Some(message) = self.pop()? {
                 return Ok(message);

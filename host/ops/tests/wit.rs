@@ -14,7 +14,7 @@ const WITHOUT_AUTHORITY: &[&str] = &["netns", "logging", "ip", "errors", "types"
 fn resolve() -> Resolve {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let mut resolve = Resolve::default();
-    for package in ["types", "cni", "net", "firewall", "tc", "store", "host", "plugin"] {
+    for package in ["types", "cni", "net", "firewall", "tc", "store", "host", "policy", "plugin"] {
         resolve.push_path(root.join(package)).unwrap();
     }
     resolve
@@ -97,7 +97,7 @@ fn published_versions_do_not_change() {
     use sha2::{Digest, Sha256};
     use std::fmt::Write as _;
     let mut found = String::new();
-    for package in ["types", "cni", "net", "firewall", "tc", "store", "host", "plugin"] {
+    for package in ["types", "cni", "net", "firewall", "tc", "store", "host", "policy", "plugin"] {
         let text = contract(package);
         let name = text.strip_prefix("package ").and_then(|rest| rest.split(';').next()).unwrap();
         let mut digest = String::new();

@@ -36,6 +36,8 @@ wasmtime::component::bindgen!({
             import wharf:store/leases@0.1.0;
             export wharf:plugin/network@0.1.0;
             export wharf:plugin/ipam@0.1.0;
+            export wharf:plugin/policy@0.1.0;
+            export wharf:plugin/admission@0.1.0;
         }
     ",
     path: [
@@ -46,6 +48,7 @@ wasmtime::component::bindgen!({
         "../../wit/tc",
         "../../wit/store",
         "../../wit/host",
+        "../../wit/policy",
         "../../wit/plugin",
     ],
     imports: { default: trappable },

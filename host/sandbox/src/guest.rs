@@ -11,15 +11,18 @@ use crate::bindings::exports::wharf::plugin::{ipam, network};
 use crate::bindings::wharf::cni::types as wit;
 use crate::convert::{address, cidr, mac, to_address, to_cidr, to_mac};
 use crate::offer;
+use crate::policy::Indices;
 use crate::state::{State, lend};
 
 /// What a call comes to: the outer error is a trap, the inner one the guest's own.
 type Outcome = Result<Result<Answer, CniError>>;
 
-/// Which of the two interfaces a guest exports.
+/// Which of the interfaces a guest exports.
 pub(crate) enum Guest {
     Network(network::GuestIndices),
     Ipam(ipam::GuestIndices),
+    /// Either kind of policy.
+    Policy(Indices),
 }
 
 /// A result that no honest guest answers with.
@@ -27,13 +30,18 @@ pub(crate) enum Guest {
 #[error("its result is not valid: {0}")]
 struct BadResult(Error);
 
+/// It is a policy, and is called as a plugin.
+#[derive(Debug, thiserror::Error)]
+#[error("it is a policy, and no plugin")]
+struct NoPlugin;
+
 /// Functions of the right names and of other types. That shows only once the component is instantiated.
 #[derive(Debug, thiserror::Error)]
 #[error("what it exports as {0} does not have its types: {1}")]
 pub(crate) struct WrongExports(&'static str, String);
 
 impl WrongExports {
-    fn of(interface: &'static str) -> impl Fn(wasmtime::Error) -> Self {
+    pub(crate) fn of(interface: &'static str) -> impl Fn(wasmtime::Error) -> Self {
         move |error| Self(interface, format!("{error:#}"))
     }
 }
@@ -45,6 +53,14 @@ impl Guest {
 
     pub(crate) fn ipam(pre: &InstancePre<State>) -> Result<Self> {
         ipam::GuestIndices::new(pre).map(Self::Ipam)
+    }
+
+    pub(crate) fn policy(pre: &InstancePre<State>) -> Result<Self> {
+        Indices::policy(pre).map(Self::Policy)
+    }
+
+    pub(crate) fn admission(pre: &InstancePre<State>) -> Result<Self> {
+        Indices::admission(pre).map(Self::Policy)
     }
 
     /// Makes the call. `container` says whether there is a container to lend.
@@ -64,6 +80,8 @@ impl Guest {
                 let guest = indices.load(&mut *store, instance).map_err(WrongExports::of(offer::IPAM))?;
                 call_ipam(&guest, store, call)
             }
+            // The broker goes by the manifest, which the installer has from the component.
+            Self::Policy(_) => Err(NoPlugin.into()),
         }
     }
 }

@@ -209,12 +209,13 @@ impl<'a> Reader<'a> {
         self.operations.dedup();
         self.producers.sort();
         self.producers.dedup();
+        let world = offer::world(self.exports.iter().map(String::as_str));
         Inspection {
             digest: digest(wasm),
-            world: offer::world(self.exports.iter().map(String::as_str)),
             operations: self.operations,
             wasi: self.wasi,
-            missing: self.missing.into_sentences(),
+            missing: self.missing.into_sentences(world.as_ref().ok().copied()),
+            world,
             producers: self.producers,
         }
     }

@@ -21,12 +21,18 @@ pub(crate) const INTERFACES: &[&str] = &[
     "wharf:types/ip@0.1.0",
     "wharf:types/errors@0.1.0",
     "wharf:cni/types@0.1.0",
+    "wharf:policy/calls@0.1.0",
+    "wharf:policy/changes@0.1.0",
 ];
 
-/// The two interfaces that a guest may export.
+/// What a guest may export, one of them.
 pub(crate) const NETWORK: &str = "wharf:plugin/network@0.1.0";
 /// See [`NETWORK`].
 pub(crate) const IPAM: &str = "wharf:plugin/ipam@0.1.0";
+/// See [`NETWORK`].
+pub(crate) const POLICY: &str = "wharf:plugin/policy@0.1.0";
+/// See [`NETWORK`].
+pub(crate) const ADMISSION: &str = "wharf:plugin/admission@0.1.0";
 
 /// Functions that give no authority and thus are no operations.
 const WITHOUT_AUTHORITY: &[&str] = &["netns/role", "logging/log", "logging/enabled"];
@@ -86,7 +92,11 @@ fn known(name: &str) -> bool {
 
 /// Everything that a component wants and this host has not: one sentence for each.
 #[derive(Debug, Default)]
-pub(crate) struct Missing(Vec<String>);
+pub(crate) struct Missing {
+    sentences: Vec<String>,
+    /// The imports that are operations.
+    operations: Vec<String>,
+}
 
 impl Missing {
     /// Looks at an imported interface and its functions.
@@ -95,13 +105,15 @@ impl Missing {
             return;
         }
         if offered(import).is_none() {
-            self.0.push(stranger(import));
+            self.sentences.push(stranger(import));
             return;
         }
         for function in functions {
             let operation = operation(import, function);
-            if !known(&operation) {
-                self.0.push(format!(
+            if is_operation(&operation) {
+                self.operations.push(operation);
+            } else if !known(&operation) {
+                self.sentences.push(format!(
                     "{import} function {function}: this host's {} does not have it; update wharf or build the guest with an older SDK",
                     offered(import).unwrap_or(import)
                 ));
@@ -111,12 +123,22 @@ impl Missing {
 
     /// Looks at an import that is no interface.
     pub(crate) fn item(&mut self, import: &str) {
-        self.0.push(format!("{import}: only interfaces of wharf:* and wasi:* can be imported"));
+        self.sentences.push(format!("{import}: only interfaces of wharf:* and wasi:* can be imported"));
     }
 
-    /// The sentences.
-    pub(crate) fn into_sentences(self) -> Vec<String> {
-        self.0
+    /// The sentences, for a guest of that world.
+    pub(crate) fn into_sentences(self, world: Option<World>) -> Vec<String> {
+        let Self { mut sentences, operations } = self;
+        match world {
+            Some(World::Policy | World::Admission) if !operations.is_empty() => {
+                let operations = operations.join(", ");
+                sentences.push(format!(
+                    "a policy changes and asks nothing by itself, and this imports {operations}"
+                ));
+            }
+            Some(World::Network | World::Ipam | World::Policy | World::Admission) | None => {}
+        }
+        sentences
     }
 }
 
@@ -141,25 +163,27 @@ fn stranger(import: &str) -> String {
     format!("{import}: this host offers interfaces of wharf:* (0.1.x) and wasi:* (0.2.x) only")
 }
 
-/// Which of the two interfaces the exports name, or why that cannot be said.
+/// Which of the interfaces the exports name, or why that cannot be said.
 pub(crate) fn world<'a>(exports: impl Iterator<Item = &'a str>) -> Result<World, String> {
-    let (mut network, mut ipam, mut others) = (false, false, Vec::new());
+    let (mut worlds, mut others) = (Vec::new(), Vec::new());
     for export in exports {
-        match export {
-            name if compatible(name, NETWORK) => network = true,
-            name if compatible(name, IPAM) => ipam = true,
-            name => others.push(name),
+        match World::ALL.into_iter().find(|world| compatible(export, world.interface())) {
+            Some(world) => worlds.push(world),
+            None => others.push(export),
         }
     }
-    match (network, ipam) {
-        (true, false) => Ok(World::Network),
-        (false, true) => Ok(World::Ipam),
-        (true, true) => {
-            Err(format!("the component exports both {NETWORK} and {IPAM}; a guest is one or the other"))
-        }
-        (false, false) => {
+    let names = |worlds: &[World], between: &str| {
+        worlds.iter().map(|world| world.interface()).collect::<Vec<_>>().join(between)
+    };
+    match worlds.as_slice() {
+        [world] => Ok(*world),
+        [] => {
             let others = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") };
-            Err(format!("the component exports {others}; a guest exports {NETWORK} or {IPAM}"))
+            Err(format!("the component exports {others}; a guest exports {}", names(&World::ALL, " or ")))
+        }
+        several => {
+            let several = names(several, " and ");
+            Err(format!("the component exports both {several}; a guest is one or the other"))
         }
     }
 }
@@ -171,6 +195,33 @@ pub enum World {
     Network,
     /// Exports `wharf:plugin/ipam`.
     Ipam,
+    /// Exports `wharf:plugin/policy`.
+    Policy,
+    /// Exports `wharf:plugin/admission`.
+    Admission,
+}
+
+impl World {
+    const ALL: [Self; 4] = [Self::Network, Self::Ipam, Self::Policy, Self::Admission];
+
+    /// As manifests have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Ipam => "ipam",
+            Self::Policy => "policy",
+            Self::Admission => "admission",
+        }
+    }
+
+    fn interface(self) -> &'static str {
+        match self {
+            Self::Network => NETWORK,
+            Self::Ipam => IPAM,
+            Self::Policy => POLICY,
+            Self::Admission => ADMISSION,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -210,7 +261,7 @@ mod tests {
         missing.interface("acme:rockets/launch@1.0.0", [].into_iter());
         missing.interface("wasi:cli/stdout@0.2.6", [].into_iter());
         missing.item("go");
-        let text = missing.into_sentences();
+        let text = missing.into_sentences(Some(World::Network));
         assert_eq!(text.len(), 6, "{text:#?}");
         assert!(text[0].contains("create-wormhole"));
         assert!(text[1].contains("offers wharf:net/links@0.1.0"));
@@ -219,10 +270,24 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_imports_no_operation() {
+        let of = |world, function| {
+            let mut missing = Missing::default();
+            missing.interface("wharf:net/links@0.1.0", [function].into_iter());
+            missing.interface("wharf:host/logging@0.1.0", ["log"].into_iter());
+            missing.into_sentences(Some(world))
+        };
+        assert!(of(World::Network, "get").is_empty());
+        let text = of(World::Policy, "get");
+        assert!(text.len() == 1 && text[0].contains("links/get"), "{text:?}");
+    }
+
+    #[test]
     fn a_guest_is_of_one_world() {
         assert_eq!(world(["wharf:plugin/network@0.1.3"].into_iter()), Ok(World::Network));
         assert_eq!(world([IPAM].into_iter()), Ok(World::Ipam));
-        assert!(world([IPAM, NETWORK].into_iter()).unwrap_err().contains("both"));
+        assert_eq!(world([ADMISSION].into_iter()), Ok(World::Admission));
+        assert!(world([IPAM, POLICY].into_iter()).unwrap_err().contains("both"));
         assert!(world(["wasi:cli/run@0.2.0"].into_iter()).unwrap_err().contains("wasi:cli/run@0.2.0"));
         assert!(world([].into_iter()).unwrap_err().contains("nothing"));
     }

@@ -13,6 +13,7 @@ use crate::bindings::wharf;
 use crate::guest::{Guest, WrongExports};
 use crate::limits::{LimitReached, Limiter};
 use crate::offer::{self, Missing, World};
+use crate::policy;
 use crate::state::{Gone, State};
 use crate::wasi::{self, Exited};
 use crate::zygote::Order;
@@ -47,6 +48,14 @@ impl Ready {
         // What a guest hands over in one call must fit into a message, so it need not be copied when it does not.
         store.set_hostcall_fuel(wire::MAX_FRAME);
         let mut timings = timings;
+        if let Guest::Policy(indices) = &self.guest {
+            let started = Instant::now();
+            let instance = self.pre.instantiate(&mut store);
+            timings.instantiate = micros(started);
+            policy::serve(indices, &mut store, instance, timings, failure);
+            std::mem::forget(store);
+            return;
+        }
         let outcome = self.conduct(order.container_present, &mut store, &mut timings);
         if let Some(outcome) = outcome {
             finish(store.data_mut(), outcome, timings);
@@ -97,6 +106,8 @@ fn prepare(engine: &Engine, component: &Component) -> Result<Ready, Failure> {
     let guest = match world {
         World::Network => Guest::network(&pre),
         World::Ipam => Guest::ipam(&pre),
+        World::Policy => Guest::policy(&pre),
+        World::Admission => Guest::admission(&pre),
     };
     Ok(Ready { guest: guest.map_err(mismatch)?, pre })
 }
@@ -115,8 +126,9 @@ fn check(engine: &Engine, ty: &types::Component) -> Result<World, Failure> {
             _ => missing.item(name),
         }
     }
-    let mut sentences = missing.into_sentences();
-    match offer::world(ty.exports(engine).map(|(name, _)| name)) {
+    let world = offer::world(ty.exports(engine).map(|(name, _)| name));
+    let mut sentences = missing.into_sentences(world.as_ref().ok().copied());
+    match world {
         Ok(world) if sentences.is_empty() => return Ok(world),
         Ok(_) => {}
         Err(sentence) => sentences.push(sentence),

@@ -168,11 +168,16 @@ impl Child {
         Self { socket, pid, pidfd: pidfd(pid), ended: None, places }
     }
 
-    /// Says which call is to be made. It begins at once; if the sandbox has died meanwhile, the conversation tells.
-    pub fn begin(&mut self, call: &Call) -> Result<(), Error> {
+    /// Brings it to the broker's processor, for a conversation.
+    pub fn summon(&self) {
         if let Some(places) = &self.places {
             places.bring_here(self.pid);
         }
+    }
+
+    /// Says which call is to be made. It begins at once; if the sandbox has died meanwhile, the conversation tells.
+    pub fn begin(&mut self, call: &Call) -> Result<(), Error> {
+        self.summon();
         match wire::send(&mut self.socket, call) {
             Err(wire::WireError::TooLong(bytes)) => {
                 let reason = format!("the call takes {bytes} bytes, {} are the limit", wire::MAX_FRAME);

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use wasmtime::component::{Resource, ResourceTable};
 use wharf_ops::call::Call;
 use wharf_ops::logging::{Level, LogLine};
-use wharf_ops::wire::{self, Frames, ToBroker, ToSandbox, WireError};
+use wharf_ops::wire::{self, Frames, Message, ToBroker, ToSandbox, WireError};
 use wharf_ops::{Error, ErrorKind, Link, Ns, Op, Reply};
 
 use crate::bindings::wharf::types::errors::Error as WitError;
@@ -66,6 +66,11 @@ impl State {
             Expected::Here(call) => Ok(*call),
             Expected::Later | Expected::Taken => self.frames.receive(&mut self.socket),
         }
+    }
+
+    /// Waits for the next message of a conversation that the broker leads.
+    pub(crate) fn receive<T: Message>(&mut self) -> Result<T, WireError> {
+        self.frames.receive(&mut self.socket)
     }
 
     /// Waits until the broker has done with this conversation.

@@ -38,6 +38,12 @@ impl ForkLauncher {
         }
     }
 
+    /// A sandbox that waits for its first message: one that was foreseen, else a new one.
+    fn child(&self, job: Job<'_>) -> io::Result<Child> {
+        let ready = self.zygote.borrow_mut().as_mut().and_then(|zygote| zygote.take(&job));
+        ready.unwrap_or_else(|| wharf_sandbox::spawn(job, self.identity)).map_err(io::Error::other)
+    }
+
     fn job<'a>(&self, artefact: &'a Artefact, limits: &GrantedLimits, container_present: bool) -> Job<'a> {
         let limits = Limits {
             memory_bytes: usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(MIB),
@@ -86,13 +92,19 @@ impl Launcher for ForkLauncher {
     }
 
     fn launch(&self, Mapped(artefact): &Mapped, call: launch::Job<'_>) -> io::Result<Box<dyn Sandbox>> {
-        let job = self.job(artefact, call.limits, call.container_present);
-        let ready = self.zygote.borrow_mut().as_mut().and_then(|zygote| zygote.take(&job));
-        let child = ready.unwrap_or_else(|| wharf_sandbox::spawn(job, self.identity));
-        let mut child = child.map_err(io::Error::other)?;
+        let mut child = self.child(self.job(artefact, call.limits, call.container_present))?;
         child.begin(call.call).map_err(io::Error::other)?;
         (self.started)(child.pid());
         Ok(Box::new(Running(child)))
+    }
+
+    fn launch_policy(
+        &self,
+        Mapped(artefact): &Mapped,
+        limits: &GrantedLimits,
+        container_present: bool,
+    ) -> io::Result<Box<dyn Sandbox>> {
+        Ok(Box::new(Running(self.child(self.job(artefact, limits, container_present))?)))
     }
 
     fn retire(&self, sandbox: Box<dyn Sandbox>) {
@@ -105,6 +117,10 @@ struct Running(Child);
 impl Sandbox for Running {
     fn socket(&mut self) -> &mut UnixStream {
         &mut self.0.socket
+    }
+
+    fn summon(&mut self) {
+        self.0.summon();
     }
 
     fn kill(&mut self) {

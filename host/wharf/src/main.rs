@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     }
     let mut broker = Broker::new(paths, ForkLauncher::on_this_cpu(log), real_kernel, log);
     broker.signals = signals;
+    broker.policies.clone_from(&settings.policies);
     broker.telemetry = Telemetry::begin(&settings, get("TRACEPARENT").as_deref());
     #[cfg(feature = "faults")]
     {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use wharf_broker::Paths;
 use wharf_broker::guests::{self, Manifest, artefact_digest};
-use wharf_sandbox::{Inspection, World};
+use wharf_sandbox::Inspection;
 
 /// A file that is a guest which this host can run.
 pub(crate) struct Component {
@@ -34,7 +34,7 @@ impl Component {
         }
         let (wasm, inspection) = inspect(file)?;
         let world = match inspection.world {
-            Ok(world) => world_name(world),
+            Ok(world) => world.name(),
             Err(reason) => bail!("{} is no guest: {reason}", file.display()),
         };
         if !inspection.missing.is_empty() {
@@ -76,14 +76,6 @@ pub(crate) fn inspect(file: &Path) -> Result<(Vec<u8>, Inspection)> {
     let inspection =
         wharf_sandbox::inspect(&wasm).with_context(|| format!("{} is no guest", file.display()))?;
     Ok((wasm, inspection))
-}
-
-/// As manifests have it.
-pub(crate) fn world_name(world: World) -> &'static str {
-    match world {
-        World::Network => "network",
-        World::Ipam => "ipam",
-    }
 }
 
 /// Puts a guest into the store, and answers what was there by its name.

@@ -9,7 +9,7 @@ use serde_json::json;
 use wharf_broker::grants::words;
 use wharf_sandbox::{Inspection, Producer, World};
 
-use crate::component::{inspect, world_name};
+use crate::component::inspect;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -39,7 +39,7 @@ pub(crate) fn as_text(file: &str, inspection: &Inspection, size: usize) -> Strin
         let _ = writeln!(text, "  {what:<8} {value}");
     };
     match &inspection.world {
-        Ok(world) => line("world", &format!("{}: {}", world_name(*world), role(*world))),
+        Ok(world) => line("world", &format!("{}: {}", world.name(), role(*world))),
         Err(reason) => line("world", &format!("none: {reason}")),
     }
     line("digest", &format!("sha256:{}", inspection.digest));
@@ -74,6 +74,8 @@ fn role(world: World) -> &'static str {
     match world {
         World::Network => "makes attachments, or adds to them",
         World::Ipam => "gives out addresses",
+        World::Policy => "reviews what others change, and may deny it",
+        World::Admission => "changes configurations before anything is done, and may deny",
     }
 }
 
@@ -94,7 +96,7 @@ fn as_json(inspection: &Inspection, size: usize) -> serde_json::Value {
         .map(|it| json!({"field": it.field, "name": it.name, "version": it.version}))
         .collect();
     json!({
-        "world": inspection.world.as_ref().ok().map(|world| world_name(*world)),
+        "world": inspection.world.as_ref().ok().map(|world| world.name()),
         "no_world_because": inspection.world.as_ref().err(),
         "digest": format!("sha256:{}", inspection.digest),
         "size": size,

@@ -17,6 +17,8 @@ pub(crate) struct Workspace {
     pub(crate) build_dir: PathBuf,
     /// The crates under `guest-plugins/`, sorted by name.
     pub(crate) guests: Vec<Guest>,
+    /// The crates under `sdk/rust/examples/`: policies, which nobody installs by default.
+    pub(crate) policies: Vec<Guest>,
 }
 
 /// One guest crate.
@@ -47,8 +49,9 @@ impl Workspace {
                 .ok_or_else(|| anyhow!("cargo metadata has no `{key}`"))
         };
         let root = path("workspace_root")?;
-        let guests = guests(&metadata, &root.join("guest-plugins"));
-        Ok(Self { build_dir: path("target_directory")?, root, guests })
+        let guests = |folder: &str| guests(&metadata, &root.join(folder));
+        let (guests, policies) = (guests("guest-plugins"), guests("sdk/rust/examples"));
+        Ok(Self { build_dir: path("target_directory")?, root, guests, policies })
     }
 
     /// The `target` folder of the checkout, where finished files are left.

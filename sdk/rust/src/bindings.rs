@@ -69,6 +69,7 @@ pub mod network {
             "../../wit/tc",
             "../../wit/store",
             "../../wit/host",
+            "../../wit/policy",
             "../../wit/plugin",
         ],
         inline: r"
@@ -99,6 +100,7 @@ pub mod ipam {
             "../../wit/tc",
             "../../wit/store",
             "../../wit/host",
+            "../../wit/policy",
             "../../wit/plugin",
         ],
         inline: r"

@@ -41,6 +41,7 @@ pub mod names;
 #[cfg(not(target_family = "wasm"))]
 pub mod native;
 pub mod net;
+pub mod policy;
 mod request;
 mod result;
 pub mod tc;

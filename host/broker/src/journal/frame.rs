@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Begin, Commit, Effect, GuestRun, Outcome};
+use super::record::{Begin, Commit, ConfigChange, Effect, GuestRun, Outcome};
 
 /// The version of the format. Another one is not read.
 const VERSION: u8 = 1;
@@ -42,6 +42,10 @@ pub enum Frame<'a> {
     },
     /// The ADD succeeded.
     Commit(Cow<'a, Commit>),
+    /// A policy is going to be asked about it.
+    Policy(Cow<'a, GuestRun>),
+    /// A policy changed the configuration of a plugin.
+    Changed(Cow<'a, ConfigChange>),
 }
 
 /// Appends a frame to `buffer`, as it stands in a file. It fails where the frame is too large, 4 GiB and more.

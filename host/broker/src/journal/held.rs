@@ -10,7 +10,7 @@ use nix::fcntl::Flock;
 
 use super::frame::{Frame, HEADER, encode};
 use super::reader::{Parsed, parse};
-use super::record::{Begin, Commit, Effect, GuestRun, Outcome};
+use super::record::{Begin, Commit, ConfigChange, Effect, GuestRun, Outcome};
 use super::{JournalError, Record};
 
 /// No journal is longer: what is behind is not read.
@@ -72,6 +72,16 @@ impl Held {
     /// Notes a guest.
     pub(crate) fn guest(&mut self, guest: &GuestRun) -> Result<(), JournalError> {
         self.append(&Frame::Guest(Cow::Borrowed(guest)), false)
+    }
+
+    /// Notes a policy.
+    pub(crate) fn policy(&mut self, policy: &GuestRun) -> Result<(), JournalError> {
+        self.append(&Frame::Policy(Cow::Borrowed(policy)), false)
+    }
+
+    /// Notes what a policy changed in a configuration.
+    pub(crate) fn changed(&mut self, change: &ConfigChange) -> Result<(), JournalError> {
+        self.append(&Frame::Changed(Cow::Borrowed(change)), false)
     }
 
     /// Notes what is about to be done. With `now`, it is in the file when this returns; what needs no undo may wait.

@@ -22,7 +22,9 @@ mod tests;
 pub use error::JournalError;
 pub use frame::{Frame, HEADER, encode};
 pub use reader::{Damage, Parsed, parse};
-pub use record::{Begin, Commit, Effect, GuestRun, NetnsId, Outcome, Record, Step, Transaction, Undo};
+pub use record::{
+    Begin, Commit, ConfigChange, Effect, GuestRun, NetnsId, Outcome, Record, Step, Transaction, Undo,
+};
 pub use store::{Listed, Store};
 
 pub(crate) use held::Held;

@@ -134,6 +134,8 @@ fn add(record: &mut Record, frame: Frame<'static>) -> Result<(), String> {
     match frame {
         Frame::Begin(_) => {}
         Frame::Guest(guest) => transaction.guests.push(guest.into_owned()),
+        Frame::Policy(policy) => transaction.policies.push(policy.into_owned()),
+        Frame::Changed(change) => transaction.changes.push(change.into_owned()),
         Frame::Intent { seq, guest, effect } => {
             if usize::try_from(seq) != Ok(transaction.steps.len()) {
                 return Err(format!("step {seq} comes out of order"));

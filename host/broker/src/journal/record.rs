@@ -68,6 +68,19 @@ pub struct GuestRun {
     pub digest: String,
 }
 
+/// What a policy changed in the configuration of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigChange {
+    /// Which policy.
+    pub policy: String,
+    /// The type of the plugin.
+    pub plugin: String,
+    /// Its place among those that ran, from 0.
+    pub position: u32,
+    /// A JSON merge patch (RFC 7396).
+    pub patch: String,
+}
+
 /// An operation that undoes another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
@@ -203,6 +216,10 @@ pub struct Transaction {
     pub begin: Begin,
     /// The guests that ran, in order.
     pub guests: Vec<GuestRun>,
+    /// The policies that were asked about it, in order.
+    pub policies: Vec<GuestRun>,
+    /// What they changed in configurations, in order.
+    pub changes: Vec<ConfigChange>,
     /// What was done, in order.
     pub steps: Vec<Step>,
     /// Its end; none if the ADD was cut short, or runs.
@@ -212,7 +229,14 @@ pub struct Transaction {
 impl Transaction {
     /// One that does nothing yet.
     pub fn new(begin: Begin) -> Self {
-        Self { begin, guests: Vec::new(), steps: Vec::new(), commit: None }
+        Self {
+            begin,
+            guests: Vec::new(),
+            policies: Vec::new(),
+            changes: Vec::new(),
+            steps: Vec::new(),
+            commit: None,
+        }
     }
 
     /// The operations on the kernel that are in force as far as this transaction goes, in order.

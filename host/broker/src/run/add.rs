@@ -5,6 +5,7 @@ use std::io::Write;
 use wharf_cni::CniError;
 use wharf_cni::error::code;
 use wharf_ops::call::{self, Answer, Call};
+use wharf_ops::policy::Subject;
 
 use super::chain::{Stage, request};
 use super::{Broker, attachment};
@@ -13,6 +14,7 @@ use crate::failure::{self, Fault};
 use crate::journal::{Held, Key};
 use crate::launch::Launcher;
 use crate::pipeline::Course;
+use crate::policy::Policies;
 use crate::repair::{Repair, Unfinished, heal, undo};
 use crate::session::Invocation;
 
@@ -38,12 +40,16 @@ pub(super) fn journal<L: Launcher>(
 }
 
 /// Runs it, and prints its result: what cannot be told has not happened.
-pub(super) fn run<L: Launcher>(
-    invocation: &mut Invocation<'_, L>,
-    stages: &[Stage],
+pub(super) fn run<'a, L: Launcher>(
+    invocation: &mut Invocation<'a, L>,
+    stages: &mut [Stage],
+    policies: &'a [String],
+    subject: Option<Subject>,
     stdout: &mut dyn Write,
 ) -> Result<String, CniError> {
-    let done = all(invocation, stages).and_then(|(text, result)| {
+    let begun = Policies::begin(invocation, policies, subject, stages);
+    let done = begun.and_then(|()| all(invocation, stages)).and_then(|(text, result)| {
+        invocation.policies.review_result(&result, &invocation.broker.signals)?;
         if let Some(signal) = invocation.broker.signals.caught() {
             return Err(failure::interrupted(signal));
         }
@@ -57,6 +63,7 @@ pub(super) fn run<L: Launcher>(
             invocation.broker.signals.caught().map_or(unwritten, failure::interrupted)
         })
     });
+    invocation.policies.dismiss(&invocation.broker.launcher);
     // The result is written.
     done.map(|()| String::new()).map_err(|cause| roll_back(invocation, cause))
 }
@@ -80,7 +87,7 @@ fn all<L: Launcher>(
                 last.clone_from(&result);
                 previous = Some(convert::from_guest(result));
             }
-            Answer::Done | Answer::Metadata(_) => {
+            Answer::Done | Answer::Metadata(_) | Answer::Verdict(_) => {
                 let message = format!("{}: ADD answered no result", stage.guest);
                 return Err(failure::host(code::INTERNAL, Fault::Host, message));
             }

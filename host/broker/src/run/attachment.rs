@@ -101,6 +101,11 @@ pub(super) fn fault(error: &JournalError) -> CniError {
     failure::host(number, Fault::Host, error.to_string())
 }
 
+/// A line of the journal that could not be written.
+pub(crate) fn unwritten(error: &wharf_ops::Error) -> CniError {
+    failure::host(code::IO_FAILURE, Fault::Host, error.message.clone())
+}
+
 /// Writes down what a DEL did not have to fail for.
 pub(super) fn warn<L: Launcher>(invocation: &Invocation<'_, L>, errors: &[CniError]) {
     for error in errors {

@@ -10,6 +10,7 @@ use crate::convert;
 use crate::failure::{self, Fault};
 use crate::launch::Launcher;
 use crate::pod_cidr;
+use crate::policy;
 use crate::repair;
 use crate::session::Invocation;
 
@@ -17,11 +18,17 @@ use crate::session::Invocation;
 pub(super) const OWN_NAME: &str = "wharf";
 
 /// One plugin: the guest that serves it, and its configuration.
-pub(super) struct Stage {
-    pub(super) guest: String,
-    pub(super) conf: NetConf,
+pub(crate) struct Stage {
+    pub(crate) guest: String,
+    pub(crate) conf: NetConf,
     /// Whether it is of a list that runs in one process.
     chained: bool,
+}
+
+impl Stage {
+    pub(crate) fn is_chained(&self) -> bool {
+        self.chained
+    }
 }
 
 /// What the journals of an invocation are called by.
@@ -113,11 +120,13 @@ pub(super) fn take_down<L: Launcher>(invocation: &mut Invocation<'_, L>, errors:
     );
 }
 
-/// STATUS: the first plugin that is not ready decides.
+/// STATUS: the first policy that is missing, or plugin that is not ready, decides.
 pub(super) fn status<L: Launcher>(
     invocation: &mut Invocation<'_, L>,
     stages: &[Stage],
+    policies: &[String],
 ) -> Result<String, CniError> {
+    policy::ready(invocation, policies)?;
     for stage in stages {
         let call = Call::Status { config: stage.conf.guest_config() };
         invocation.call(&stage.guest, &stage.conf, &call, 0)?;

@@ -13,7 +13,6 @@
 pub mod attach;
 pub mod faulty;
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -21,13 +20,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use wharf_broker::grants::Limits;
 use wharf_broker::guests::{self, Manifest, artefact_digest, sha256_hex};
 use wharf_broker::launch::{Job, Launcher, Sandbox};
 use wharf_broker::log::Log;
-use wharf_broker::pipeline::{NoPolicy, Policy};
+use wharf_broker::policy::NodePolicies;
 use wharf_broker::{Broker, Output, Paths};
 use wharf_kernel::Netns;
 use wharf_ops::call::{Answer, CniError, Failure, NetworkResult};
+use wharf_ops::policy::Verdict;
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox};
 use wharf_ops::{Error, OPERATIONS, Op, Reply};
 
@@ -79,6 +80,16 @@ impl Guest {
         let _ = wire::send(&mut self.socket, &ToBroker::Finished { outcome, timings: Timings::default() });
     }
 
+    /// Of a policy: the next message.
+    pub fn hear<T: wire::Message>(&mut self) -> Option<T> {
+        self.frames.receive(&mut self.socket).ok()
+    }
+
+    /// Of a policy: the answer to it.
+    pub fn judge(&mut self, verdict: Verdict) {
+        self.finish(Ok(Answer::Verdict(verdict)));
+    }
+
     pub fn succeed(&mut self) {
         self.finish(Ok(Answer::Result(NetworkResult::default())));
     }
@@ -92,12 +103,21 @@ pub enum Stop {
     Failed(Error),
 }
 
-pub struct Scripted(Arc<dyn Fn(&mut Guest) + Send + Sync>);
+pub struct Scripted {
+    guest: Arc<dyn Fn(&mut Guest) + Send + Sync>,
+    policy: Script,
+}
 
 impl Scripted {
-    /// Every guest is this script.
+    /// Every guest is this script, and there is no policy.
     pub fn of(script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(script))
+        Self { guest: Arc::new(script), policy: |_| {} }
+    }
+
+    fn start(script: impl Fn(&mut Guest) + Send + 'static) -> io::Result<Box<dyn Sandbox>> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let thread = std::thread::spawn(move || script(&mut Guest { socket: theirs, frames: Frames::new() }));
+        Ok(Box::new(Running { socket: ours, thread: Some(thread) }))
     }
 }
 
@@ -134,10 +154,12 @@ impl Launcher for Scripted {
     }
 
     fn launch(&self, _artefact: &Vec<u8>, _job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
-        let (ours, theirs) = UnixStream::pair()?;
-        let script = Arc::clone(&self.0);
-        let thread = std::thread::spawn(move || script(&mut Guest { socket: theirs, frames: Frames::new() }));
-        Ok(Box::new(Running { socket: ours, thread: Some(thread) }))
+        let script = Arc::clone(&self.guest);
+        Self::start(move |guest| script(guest))
+    }
+
+    fn launch_policy(&self, _: &Vec<u8>, _: &Limits, _: bool) -> io::Result<Box<dyn Sandbox>> {
+        Self::start(self.policy)
     }
 }
 
@@ -175,31 +197,50 @@ impl Node {
     }
 
     pub fn run(&self, command: &str, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Output {
-        self.run_with(command, script, Box::new(NoPolicy))
+        self.call(&Call::of(self, command), script)
     }
 
-    pub fn run_with(
+    /// The same under a policy, whose sandbox the other script plays.
+    pub fn run_under(
         &self,
         command: &str,
         script: impl Fn(&mut Guest) + Send + Sync + 'static,
-        policy: Box<dyn Policy>,
+        policy: Script,
     ) -> Output {
-        self.call(&Call { policy: RefCell::new(Some(policy)), ..Call::of(self, command) }, script)
+        let call = Call::of(self, command);
+        let mut broker = self.broker(script);
+        broker.launcher.policy = policy;
+        broker.policies = NodePolicies::new(vec!["p".into()], [].into()).unwrap();
+        self.host.enter(|| broker.run("g", |key| call.variable(key), call.conf().as_bytes())).unwrap()
+    }
+
+    /// Installs `p`, a policy of that world, with these limits.
+    pub fn install_policy(&self, world: &str, limits: &str) {
+        let paths = Paths::below(self.root.path());
+        let manifest = Manifest {
+            name: "p".into(),
+            digest: format!("sha256:{}", sha256_hex(b"p")),
+            artefact: artefact_digest(b"p"),
+            world: world.into(),
+            imports: vec![],
+            size: 1,
+            seen: None,
+        };
+        let grant = format!("digest = {:?}\noperations = []\n[limits]\n{limits}", manifest.digest);
+        guests::install(&paths, &manifest, b"p").unwrap();
+        guests::write_atomically(&paths.grants(), "p.toml", grant.as_bytes()).unwrap();
     }
 
     /// A broker of this node, over the kernel that [`faulty`] puts faults into.
     pub fn broker(&self, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Broker<Scripted> {
         let paths = Paths::below(self.root.path());
-        let mut broker = Broker::new(paths, Scripted(Arc::new(script)), faulty::kernel, self.log);
+        let mut broker = Broker::new(paths, Scripted::of(script), faulty::kernel, self.log);
         broker.lease_hook = Box::new(faulty::lease);
         broker
     }
 
     pub fn call(&self, call: &Call, script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Output {
-        let mut broker = self.broker(script);
-        if let Some(policy) = call.policy.take() {
-            broker.policy = RefCell::new(policy);
-        }
+        let broker = self.broker(script);
         let conf = call.conf();
         self.host.enter(|| broker.run("g", |key| call.variable(key), conf.as_bytes())).unwrap()
     }
@@ -285,7 +326,6 @@ pub struct Call {
     pub path: String,
     /// More members of the configuration.
     pub conf: String,
-    pub policy: RefCell<Option<Box<dyn Policy>>>,
 }
 
 impl Call {
@@ -298,7 +338,6 @@ impl Call {
             network: "n".into(),
             path: String::new(),
             conf: node.conf.into(),
-            policy: RefCell::new(None),
         }
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::setup::host_triple;
-use crate::workspace::{Workspace, copy_atomically, create_dir};
+use crate::workspace::{Guest, Workspace, copy_atomically, create_dir};
 use crate::{say, sh};
 
 /// The files that a build leaves.
@@ -44,8 +44,9 @@ pub(crate) fn run(workspace: &Workspace, debug: bool) -> Result<Built> {
         guests: workspace.target().join("guests"),
     };
 
-    say::heading("Build: the guests, for wasm32-wasip2");
-    guests(workspace, &built.guests)?;
+    say::heading("Build: the guests and the policies of the SDK's examples, for wasm32-wasip2");
+    let policies = workspace.target().join("policies");
+    components(workspace, &[(&workspace.guests, &built.guests), (&workspace.policies, &policies)])?;
     say::heading("Build: wharf, static and without a compiler");
     wharf(workspace, debug, &built.wharf)?;
     say::heading("Build: wharfctl");
@@ -56,6 +57,9 @@ pub(crate) fn run(workspace: &Workspace, debug: bool) -> Result<Built> {
     say::line(sized(&built.wharfctl)?);
     for guest in &workspace.guests {
         say::line(sized(&component(&built.guests, &guest.name))?);
+    }
+    for policy in &workspace.policies {
+        say::line(sized(&component(&policies, &policy.name))?);
     }
     Ok(built)
 }
@@ -71,26 +75,31 @@ pub(crate) fn faults(workspace: &Workspace) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn guests(workspace: &Workspace, out: &Path) -> Result<()> {
+/// Builds all of them at once, and leaves each group in its folder.
+fn components(workspace: &Workspace, groups: &[(&Vec<Guest>, &Path)]) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--profile", "guest", "--target", "wasm32-wasip2"]);
-    for guest in &workspace.guests {
+    for guest in groups.iter().flat_map(|(guests, _)| *guests) {
         cargo.args(["--package", &guest.package]);
     }
     sh::run(&mut cargo)?;
-    create_dir(out)?;
     let cargo_out = workspace.build_dir.join("wasm32-wasip2/guest");
-    for guest in &workspace.guests {
-        copy_atomically(&cargo_out.join(format!("{}.wasm", guest.library)), &component(out, &guest.name))?;
+    for (guests, out) in groups {
+        create_dir(out)?;
+        for guest in *guests {
+            let built = cargo_out.join(format!("{}.wasm", guest.library));
+            copy_atomically(&built, &component(out, &guest.name))?;
+        }
+        remove_strangers(guests, out)?;
     }
-    remove_strangers(workspace, out)
+    Ok(())
 }
 
 /// A guest that was renamed or removed must not be installed from an older build.
-fn remove_strangers(workspace: &Workspace, out: &Path) -> Result<()> {
+fn remove_strangers(guests: &[Guest], out: &Path) -> Result<()> {
     let entries = fs::read_dir(out).with_context(|| format!("cannot list {}", out.display()))?;
     for file in entries.flatten().map(|entry| entry.path()) {
-        let is_ours = workspace.guests.iter().any(|guest| component(out, &guest.name) == file);
+        let is_ours = guests.iter().any(|guest| component(out, &guest.name) == file);
         if file.extension().is_some_and(|extension| extension == "wasm") && !is_ours {
             fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
         }
