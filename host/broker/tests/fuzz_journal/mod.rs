@@ -96,7 +96,8 @@ fn every_cut_is_a_prefix(journal: &[u8], parsed: &Parsed, data: &[u8]) {
 
 fn is_beginning(part: &Transaction, whole: &Transaction) {
     assert_eq!(part.begin, whole.begin);
-    assert!(whole.guests.starts_with(&part.guests));
+    assert!(whole.guests.starts_with(&part.guests) && whole.policies.starts_with(&part.policies));
+    assert!(whole.changes.starts_with(&part.changes));
     for (step, of) in part.steps.iter().zip(&whole.steps) {
         assert_eq!((step.seq, &step.guest, &step.effect), (of.seq, &of.guest, &of.effect));
         assert!(step.outcome == of.outcome || step.outcome == Outcome::Pending);
@@ -136,6 +137,12 @@ fn what_is_written_is_read(record: &Record) {
         write(&Frame::Begin(Cow::Borrowed(&transaction.begin)));
         for guest in &transaction.guests {
             write(&Frame::Guest(Cow::Borrowed(guest)));
+        }
+        for policy in &transaction.policies {
+            write(&Frame::Policy(Cow::Borrowed(policy)));
+        }
+        for change in &transaction.changes {
+            write(&Frame::Changed(Cow::Borrowed(change)));
         }
         for (index, step) in transaction.steps.iter().enumerate() {
             let (guest, effect) = (Cow::from(&step.guest), Cow::Borrowed(&step.effect));

@@ -125,6 +125,7 @@ fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Pat
     let mut flags = std::env::var_os("RUSTFLAGS").unwrap_or_default();
     flags.push(" -C target-feature=+crt-static");
     cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "thin");
     sh::run(release(&mut cargo, debug))?;
     copy_atomically(&folder.join(host).join(profile(debug)).join("wharf"), out)
 }
