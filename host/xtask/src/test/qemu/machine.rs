@@ -13,12 +13,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::packages::Parts;
 use crate::say;
 
-/// How long the tests may take: less than a quarter of that where nobody else wants the processors.
-const LIMIT: Duration = Duration::from_mins(4);
-/// How long it may take to begin with them: several times what it needs.
-const START: Duration = Duration::from_secs(40);
-/// How often it is switched on. Where this machine is busy, the other one's kernel may measure its clocks wrongly, and a
-/// processor sleeps for ever.
+/// How long the tests may take that always run: several times what they need where nobody else wants the processors.
+pub(super) const LIMIT: Duration = Duration::from_mins(4);
+/// How long others may take, which somebody asked for.
+pub(super) const LONG_LIMIT: Duration = Duration::from_mins(15);
+/// How long it may take to begin with them: many times what it needs.
+const START: Duration = Duration::from_secs(90);
+/// How often it is switched on. Where this machine is busy, the other one's kernel may measure its clocks wrongly: it
+/// gives up, or a processor sleeps for ever.
 const TRIES: usize = 3;
 
 /// What [`run`] reads.
@@ -32,12 +34,18 @@ pub(super) enum Event<'a> {
 
 /// Switches a machine on with this initramfs, tells what it says and waits until it has switched itself off. An error
 /// if it does not get through its tests in time.
-pub(super) fn run(parts: &Parts, initramfs: &Path, log: &Path, mut tell: impl FnMut(Event)) -> Result<()> {
+pub(super) fn run(
+    parts: &Parts,
+    initramfs: &Path,
+    log: &Path,
+    limit: Duration,
+    mut tell: impl FnMut(Event),
+) -> Result<()> {
     for _ in 0..TRIES {
-        if follow(&mut command(parts, initramfs, log), [START, LIMIT], &mut tell)? {
+        if follow(&mut command(parts, initramfs, log), [START, limit], &mut tell)? {
             return Ok(());
         }
-        say::warn(format_args!("the machine did not begin within {} s", START.as_secs()));
+        say::warn(format_args!("the machine did not begin (its kernel's log: {})", log.display()));
     }
     bail!("the machine was switched on {TRIES} times and did not begin")
 }
@@ -78,13 +86,12 @@ fn follow(
                 }
                 word.clone_into(&mut last);
             }
-            Err(RecvTimeoutError::Timeout) if last.is_empty() => return Ok(false),
+            Err(_) if last.is_empty() => return Ok(false),
             Err(RecvTimeoutError::Timeout) => break format!("was not through after {} s", limit.as_secs()),
             Err(RecvTimeoutError::Disconnected) => break "went off before its tests were through".to_owned(),
         }
     };
-    let last = if last.is_empty() { "it had not begun".to_owned() } else { format!("its last word: {last}") };
-    bail!("the machine {what} ({last})")
+    bail!("the machine {what} (its last word: {last})")
 }
 
 /// Always emulated: a virtual processor is fast where it works, but hangs or aborts on some virtual machines.
@@ -93,8 +100,9 @@ fn command(parts: &Parts, initramfs: &Path, log: &Path) -> Command {
     command.args(["-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"]);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     command.arg("-kernel").arg(parts.kernel()).arg("-initrd").arg(initramfs);
-    // A panic ends the machine at once. Slow memory accesses against other tenants' spying are not what is tested.
-    command.args(["-append", "console=ttyS0 panic=-1 reboot=t loglevel=6 mitigations=off"]);
+    // A panic ends the machine at once. Slow memory accesses against other tenants' spying are not what is tested, and
+    // whether a timer that is emulated ticks in time says nothing about it.
+    command.args(["-append", "console=ttyS0 panic=-1 reboot=t loglevel=6 mitigations=off no_timer_check"]);
     let mut file = std::ffi::OsString::from("file:");
     file.push(log);
     command.arg("-serial").arg(file).args(["-serial", "stdio"]);
@@ -154,6 +162,8 @@ mod tests {
         let (_, outcome) = of("echo 'wharf-machine: begin /a'; exec sleep 60", [START, Duration::ZERO]);
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains("was not through") && error.contains("begin /a"), "{error}");
-        assert!(!of("exec sleep 60", [Duration::ZERO, LIMIT]).1.unwrap(), "it can be tried again");
+        for before in ["exec sleep 60", "echo 'a panic'"] {
+            assert!(!of(before, [Duration::ZERO, LIMIT]).1.unwrap(), "{before}: it can be tried again");
+        }
     }
 }

@@ -82,7 +82,8 @@ pub(super) fn run(workspace: &Workspace, filter: Option<&str>, built: &Built, re
         }
         Event::Exit(program, status) => report.run_finished(&format!("{program} in qemu"), status == 0),
     };
-    let outcome = machine::run(&parts, &initramfs, &log, tell);
+    let limit = if filter.is_some() { machine::LONG_LIMIT } else { machine::LIMIT };
+    let outcome = machine::run(&parts, &initramfs, &log, limit, tell);
     if report.step(NAME, outcome).is_none() {
         say::line(format_args!("the last lines of {}:\n{}", log.display(), machine::tail(&log)));
     }
