@@ -13,6 +13,7 @@
 )]
 
 pub mod crash;
+pub mod docs;
 pub mod dump;
 pub mod install;
 pub mod native;

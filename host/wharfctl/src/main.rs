@@ -22,6 +22,7 @@ mod plan;
 mod pod_cidr;
 mod reconcile;
 mod recover;
+mod reference;
 mod remove;
 #[expect(dead_code, unused_imports, reason = "the commands that run on it come next")]
 mod simulated;
@@ -32,7 +33,7 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use wharf_broker::Paths;
 
 /// Install and inspect Wharf, the CNI plugin whose decisions are made by sandboxed WebAssembly guests.
@@ -115,6 +116,9 @@ enum Command {
     Support(support::Options),
     /// List what exists on this node: whose, since when, with which addresses, links and ports.
     Attachments(attachments::Options),
+    /// Print a page of docs/reference.
+    #[command(hide = true)]
+    Reference(reference::Options),
     /// Show what ADDs did to this host.
     Journal {
         #[command(subcommand)]
@@ -158,6 +162,10 @@ fn main() -> ExitCode {
         Command::Reconcile(options) => reconcile::run(&paths, options),
         Command::Attachments(options) => attachments::run(&paths, options),
         Command::Recover { json } => recover::run(&paths, *json),
+        Command::Reference(options) => {
+            reference::run(options, Cli::command());
+            Ok(())
+        }
         Command::Journal { command: Journal::Show { attachment, json } } => {
             journal::show(&paths, attachment.as_deref(), *json)
         }

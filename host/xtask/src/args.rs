@@ -1,4 +1,4 @@
-//! The command line, read by hand: six commands with a handful of options need no parser crate.
+//! The command line, read by hand: commands with a handful of options each need no parser crate.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +19,7 @@ cargo xtask COMMAND
   parity [FILTER]            set-up, build, then the reference plugins compared with themselves, and then with Wharf (part
                              of `test`); with FILTER only the files of `tests/parity/cases` that begin so, as `portmap_nat`
   runtimes                   fetch the container runtimes that the tests start into target/runtimes (`test` does it too)
+  docs                       set-up, build, then the pages of docs/reference from the WIT packages and from wharfctl itself
   demo                       set-up, build, then two containers on one bridge, shown step by step
   bench [--quick] [--out DIR]  set-up, build, then Wharf beside the reference plugins; figures in DIR (target/bench)
   bench --containerd [--quick] [--out DIR]
@@ -30,7 +31,7 @@ cargo xtask COMMAND
                              each change of an ADD and a DEL fails with each errno, or is the last one before a kill
 
 WHARF_BIN=FILE WHARFCTL_BIN=FILE WHARF_GUESTS=DIR
-                 `qemu` and `parity` take these and build none
+                 `docs`, `qemu` and `parity` take these and build none
 WHARF_DEBS=DIR   take the packages of the wasm32-wasip2 fallback from DIR instead of downloading them
 ";
 
@@ -49,6 +50,8 @@ pub(crate) enum Task {
     Qemu { filter: Option<String> },
     /// Compare with the reference plugins.
     Parity { filter: Option<String> },
+    /// Write the generated pages of the documentation.
+    Docs,
     /// Show the installed plugin at work.
     Demo,
     /// Measure against the reference plugins.
@@ -85,6 +88,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
         Some("qemu") => Task::Qemu { filter: filter("qemu", &mut rest)? },
         Some("parity") => Task::Parity { filter: filter("parity", &mut rest)? },
         Some("demo") => Task::Demo,
+        Some("docs") => Task::Docs,
         Some("runtimes") => Task::Runtimes,
         Some("bench") => bench(&mut rest)?,
         Some("crash") => crash(&mut rest)?,
@@ -167,6 +171,7 @@ mod tests {
         assert_eq!(of("qemu vlan").unwrap(), Task::Qemu { filter: Some("vlan".into()) });
         assert_eq!(of("parity bridge").unwrap(), Task::Parity { filter: Some("bridge".into()) });
         assert_eq!(of("demo").unwrap(), Task::Demo);
+        assert_eq!(of("docs").unwrap(), Task::Docs);
         assert_eq!(of("runtimes").unwrap(), Task::Runtimes);
         let (quick, out) = (true, Some("x".into()));
         assert_eq!(of("bench --quick --out x").unwrap(), Task::Bench { quick, containerd: false, out });

@@ -48,6 +48,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Qemu { filter } => test::in_qemu(&Workspace::find()?, filter.as_deref()),
         Task::Parity { filter } => test::parity::run(&Workspace::find()?, filter.as_deref()),
         Task::Demo => demo::run(&Workspace::find()?),
+        Task::Docs => test::write_reference(&Workspace::find()?),
         Task::Bench { quick, containerd: true, out } => bench::pods(&Workspace::find()?, quick, out),
         Task::Bench { quick, containerd: false, out } => bench::run(&Workspace::find()?, quick, out),
         Task::Crash(crash) => crash::run(&Workspace::find()?, &crash),

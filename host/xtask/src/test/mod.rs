@@ -59,6 +59,31 @@ pub(crate) fn in_qemu(workspace: &Workspace, filter: Option<&str>) -> Result<()>
     report.finish()
 }
 
+/// Writes the pages of docs/reference: the tests that compare them with the sources write them if they are told to.
+pub(crate) fn write_reference(workspace: &Workspace) -> Result<()> {
+    let built = if let Some(built) = Built::given() {
+        built
+    } else {
+        setup::run(workspace)?;
+        build::run(workspace, false)?
+    };
+    say::heading("The generated pages of the documentation");
+    let mut cargo = workspace.cargo();
+    cargo.args([
+        "test",
+        "--quiet",
+        "--package",
+        INTEGRATION,
+        "--test",
+        "suite",
+        "--",
+        "reference::the_page_of",
+    ]);
+    cargo.env("WHARF_BLESS", "1").env("WHARFCTL_BIN", &built.wharfctl);
+    cargo.env("WHARF_BIN", &built.wharf).env("WHARF_GUESTS", &built.guests);
+    sh::run(&mut cargo)
+}
+
 fn style(workspace: &Workspace, report: &mut Report) -> Result<()> {
     ensure_component(workspace, "fmt", "rustfmt")?;
     ensure_component(workspace, "clippy", "clippy")?;
