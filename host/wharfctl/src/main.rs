@@ -17,6 +17,7 @@ mod kube;
 mod lint;
 mod lists;
 mod metrics;
+mod new;
 mod plan;
 mod pod_cidr;
 mod reconcile;
@@ -60,6 +61,8 @@ enum Command {
     Gc(gc::Options),
     /// Say what a component is, before anything runs it: world, imports in words, tools, size, digest.
     Inspect(inspect::Options),
+    /// Make a project for a guest of your own: it builds, its tests pass, and it can be installed.
+    New(new::Options),
     /// Install a guest that somebody made: compile it, store it, and write what it may do.
     ///
     /// One that is installed already is upgraded: calls that run finish with the old one, and what the old one set up is
@@ -145,6 +148,7 @@ fn main() -> ExitCode {
         Command::Export(options) => export::run(&paths, options),
         Command::Doctor(options) => doctor::run(&paths, options),
         Command::Inspect(options) => inspect::run(options),
+        Command::New(options) => new::run(options),
         Command::Add(options) => add::run(&paths, options),
         Command::Remove(options) => remove::run(&paths, options),
         Command::Lint(options) => lint::run(&paths, options),

@@ -41,6 +41,7 @@
 
 mod attachment;
 mod boot;
+mod cable;
 mod change;
 mod conf;
 mod container;
@@ -57,6 +58,7 @@ mod passage;
 mod reach;
 mod sweep;
 
+pub use cable::Cable;
 pub use change::Change;
 pub use conf::Conf;
 pub use container::Container;

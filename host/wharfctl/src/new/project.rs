@@ -1,0 +1,137 @@
+//! The files of a project: templates, with what differs filled in.
+
+use anyhow::{Result, ensure};
+
+use super::World;
+use super::name::Name;
+use super::sdk::Sdk;
+
+/// What one world's project consists of.
+struct Template {
+    about: &'static str,
+    guest: &'static str,
+    test: &'static str,
+    /// Nothing where `wharfctl test` has no place for such a guest.
+    scenario: Option<&'static str>,
+    usage: &'static str,
+    /// Whether its tests run on a simulated node.
+    on_node: bool,
+}
+
+const INTERFACE: Template = Template {
+    about: "a cable between the host and a container, with addresses from an IPAM plugin",
+    guest: include_str!("template/interface/lib.rs"),
+    test: include_str!("template/interface/node.rs"),
+    scenario: Some(include_str!("template/interface/attach.toml")),
+    usage: include_str!("template/interface/use.md"),
+    on_node: true,
+};
+
+const CHAINED: Template = Template {
+    about: "an MTU for the container's interface, whoever made it",
+    guest: include_str!("template/chained/lib.rs"),
+    test: include_str!("template/chained/node.rs"),
+    scenario: Some(include_str!("template/chained/attach.toml")),
+    usage: include_str!("template/chained/use.md"),
+    on_node: true,
+};
+
+const IPAM: Template = Template {
+    about: "one free address of a subnet after the other",
+    guest: include_str!("template/ipam/lib.rs"),
+    test: include_str!("template/ipam/node.rs"),
+    scenario: Some(include_str!("template/ipam/attach.toml")),
+    usage: include_str!("template/ipam/use.md"),
+    on_node: true,
+};
+
+const POLICY: Template = Template {
+    about: "a policy: no pod gets an address outside of the operator's networks",
+    guest: include_str!("template/policy/lib.rs"),
+    test: include_str!("template/policy/policy.rs"),
+    scenario: None,
+    usage: include_str!("template/policy/use.md"),
+    on_node: false,
+};
+
+const README_OF_SCENARIOS: &str = "
+`wharfctl test scenarios target/wasm32-wasip2/release/{{file}}.wasm` runs the component as a node would, with faults at every step.
+";
+
+impl World {
+    fn template(self) -> &'static Template {
+        match self {
+            Self::Interface => &INTERFACE,
+            Self::Chained => &CHAINED,
+            Self::Ipam => &IPAM,
+            Self::Policy => &POLICY,
+        }
+    }
+}
+
+/// What a project of that world does.
+pub(super) fn about(world: World) -> &'static str {
+    world.template().about
+}
+
+/// Every file of a project, by its path inside.
+pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(&'static str, String)>> {
+    let template = world.template();
+    let scenarios = template.scenario.map_or("", |_| README_OF_SCENARIOS);
+    let testkit = if template.on_node {
+        format!("\n[dev-dependencies]\nwharf-testkit = {}\n", sdk.dependency("testkit"))
+    } else {
+        String::new()
+    };
+    let sdk_dependency = sdk.dependency("rust");
+    // Those of whole parts first: there are names in them.
+    let values = [
+        ("{{scenarios}}", scenarios),
+        ("{{use}}", template.usage),
+        ("{{about}}", template.about),
+        ("{{testkit}}", &testkit),
+        ("{{sdk}}", &sdk_dependency),
+        ("{{name}}", name.as_str()),
+        ("{{file}}", &name.file()),
+        ("{{type}}", &name.type_name()),
+    ];
+    let fill = |text: &str| {
+        let filled = values.iter().fold(text.to_owned(), |text, (key, value)| text.replace(key, value));
+        ensure!(
+            !filled.contains("{{"),
+            "a template has a place that nothing fills: this is a fault of wharfctl"
+        );
+        Ok(filled)
+    };
+    let mut files = vec![
+        ("Cargo.toml", fill(include_str!("template/common/Cargo.toml.in"))?),
+        ("README.md", fill(include_str!("template/common/README.md"))?),
+        ("rust-toolchain.toml", include_str!("template/common/rust-toolchain.toml.in").to_owned()),
+        (".gitignore", include_str!("template/common/gitignore").to_owned()),
+        ("src/lib.rs", fill(template.guest)?),
+        (if template.on_node { "tests/node.rs" } else { "tests/policy.rs" }, fill(template.test)?),
+    ];
+    if let Some(scenario) = template.scenario {
+        files.push(("scenarios/attach.toml", fill(scenario)?));
+    }
+    files.extend(sdk.lock().map(|lock| ("Cargo.lock", lock)));
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_filled() {
+        let (name, sdk) = ("my-guest".parse().unwrap(), Sdk::Git("https://x.test/wharf.git".into()));
+        for world in [World::Interface, World::Chained, World::Ipam, World::Policy] {
+            let files = files(world, &name, &sdk).unwrap();
+            let file =
+                |path: &str| files.iter().find(|(at, _)| *at == path).map(|(_, text)| text.as_str()).unwrap();
+            assert!(file("Cargo.toml").contains("wharf-sdk = { git = 'https://x.test/wharf.git' }"));
+            assert!(file("README.md").contains("release/my_guest.wasm"));
+            assert!(file("src/lib.rs").contains("pub struct MyGuest;"));
+        }
+    }
+}
