@@ -43,6 +43,7 @@ mod install;
 mod loopback;
 mod masquerade;
 mod modes;
+mod new_project;
 mod no_exec;
 mod parity;
 mod plan;

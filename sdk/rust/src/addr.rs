@@ -31,6 +31,11 @@ impl fmt::Display for Mac {
 }
 
 /// A text is not a hardware address.
+///
+/// ```
+/// let error = "10.0.0.1".parse::<wharf_sdk::Mac>().unwrap_err();
+/// assert!(error.to_string().contains("\"10.0.0.1\" is not a MAC address"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a MAC address; write six bytes, such as \"0a:58:0a:16:00:02\"")]
 pub struct ParseMacError {
@@ -115,6 +120,13 @@ impl From<IpNetwork> for wit::Cidr {
 }
 
 /// Whether two addresses are of one family.
+///
+/// ```
+/// use wharf_sdk::addr::same_family;
+/// assert!(same_family([10, 0, 0, 1].into(), [192, 0, 2, 1].into()));
+/// assert!(!same_family([10, 0, 0, 1].into(), "fd00::1".parse()?));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 pub fn same_family(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4()
 }
@@ -135,6 +147,13 @@ pub fn successor(address: IpAddr) -> Option<IpAddr> {
 }
 
 /// The address before this one, unless it is the family's first.
+///
+/// ```
+/// use wharf_sdk::addr::predecessor;
+/// assert_eq!(predecessor("10.0.1.0".parse()?), Some("10.0.0.255".parse()?));
+/// assert_eq!(predecessor("::".parse()?), None);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 pub fn predecessor(address: IpAddr) -> Option<IpAddr> {
     Some(match address {
         IpAddr::V4(v4) => IpAddr::V4(u32::from(v4).checked_sub(1)?.into()),
@@ -171,6 +190,12 @@ pub fn default_destination(like: IpAddr) -> IpNetwork {
 }
 
 /// Whether this is `0.0.0.0/0` or `::/0`.
+///
+/// ```
+/// use wharf_sdk::addr::is_default;
+/// assert!(is_default("0.0.0.0/0".parse()?) && !is_default("10.0.0.0/8".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn is_default(destination: IpNetwork) -> bool {
     destination.prefix() == 0 && destination.ip().is_unspecified()
 }

@@ -33,17 +33,36 @@ pub struct Config {
 
 impl Config {
     /// A configuration of this JSON text.
+    ///
+    /// ```
+    /// assert_eq!(wharf_sdk::Config::new("{}").as_str(), "{}");
+    /// ```
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into() }
     }
 
     /// The JSON text: what a delegate is given.
+    ///
+    /// ```
+    /// let config = wharf_sdk::Config::new(r#"{"mtu": 1400}"#);
+    /// assert_eq!(config.as_str(), r#"{"mtu": 1400}"#);
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// Reads it as `T`. Keys that `T` does not know are ignored, as CNI wants it, unless `T` denies them; keys match
     /// without regard to case if none matches exactly.
+    ///
+    /// ```
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "camelCase")]
+    /// struct Mine { host_port: u16 }
+    ///
+    /// let config = wharf_sdk::Config::new(r#"{"HostPort": 80, "unknown": true}"#);
+    /// assert_eq!(config.parse::<Mine>()?.host_port, 80);
+    /// # Ok::<(), wharf_sdk::Error>(())
+    /// ```
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         let value: Value = serde_json::from_str(&self.text).map_err(|error| {
             Error::new(code::DECODING_FAILURE, format!("the network config is not JSON: {error}"))
@@ -79,34 +98,90 @@ where
 }
 
 /// For `deserialize_with`: an address, with a message that names a value which is none.
+///
+/// ```
+/// #[derive(serde::Deserialize)]
+/// struct Mine {
+///     #[serde(deserialize_with = "wharf_sdk::config::address")]
+///     value: std::net::IpAddr,
+/// }
+/// let config = wharf_sdk::Config::new(r#"{"value": "10.22.0.1"}"#);
+/// assert_eq!(config.parse::<Mine>()?.value, std::net::IpAddr::from([10, 22, 0, 1]));
+/// # Ok::<(), wharf_sdk::Error>(())
+/// ```
 pub fn address<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<IpAddr, D::Error> {
     parse_address(&String::deserialize(from)?).map_err(de::Error::custom)
 }
 
 /// For `deserialize_with`: an address; `null` and `""` count as none.
+///
+/// ```
+/// #[derive(serde::Deserialize)]
+/// struct Mine {
+///     #[serde(default, deserialize_with = "wharf_sdk::config::optional_address")]
+///     value: Option<std::net::IpAddr>,
+/// }
+/// let config = wharf_sdk::Config::new(r#"{"value": ""}"#);
+/// assert_eq!(config.parse::<Mine>()?.value, None);
+/// # Ok::<(), wharf_sdk::Error>(())
+/// ```
 pub fn optional_address<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<IpAddr>, D::Error> {
     let text = Option::<String>::deserialize(from)?.filter(|text| !text.is_empty());
     text.map(|text| parse_address(&text)).transpose().map_err(de::Error::custom)
 }
 
 /// For `deserialize_with`: an address with its prefix length, host bits allowed.
+///
+/// ```
+/// #[derive(serde::Deserialize)]
+/// struct Mine {
+///     #[serde(deserialize_with = "wharf_sdk::config::cidr")]
+///     value: wharf_sdk::IpNetwork,
+/// }
+/// let config = wharf_sdk::Config::new(r#"{"value": "10.22.0.1/16"}"#);
+/// assert_eq!(config.parse::<Mine>()?.value, "10.22.0.1/16".parse().expect("a constant"));
+/// # Ok::<(), wharf_sdk::Error>(())
+/// ```
 pub fn cidr<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<IpNetwork, D::Error> {
     parse_cidr(&String::deserialize(from)?).map_err(de::Error::custom)
 }
 
 /// For `deserialize_with`: an address with its prefix length; `null` and `""` count as none.
+///
+/// ```
+/// #[derive(serde::Deserialize)]
+/// struct Mine {
+///     #[serde(default, deserialize_with = "wharf_sdk::config::optional_cidr")]
+///     value: Option<wharf_sdk::IpNetwork>,
+/// }
+/// let config = wharf_sdk::Config::new(r#"{"value": null}"#);
+/// assert_eq!(config.parse::<Mine>()?.value, None);
+/// # Ok::<(), wharf_sdk::Error>(())
+/// ```
 pub fn optional_cidr<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<IpNetwork>, D::Error> {
     let text = Option::<String>::deserialize(from)?.filter(|text| !text.is_empty());
     text.map(|text| parse_cidr(&text)).transpose().map_err(de::Error::custom)
 }
 
 /// Reads an address; an IPv4-mapped IPv6 one is IPv4. The error is a text that names the value.
+///
+/// ```
+/// use wharf_sdk::config::parse_address;
+/// assert_eq!(parse_address("::ffff:10.0.0.1"), Ok([10, 0, 0, 1].into()));
+/// assert_eq!(parse_address("10.0.0"), Err("\"10.0.0\" is not an IP address".into()));
+/// ```
 pub fn parse_address(text: &str) -> std::result::Result<IpAddr, String> {
     let address: IpAddr = text.parse().map_err(|_| format!("{text:?} is not an IP address"))?;
     Ok(address.to_canonical())
 }
 
 /// Reads `ADDRESS/PREFIX`. The error is a text that names the value.
+///
+/// ```
+/// use wharf_sdk::config::parse_cidr;
+/// assert_eq!(parse_cidr("10.22.0.1/16").map(|cidr| cidr.prefix()), Ok(16));
+/// assert!(parse_cidr("10.22.0.1").is_err());
+/// ```
 pub fn parse_cidr(text: &str) -> std::result::Result<IpNetwork, String> {
     let wrong = || format!("{text:?} is not an address with a prefix length, such as \"10.22.0.0/16\"");
     let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;

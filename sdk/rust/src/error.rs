@@ -6,6 +6,12 @@ pub use crate::bindings::wharf::types::errors::Kind as HostErrorKind;
 use crate::bindings::wharf::{cni::types as wit, types::errors};
 
 /// Error codes: below 100 as the CNI specification has them, 100 to 899 a guest's own, 900 and above the host's.
+///
+/// ```
+/// use wharf_sdk::{Error, code};
+/// let error = Error::new(code::EXHAUSTED, "every address of 10.22.0.0/24 is taken");
+/// assert_eq!(error.code, 102);
+/// ```
 pub mod code {
     /// The configuration has a field that this plugin cannot honour. The message names key and value.
     pub const UNSUPPORTED_FIELD: u32 = 2;
@@ -36,9 +42,30 @@ pub mod code {
 }
 
 /// The outcome of a plugin operation.
+///
+/// ```
+/// fn mtu(text: &str) -> wharf_sdk::Result<u32> {
+///     text.parse().map_err(|_| wharf_sdk::Error::config("mtu", format_args!("{text:?} is no number")))
+/// }
+/// assert_eq!(mtu("1400"), Ok(1400));
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The outcome of a host call.
+///
+/// ```
+/// # wharf_testkit::run(|_request, _host, container| {
+/// use wharf_sdk::{HostResult, Netns};
+/// fn mtu(ns: &Netns) -> HostResult<Option<u32>> {
+///     Ok(match ns.link("lo")? {
+///         Some(lo) => Some(lo.info()?.mtu),
+///         None => None,
+///     })
+/// }
+/// assert_eq!(mtu(container)?, Some(65536));
+/// # Ok(())
+/// # });
+/// ```
 pub type HostResult<T> = std::result::Result<T, HostError>;
 
 /// A CNI error object: what the runtime sees.
@@ -62,26 +89,51 @@ pub struct Error {
 
 impl Error {
     /// An error of any code.
+    ///
+    /// ```
+    /// let error = wharf_sdk::Error::new(110, "the bridge has another address");
+    /// assert_eq!((error.code, error.details), (110, None));
+    /// ```
     pub fn new(code: u32, msg: impl Into<String>) -> Self {
         Self { code, msg: msg.into(), details: None }
     }
 
     /// A failure that no other code fits ([`code::PLUGIN`]).
+    ///
+    /// ```
+    /// let error = wharf_sdk::Error::plugin("the container has no interface \"eth0\"");
+    /// assert_eq!(error.code, wharf_sdk::code::PLUGIN);
+    /// ```
     pub fn plugin(msg: impl Into<String>) -> Self {
         Self::new(code::PLUGIN, msg)
     }
 
     /// A wrong configuration: `path` is the key's JSON path, `reason` says the value and what is wrong with it.
+    ///
+    /// ```
+    /// let error = wharf_sdk::Error::config("ipam.ranges[0][1].subnet", "10.22.0.0/33 is no subnet");
+    /// assert!(error.msg.ends_with("ipam.ranges[0][1].subnet: 10.22.0.0/33 is no subnet"));
+    /// ```
     pub fn config(path: impl fmt::Display, reason: impl fmt::Display) -> Self {
         Self::new(code::INVALID_CONFIG, format!("invalid network config: {path}: {reason}"))
     }
 
     /// A difference that CHECK found ([`code::CHECK_FAILED`]).
+    ///
+    /// ```
+    /// let error = wharf_sdk::Error::check("interface \"eth0\" is down");
+    /// assert_eq!(error.code, wharf_sdk::code::CHECK_FAILED);
+    /// ```
     pub fn check(msg: impl Into<String>) -> Self {
         Self::new(code::CHECK_FAILED, msg)
     }
 
     /// The same error with these details.
+    ///
+    /// ```
+    /// let error = wharf_sdk::Error::plugin("no free port").with_details("tried 30000 to 32767");
+    /// assert_eq!(error.details.as_deref(), Some("tried 30000 to 32767"));
+    /// ```
     #[must_use]
     pub fn with_details(mut self, details: impl Into<String>) -> Self {
         self.details = Some(details.into());
@@ -89,6 +141,11 @@ impl Error {
     }
 
     /// The same error with `what: ` before its message.
+    ///
+    /// ```
+    /// let error = wharf_sdk::Error::plugin("no such link").context("raise eth0");
+    /// assert_eq!(error.msg, "raise eth0: no such link");
+    /// ```
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
         self.msg = format!("{what}: {}", self.msg);
@@ -116,6 +173,17 @@ impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
 }
 
 /// A host call that failed.
+///
+/// ```
+/// # wharf_testkit::run(|_request, host, _container| {
+/// use wharf_sdk::{HostErrorKind, net::LinkCommon};
+/// host.create_ifb(&LinkCommon::new("ifb0"))?;
+/// let error = host.create_ifb(&LinkCommon::new("ifb0")).expect_err("it is there");
+/// assert_eq!((error.kind, error.errno), (HostErrorKind::AlreadyExists, Some(17)));
+/// assert_eq!(error.operation, "links/create-ifb");
+/// # Ok(())
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{operation}: {message}")]
 pub struct HostError {
@@ -131,6 +199,14 @@ pub struct HostError {
 
 impl HostError {
     /// The WIT name of the kind: `not-found`, ...
+    ///
+    /// ```
+    /// # wharf_testkit::run(|_request, host, _container| {
+    /// let error = host.sysctl("ipv4/no_such_thing").expect_err("there is none");
+    /// assert_eq!(error.kind_name(), "not-found");
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             HostErrorKind::Denied => "denied",
@@ -149,6 +225,14 @@ impl HostError {
 
     /// What STATUS answers where this call shows that an ADD could not be served: [`code::NOT_AVAILABLE`], with the
     /// cause. A host that is busy is asked again instead.
+    ///
+    /// ```
+    /// use wharf_sdk::firewall::nat;
+    /// let node = wharf_testkit::Node::new();
+    /// node.deny("nat/detect");
+    /// let error = node.run(&node.container("c1"), |_, _, _| nat::detect().map_err(|error| error.not_available())).unwrap_err();
+    /// assert_eq!(error.code, wharf_sdk::code::NOT_AVAILABLE);
+    /// ```
     #[must_use]
     pub fn not_available(self) -> Error {
         let busy = self.kind == HostErrorKind::Busy;

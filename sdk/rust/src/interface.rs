@@ -14,6 +14,15 @@ use crate::{debug, warn};
 const SCOPE_LINK: u8 = 253;
 
 /// Gives every address without a gateway the first host of its subnet.
+///
+/// ```
+/// use wharf_sdk::{IpConfig, NetworkResult, interface};
+/// let ips = vec![IpConfig::new("10.22.7.2/16".parse()?)];
+/// let mut result = NetworkResult { ips, ..NetworkResult::default() };
+/// interface::complete_gateways(&mut result);
+/// assert_eq!(result.ips[0].gateway, Some([10, 22, 0, 1].into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn complete_gateways(result: &mut NetworkResult) {
     for ip in &mut result.ips {
         ip.gateway.get_or_insert_with(|| first_host(ip.address));
@@ -49,6 +58,19 @@ pub fn add_default_routes(result: &mut NetworkResult) {
 ///
 /// An address without an interface index is not for this link. A route without a next hop takes the gateway of its
 /// family's first address, or is on-link if there is none or its scope is link.
+///
+/// ```
+/// # wharf_testkit::run(|_request, _host, container| {
+/// use wharf_sdk::{Interface, IpConfig, NetworkResult, interface, net::LinkCommon};
+/// let link = container.create_ifb(&LinkCommon::new("eth0"))?;
+/// let mut result = NetworkResult::default();
+/// let index = result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/c1"));
+/// result.ips.push(IpConfig::new("10.22.0.2/16".parse().expect("a constant")).on(index));
+/// interface::configure(container, &link, &result)?;
+/// assert!(link.info()?.up && !link.addresses()?.is_empty());
+/// # Ok(())
+/// # });
+/// ```
 pub fn configure(container: &Netns, link: &Link, result: &NetworkResult) -> Result<()> {
     let info = link.info()?;
     let addresses = addresses_for(&info.name, result)?;
@@ -161,6 +183,19 @@ fn describe(route: &Route) -> String {
 }
 
 /// CHECK: every address of `result` for `link` is on it, with the route to its subnet, and every route is there.
+///
+/// ```
+/// # wharf_testkit::run(|_request, _host, container| {
+/// use wharf_sdk::{Interface, IpConfig, NetworkResult, code, interface, net::LinkCommon};
+/// let link = container.create_ifb(&LinkCommon::new("eth0"))?;
+/// let mut result = NetworkResult::default();
+/// let index = result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/c1"));
+/// result.ips.push(IpConfig::new("10.22.0.2/16".parse().expect("a constant")).on(index));
+/// let error = interface::check(container, &link, &result).expect_err("nothing is configured yet");
+/// assert_eq!(error.code, code::CHECK_FAILED);
+/// # Ok(())
+/// # });
+/// ```
 pub fn check(container: &Netns, link: &Link, result: &NetworkResult) -> Result<()> {
     let name = link.info()?.name;
     let main = container.routes(None)?;

@@ -10,6 +10,12 @@ use crate::error::{Error, Result, code};
 use crate::result::NetworkResult;
 
 /// One interface of one container on one network: what ADD makes and DEL removes.
+///
+/// ```
+/// let attachment =
+///     wharf_sdk::Attachment { network: "lan".into(), container: "c1".into(), ifname: "eth0".into() };
+/// assert_eq!(attachment.to_string(), "lan/c1/eth0");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attachment {
     /// The `name` of the network configuration.
@@ -22,6 +28,14 @@ pub struct Attachment {
 
 impl Attachment {
     /// Who holds leases and rules inside one network.
+    ///
+    /// ```
+    /// # wharf_testkit::run(|request, _, _| {
+    /// let owner = request.attachment().owner();
+    /// assert_eq!((owner.container.as_str(), owner.ifname.as_str()), ("c1", "eth0"));
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn owner(&self) -> Owner {
         Owner { container: self.container.clone(), ifname: self.ifname.clone() }
     }
@@ -34,6 +48,12 @@ impl fmt::Display for Attachment {
 }
 
 /// An attachment inside a network that is known from elsewhere.
+///
+/// ```
+/// use wharf_sdk::Owner;
+/// let valid = [Owner { container: "c1".into(), ifname: "eth0".into() }];
+/// assert!(!valid.contains(&Owner { container: "c1".into(), ifname: "net1".into() }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
     /// `CNI_CONTAINERID`.
@@ -56,17 +76,33 @@ pub struct Args(Vec<(String, String)>);
 
 impl Args {
     /// The value of a key, the last one if it is there twice. Keys are case-sensitive.
+    ///
+    /// ```
+    /// let args = wharf_sdk::Args::from_iter([("IP", "10.0.0.8"), ("IP", "10.0.0.9")]);
+    /// assert_eq!((args.get("IP"), args.get("ip")), (Some("10.0.0.9"), None));
+    /// ```
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
     /// Every pair, in order.
+    ///
+    /// ```
+    /// let args = wharf_sdk::Args::from_iter([("A", "1"), ("B", "2")]);
+    /// assert_eq!(args.iter().collect::<Vec<_>>(), [("A", "1"), ("B", "2")]);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Fails if there is a key other than `known`, unless `IgnoreUnknown` is `1` or `true`. Call it in a plugin
     /// that reads arguments; a plugin that does not leaves them alone.
+    ///
+    /// ```
+    /// let args = wharf_sdk::Args::from_iter([("COLOUR", "red")]);
+    /// let error = args.expect(&["IP"]).unwrap_err();
+    /// assert_eq!(error.code, wharf_sdk::code::INVALID_ENVIRONMENT);
+    /// ```
     pub fn expect(&self, known: &[&str]) -> Result<()> {
         let ignore = match self.get("IgnoreUnknown").map(str::to_ascii_lowercase).as_deref() {
             None | Some("0" | "false") => false,
@@ -96,6 +132,14 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Args {
 }
 
 /// One call: ADD, CHECK or DEL of one attachment.
+///
+/// ```
+/// # wharf_testkit::run(|request, _, _| {
+/// assert_eq!(request.ifname(), "eth0");
+/// assert_eq!(request.netns_path(), Some("/run/netns/c1"));
+/// # Ok(())
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     attachment: Attachment,
@@ -107,6 +151,13 @@ pub struct Request {
 
 impl Request {
     /// A request without arguments or a previous result; for tests.
+    ///
+    /// ```
+    /// use wharf_sdk::{Attachment, Request};
+    /// let attachment = Attachment { network: "lan".into(), container: "c1".into(), ifname: "eth0".into() };
+    /// let request = Request::new(attachment, r#"{"mtu": 1400}"#);
+    /// assert!(request.previous().is_none() && request.netns_path().is_none());
+    /// ```
     pub fn new(attachment: Attachment, config: impl Into<String>) -> Self {
         Self {
             attachment,
@@ -118,6 +169,13 @@ impl Request {
     }
 
     /// The same request with these `CNI_ARGS`.
+    ///
+    /// ```
+    /// use wharf_sdk::{Attachment, Request};
+    /// let attachment = Attachment { network: "lan".into(), container: "c1".into(), ifname: "eth0".into() };
+    /// let request = Request::new(attachment, "{}").with_args([("IP", "10.0.0.9")].into_iter().collect());
+    /// assert_eq!(request.args().get("IP"), Some("10.0.0.9"));
+    /// ```
     #[must_use]
     pub fn with_args(mut self, args: Args) -> Self {
         self.args = args;
@@ -125,6 +183,13 @@ impl Request {
     }
 
     /// The same request with this `CNI_NETNS`.
+    ///
+    /// ```
+    /// use wharf_sdk::{Attachment, Request};
+    /// let attachment = Attachment { network: "lan".into(), container: "c1".into(), ifname: "eth0".into() };
+    /// let request = Request::new(attachment, "{}").with_netns_path("/run/netns/c1");
+    /// assert_eq!(request.netns_path(), Some("/run/netns/c1"));
+    /// ```
     #[must_use]
     pub fn with_netns_path(mut self, path: impl Into<String>) -> Self {
         self.netns_path = Some(path.into());
@@ -132,6 +197,13 @@ impl Request {
     }
 
     /// The same request with this `prevResult`.
+    ///
+    /// ```
+    /// use wharf_sdk::{Attachment, NetworkResult, Request};
+    /// let attachment = Attachment { network: "lan".into(), container: "c1".into(), ifname: "eth0".into() };
+    /// let request = Request::new(attachment, "{}").with_previous(NetworkResult::default());
+    /// assert!(request.require_previous().is_ok());
+    /// ```
     #[must_use]
     pub fn with_previous(mut self, previous: NetworkResult) -> Self {
         self.previous = Some(previous);
@@ -139,46 +211,113 @@ impl Request {
     }
 
     /// Which attachment it is about.
+    ///
+    /// ```
+    /// # wharf_testkit::run(|request, _, _| {
+    /// assert_eq!(request.attachment().to_string(), "test/c1/eth0");
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn attachment(&self) -> &Attachment {
         &self.attachment
     }
 
     /// `CNI_IFNAME`.
+    ///
+    /// ```
+    /// # wharf_testkit::run(|request, _, _| {
+    /// assert_eq!(request.ifname(), "eth0");
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn ifname(&self) -> &str {
         &self.attachment.ifname
     }
 
     /// `CNI_NETNS` as text, for results and messages; authority comes from the borrowed namespace.
+    ///
+    /// ```
+    /// # wharf_testkit::run(|request, _, _| {
+    /// assert_eq!(request.netns_path(), Some("/run/netns/c1"));
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn netns_path(&self) -> Option<&str> {
         self.netns_path.as_deref()
     }
 
     /// `CNI_ARGS`.
+    ///
+    /// ```
+    /// # wharf_testkit::run(|request, _, _| {
+    /// assert_eq!(request.args().get("K8S_POD_NAME"), None);
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn args(&self) -> &Args {
         &self.args
     }
 
     /// The configuration, read as `T`; see [`Config::parse`].
+    ///
+    /// ```
+    /// use wharf_sdk::{Attachment, Request};
+    /// let attachment = Attachment { network: "lan".into(), container: "c1".into(), ifname: "eth0".into() };
+    /// #[derive(serde::Deserialize)]
+    /// struct Conf { mtu: u32 }
+    ///
+    /// assert_eq!(Request::new(attachment, r#"{"mtu": 1400}"#).config::<Conf>()?.mtu, 1400);
+    /// # Ok::<(), wharf_sdk::Error>(())
+    /// ```
     pub fn config<T: DeserializeOwned>(&self) -> Result<T> {
         self.config.parse()
     }
 
     /// The configuration as it came.
+    ///
+    /// ```
+    /// # wharf_testkit::run(|request, _, _| {
+    /// assert!(request.raw_config().as_str().contains("cniVersion"));
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn raw_config(&self) -> &Config {
         &self.config
     }
 
     /// The configuration's JSON text: what a delegate is given.
+    ///
+    /// ```
+    /// # wharf_testkit::run(|request, _, _| {
+    /// assert!(request.config_text().starts_with('{'));
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn config_text(&self) -> &str {
         self.config.as_str()
     }
 
     /// `prevResult`, from whichever cniVersion the runtime speaks.
+    ///
+    /// ```
+    /// # wharf_testkit::run(|request, _, _| {
+    /// assert!(request.previous().is_none(), "this is the first plugin");
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn previous(&self) -> Option<&NetworkResult> {
         self.previous.as_ref()
     }
 
     /// `prevResult`, or the error that a plugin without it answers.
+    ///
+    /// ```
+    /// # wharf_testkit::run(|request, _, _| {
+    /// let error = request.require_previous().expect_err("this is the first plugin");
+    /// assert_eq!(error.code, wharf_sdk::code::INVALID_CONFIG);
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn require_previous(&self) -> Result<&NetworkResult> {
         self.previous().ok_or_else(|| {
             let msg = "required prevResult missing: this plugin works on what a plugin before it made";

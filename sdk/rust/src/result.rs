@@ -34,22 +34,56 @@ pub struct NetworkResult {
 
 impl NetworkResult {
     /// Appends an interface and answers its index, for [`IpConfig::on`].
+    ///
+    /// ```
+    /// use wharf_sdk::{Interface, NetworkResult};
+    /// let mut result = NetworkResult::default();
+    /// assert_eq!(result.add_interface(Interface::new("cni0")), 0);
+    /// assert_eq!(result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/c1")), 1);
+    /// ```
     pub fn add_interface(&mut self, interface: Interface) -> u32 {
         self.interfaces.push(interface);
         u32::try_from(self.interfaces.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// The interface that an address names, if it names one that is listed.
+    ///
+    /// ```
+    /// use wharf_sdk::{Interface, IpConfig, NetworkResult};
+    /// let mut result = NetworkResult::default();
+    /// let eth0 = result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/c1"));
+    /// result.ips.push(IpConfig::new("10.22.0.2/16".parse()?).with_gateway(std::net::IpAddr::from([10, 22, 0, 1])).on(eth0));
+    /// assert_eq!(result.interface_of(&result.ips[0]).map(|of| of.name.as_str()), Some("eth0"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn interface_of(&self, ip: &IpConfig) -> Option<&Interface> {
         self.interfaces.get(usize::try_from(ip.interface?).ok()?)
     }
 
     /// The container's interface of that name: the one that has a sandbox.
+    ///
+    /// ```
+    /// use wharf_sdk::{Interface, IpConfig, NetworkResult};
+    /// let mut result = NetworkResult::default();
+    /// let eth0 = result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/c1"));
+    /// result.ips.push(IpConfig::new("10.22.0.2/16".parse()?).with_gateway(std::net::IpAddr::from([10, 22, 0, 1])).on(eth0));
+    /// assert!(result.container_interface("eth0").is_some() && result.container_interface("cni0").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn container_interface(&self, name: &str) -> Option<&Interface> {
         self.interfaces.iter().find(|interface| interface.name == name && interface.sandbox.is_some())
     }
 
     /// The container's addresses on interface `name`: those that name it, and those that name no listed interface.
+    ///
+    /// ```
+    /// use wharf_sdk::{Interface, IpConfig, NetworkResult};
+    /// let mut result = NetworkResult::default();
+    /// let eth0 = result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/c1"));
+    /// result.ips.push(IpConfig::new("10.22.0.2/16".parse()?).with_gateway(std::net::IpAddr::from([10, 22, 0, 1])).on(eth0));
+    /// assert_eq!((result.ips_of("eth0").count(), result.ips_of("net1").count()), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ips_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a IpConfig> {
         self.ips.iter().filter(move |ip| match self.interface_of(ip) {
             Some(interface) => interface.name == name && interface.sandbox.is_some(),
@@ -58,17 +92,42 @@ impl NetworkResult {
     }
 
     /// The first gateway of the family of `like`.
+    ///
+    /// ```
+    /// use wharf_sdk::{Interface, IpConfig, NetworkResult};
+    /// let mut result = NetworkResult::default();
+    /// let eth0 = result.add_interface(Interface::new("eth0").in_sandbox("/run/netns/c1"));
+    /// result.ips.push(IpConfig::new("10.22.0.2/16".parse()?).with_gateway(std::net::IpAddr::from([10, 22, 0, 1])).on(eth0));
+    /// assert_eq!(result.gateway_for([192, 0, 2, 7].into()), Some([10, 22, 0, 1].into()));
+    /// assert_eq!(result.gateway_for("2001:db8::7".parse()?), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn gateway_for(&self, like: IpAddr) -> Option<IpAddr> {
         let mut gateways = self.ips.iter().filter_map(|ip| ip.gateway);
         gateways.find(|gateway| gateway.is_ipv4() == like.is_ipv4())
     }
 
     /// Whether there is a default route for the family of `like`.
+    ///
+    /// ```
+    /// use wharf_sdk::{NetworkResult, ResultRoute};
+    /// let routes = vec![ResultRoute::new("0.0.0.0/0".parse()?)];
+    /// let result = NetworkResult { routes, ..NetworkResult::default() };
+    /// assert!(result.has_default_route([10, 22, 0, 1].into()) && !result.has_default_route("fd00::1".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn has_default_route(&self, like: IpAddr) -> bool {
         self.routes.iter().any(|route| is_default(route.dst) && route.dst.is_ipv4() == like.is_ipv4())
     }
 
     /// Takes the configuration's `dns` instead of what IPAM said, if it has any key. An empty list counts.
+    ///
+    /// ```
+    /// use wharf_sdk::{DnsConfig, NetworkResult};
+    /// let mut result = NetworkResult::default();
+    /// result.override_dns(Some(&DnsConfig { domain: Some("lan".into()), ..DnsConfig::default() }));
+    /// assert_eq!(result.dns.domain.as_deref(), Some("lan"));
+    /// ```
     pub fn override_dns(&mut self, config: Option<&DnsConfig>) {
         if let Some(config) = config.filter(|config| config.has_any_key()) {
             self.dns = config.to_dns();
@@ -77,6 +136,12 @@ impl NetworkResult {
 }
 
 /// A link of the attachment.
+///
+/// ```
+/// use wharf_sdk::Interface;
+/// let eth0 = Interface::new("eth0").with_mtu(1400).in_sandbox("/run/netns/c1");
+/// assert_eq!((eth0.mtu, eth0.sandbox.as_deref()), (Some(1400), Some("/run/netns/c1")));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
     /// Its name.
@@ -95,11 +160,21 @@ pub struct Interface {
 
 impl Interface {
     /// An interface of the host with only a name.
+    ///
+    /// ```
+    /// assert_eq!(wharf_sdk::Interface::new("cni0").sandbox, None);
+    /// ```
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
 
     /// The same interface with this hardware address.
+    ///
+    /// ```
+    /// let mac: wharf_sdk::Mac = "0a:58:0a:16:00:02".parse()?;
+    /// assert_eq!(wharf_sdk::Interface::new("eth0").with_mac(mac).mac, Some(mac));
+    /// # Ok::<(), wharf_sdk::ParseMacError>(())
+    /// ```
     #[must_use]
     pub fn with_mac(mut self, mac: impl Into<Option<Mac>>) -> Self {
         self.mac = mac.into();
@@ -107,6 +182,10 @@ impl Interface {
     }
 
     /// The same interface with this MTU.
+    ///
+    /// ```
+    /// assert_eq!(wharf_sdk::Interface::new("eth0").with_mtu(1400).mtu, Some(1400));
+    /// ```
     #[must_use]
     pub fn with_mtu(mut self, mtu: impl Into<Option<u32>>) -> Self {
         self.mtu = mtu.into();
@@ -114,6 +193,11 @@ impl Interface {
     }
 
     /// The same interface inside the namespace of this path.
+    ///
+    /// ```
+    /// let eth0 = wharf_sdk::Interface::new("eth0").in_sandbox("/run/netns/c1");
+    /// assert_eq!(eth0.sandbox.as_deref(), Some("/run/netns/c1"));
+    /// ```
     #[must_use]
     pub fn in_sandbox(mut self, path: impl Into<String>) -> Self {
         self.sandbox = Some(path.into());
@@ -122,6 +206,13 @@ impl Interface {
 }
 
 /// An address of the attachment.
+///
+/// ```
+/// use wharf_sdk::IpConfig;
+/// let ip = IpConfig::new("10.22.0.2/16".parse()?).on(0);
+/// assert_eq!((ip.gateway, ip.interface), (None, Some(0)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IpConfig {
     /// The address with its subnet's prefix; host bits are kept.
@@ -134,11 +225,24 @@ pub struct IpConfig {
 
 impl IpConfig {
     /// An address without gateway or interface.
+    ///
+    /// ```
+    /// let ip = wharf_sdk::IpConfig::new("10.22.0.2/16".parse()?);
+    /// assert_eq!(ip.address.prefix(), 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(address: IpNetwork) -> Self {
         Self { address, gateway: None, interface: None }
     }
 
     /// The same address with this gateway.
+    ///
+    /// ```
+    /// let gateway = std::net::IpAddr::from([10, 22, 0, 1]);
+    /// let ip = wharf_sdk::IpConfig::new("10.22.0.2/16".parse()?).with_gateway(gateway);
+    /// assert_eq!(ip.gateway, Some(gateway));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_gateway(mut self, gateway: impl Into<Option<IpAddr>>) -> Self {
         self.gateway = gateway.into();
@@ -146,6 +250,11 @@ impl IpConfig {
     }
 
     /// The same address on the interface of that index.
+    ///
+    /// ```
+    /// assert_eq!(wharf_sdk::IpConfig::new("10.22.0.2/16".parse()?).on(2).interface, Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn on(mut self, interface: u32) -> Self {
         self.interface = Some(interface);
@@ -154,6 +263,13 @@ impl IpConfig {
 }
 
 /// A route inside the container. It reads from a configuration's `routes`, too.
+///
+/// ```
+/// use wharf_sdk::{Config, ResultRoute};
+/// let route: ResultRoute = Config::new(r#"{"dst": "0.0.0.0/0", "gw": "10.22.0.1", "priority": 100}"#).parse()?;
+/// assert_eq!((route.gw, route.priority), (Some([10, 22, 0, 1].into()), Some(100)));
+/// # Ok::<(), wharf_sdk::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ResultRoute {
     /// `0.0.0.0/0` or `::/0` is the default route.
@@ -181,11 +297,23 @@ pub struct ResultRoute {
 
 impl ResultRoute {
     /// A route with only a destination.
+    ///
+    /// ```
+    /// let route = wharf_sdk::ResultRoute::new("0.0.0.0/0".parse()?);
+    /// assert_eq!((route.gw, route.mtu), (None, None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(dst: IpNetwork) -> Self {
         Self { dst, gw: None, mtu: None, advmss: None, priority: None, table: None, scope: None }
     }
 
     /// The same route with this next hop.
+    ///
+    /// ```
+    /// let gateway = std::net::IpAddr::from([10, 22, 0, 1]);
+    /// assert_eq!(wharf_sdk::ResultRoute::new("0.0.0.0/0".parse()?).via(gateway).gw, Some(gateway));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn via(mut self, gateway: impl Into<Option<IpAddr>>) -> Self {
         self.gw = gateway.into();
@@ -194,6 +322,12 @@ impl ResultRoute {
 }
 
 /// Resolver settings.
+///
+/// ```
+/// use wharf_sdk::Dns;
+/// let dns = Dns { nameservers: vec!["192.0.2.53".into()], ..Dns::default() };
+/// assert!(dns.search.is_empty());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dns {
     /// Addresses of name servers.
@@ -207,6 +341,13 @@ pub struct Dns {
 }
 
 /// A configuration's `dns` object, which remembers which keys were there.
+///
+/// ```
+/// use wharf_sdk::{Config, DnsConfig};
+/// let dns: DnsConfig = Config::new(r#"{"search": []}"#).parse()?;
+/// assert_eq!((dns.search, dns.domain), (Some(vec![]), None));
+/// # Ok::<(), wharf_sdk::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct DnsConfig {
     /// Addresses of name servers.
@@ -225,11 +366,22 @@ pub struct DnsConfig {
 
 impl DnsConfig {
     /// Whether the object had any of its keys.
+    ///
+    /// ```
+    /// use wharf_sdk::DnsConfig;
+    /// assert!(!DnsConfig::default().has_any_key());
+    /// assert!(DnsConfig { search: Some(vec![]), ..DnsConfig::default() }.has_any_key());
+    /// ```
     pub fn has_any_key(&self) -> bool {
         self.nameservers.is_some() || self.domain.is_some() || self.search.is_some() || self.options.is_some()
     }
 
     /// The settings, keys that were not there being empty.
+    ///
+    /// ```
+    /// use wharf_sdk::{Dns, DnsConfig};
+    /// assert_eq!(DnsConfig::default().to_dns(), Dns::default());
+    /// ```
     pub fn to_dns(&self) -> Dns {
         let list = |of: &Option<Vec<String>>| of.clone().unwrap_or_default();
         Dns {

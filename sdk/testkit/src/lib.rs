@@ -65,6 +65,6 @@ pub use container::Container;
 pub use fault::Fault;
 pub use log::Line;
 pub use namespace::Namespace;
-pub use node::Node;
+pub use node::{Node, run};
 pub use passage::{Outcome, Passage};
 pub use serde_json::json;

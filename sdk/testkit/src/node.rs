@@ -272,6 +272,24 @@ impl Node {
     }
 }
 
+/// Runs `work` on a new node, for a container `c1`: see [`Node::run`]. For a few lines that are to be tried.
+///
+/// ```
+/// wharf_testkit::run(|request, _host, container| {
+///     assert_eq!(request.ifname(), "eth0");
+///     Ok(container.set_sysctl("ipv4/ip_forward", "1")?)
+/// });
+/// ```
+///
+/// # Panics
+///
+/// If `work` fails.
+pub fn run(work: impl FnOnce(&Request, &Netns, &Netns) -> Result<()>) {
+    let node = Node::new();
+    let done = node.run(&node.container("c1"), work);
+    assert!(done.is_ok(), "{done:?}");
+}
+
 fn attachment(network: &str, container: &Container) -> Attachment {
     Attachment {
         network: network.to_owned(),

@@ -9,6 +9,13 @@ pub use crate::bindings::wharf::firewall::nat::{Backend, Protocol};
 use crate::error::{Error, HostError, HostResult, Result, code};
 
 /// Whose source address is rewritten on the way out.
+///
+/// ```
+/// use wharf_sdk::firewall::nat::MasqueradeRule;
+/// let rule = MasqueradeRule { source: [10, 22, 0, 2].into(), except: vec!["10.22.0.0/16".parse()?] };
+/// assert!(rule.except[0].contains(rule.source), "its own subnet sees the real source");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MasqueradeRule {
     /// The container's address.
@@ -18,6 +25,18 @@ pub struct MasqueradeRule {
 }
 
 /// A port of the host that leads into the container.
+///
+/// ```
+/// use wharf_sdk::firewall::nat::{PortForward, Protocol};
+/// let web = PortForward {
+///     protocol: Protocol::Tcp,
+///     host_address: None,
+///     host_port: 8080,
+///     container_address: [10, 22, 0, 2].into(),
+///     container_port: 80,
+/// };
+/// assert_ne!(web.host_port, web.container_port);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortForward {
     /// The transport protocol.
@@ -33,6 +52,13 @@ pub struct PortForward {
 }
 
 /// How ports are forwarded.
+///
+/// ```
+/// use wharf_sdk::firewall::nat::{Backend, ForwardOptions};
+/// let options = ForwardOptions { snat: true, subnets: vec!["10.22.0.0/16".parse()?], ..ForwardOptions::default() };
+/// assert_eq!((options.backend, options.mark_bit), (Backend::Automatic, 13));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardOptions {
     /// What renders the rules.
@@ -53,13 +79,45 @@ pub struct ForwardOptions {
     pub conditions_v6: Vec<String>,
 }
 
+impl Default for ForwardOptions {
+    /// As the portmap plugin has it: the source is rewritten where it must be, bit 13 marks.
+    fn default() -> Self {
+        Self {
+            backend: Backend::Automatic,
+            snat: true,
+            masquerade_all: false,
+            subnets: Vec::new(),
+            mark_bit: 13,
+            external_mark_chain: None,
+            conditions_v4: Vec::new(),
+            conditions_v6: Vec::new(),
+        }
+    }
+}
+
 /// Which backend `Backend::Automatic` means on this host.
+///
+/// ```
+/// # wharf_testkit::run(|_, _, _| {
+/// use wharf_sdk::firewall::nat::{Backend, detect};
+/// assert_eq!(detect()?, Backend::Nftables);
+/// # Ok(())
+/// # });
+/// ```
 pub fn detect() -> HostResult<Backend> {
     Ok(wit::detect()?)
 }
 
 /// For STATUS: whether this host can render the rules of a backend. The error is [`code::NOT_AVAILABLE`] and says what
 /// is missing.
+///
+/// ```
+/// # wharf_testkit::run(|_, _, _| {
+/// use wharf_sdk::firewall::nat::{Backend, available};
+/// available(Backend::Automatic)?;
+/// # Ok(())
+/// # });
+/// ```
 pub fn available(backend: Backend) -> Result<()> {
     match (backend, detect().map_err(HostError::not_available)?) {
         (Backend::Nftables, Backend::Iptables) => {
@@ -72,6 +130,16 @@ pub fn available(backend: Backend) -> Result<()> {
 }
 
 /// Masquerades, in one kernel transaction; replaces what the attachment had.
+///
+/// ```
+/// # wharf_testkit::run(|_, _, _| {
+/// use wharf_sdk::firewall::nat::{self, Backend, MasqueradeRule};
+/// let rule = MasqueradeRule { source: [10, 22, 0, 2].into(), except: vec!["10.22.0.0/16".parse().expect("a constant")] };
+/// nat::masquerade(&[rule.clone()], Backend::Automatic)?;
+/// assert_eq!(nat::masquerades()?, [rule]);
+/// # Ok(())
+/// # });
+/// ```
 pub fn masquerade(rules: &[MasqueradeRule], backend: Backend) -> HostResult<()> {
     let rules: Vec<_> = rules
         .iter()
@@ -84,6 +152,13 @@ pub fn masquerade(rules: &[MasqueradeRule], backend: Backend) -> HostResult<()> 
 }
 
 /// The attachment's masquerading as the kernel has it.
+///
+/// ```
+/// # wharf_testkit::run(|_, _, _| {
+/// assert!(wharf_sdk::firewall::nat::masquerades()?.is_empty());
+/// # Ok(())
+/// # });
+/// ```
 pub fn masquerades() -> HostResult<Vec<MasqueradeRule>> {
     let all = wit::get_masquerades()?.into_iter();
     Ok(all
@@ -95,11 +170,38 @@ pub fn masquerades() -> HostResult<Vec<MasqueradeRule>> {
 }
 
 /// Removes the attachment's masquerading, whichever backend made it; absent is success.
+///
+/// ```
+/// # wharf_testkit::run(|_, _, _| {
+/// use wharf_sdk::firewall::nat::{self, Backend, MasqueradeRule};
+/// let rule = MasqueradeRule { source: [10, 22, 0, 2].into(), except: vec!["10.22.0.0/16".parse().expect("a constant")] };
+/// nat::masquerade(&[rule.clone()], Backend::Automatic)?;
+/// nat::remove_masquerades()?;
+/// assert!(nat::masquerades()?.is_empty());
+/// # Ok(())
+/// # });
+/// ```
 pub fn remove_masquerades() -> HostResult<()> {
     Ok(wit::remove_masquerades()?)
 }
 
 /// Forwards ports, in one kernel transaction; replaces what the attachment had.
+///
+/// ```
+/// # wharf_testkit::run(|_, _, _| {
+/// use wharf_sdk::firewall::nat::{self, ForwardOptions, PortForward, Protocol};
+/// let web = PortForward {
+///     protocol: Protocol::Tcp,
+///     host_address: None,
+///     host_port: 8080,
+///     container_address: [10, 22, 0, 2].into(),
+///     container_port: 80,
+/// };
+/// nat::forward_ports(&[web], &ForwardOptions::default())?;
+/// assert_eq!(nat::forwards()?, [web]);
+/// # Ok(())
+/// # });
+/// ```
 pub fn forward_ports(rules: &[PortForward], options: &ForwardOptions) -> HostResult<()> {
     let rules: Vec<_> = rules
         .iter()
@@ -125,6 +227,13 @@ pub fn forward_ports(rules: &[PortForward], options: &ForwardOptions) -> HostRes
 }
 
 /// The attachment's forwarded ports as the kernel has them.
+///
+/// ```
+/// # wharf_testkit::run(|_, _, _| {
+/// assert!(wharf_sdk::firewall::nat::forwards()?.is_empty());
+/// # Ok(())
+/// # });
+/// ```
 pub fn forwards() -> HostResult<Vec<PortForward>> {
     let all = wit::get_forwards()?.into_iter();
     Ok(all
@@ -139,6 +248,23 @@ pub fn forwards() -> HostResult<Vec<PortForward>> {
 }
 
 /// Removes the attachment's forwarded ports, whichever backend made them; absent is success.
+///
+/// ```
+/// # wharf_testkit::run(|_, _, _| {
+/// use wharf_sdk::firewall::nat::{self, ForwardOptions, PortForward, Protocol};
+/// let web = PortForward {
+///     protocol: Protocol::Tcp,
+///     host_address: None,
+///     host_port: 8080,
+///     container_address: [10, 22, 0, 2].into(),
+///     container_port: 80,
+/// };
+/// nat::forward_ports(&[web], &ForwardOptions::default())?;
+/// nat::remove_forwards()?;
+/// assert!(nat::forwards()?.is_empty());
+/// # Ok(())
+/// # });
+/// ```
 pub fn remove_forwards() -> HostResult<()> {
     Ok(wit::remove_forwards()?)
 }
