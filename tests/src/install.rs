@@ -40,6 +40,16 @@ impl Binaries {
     }
 }
 
+/// The folder with the components of the SDK's policies: where `WHARF_POLICIES` says, or in the workspace's `target`
+/// folder.
+pub fn policies() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies");
+    let path = std::env::var_os("WHARF_POLICIES").map_or_else(default, PathBuf::from);
+    path.canonicalize().unwrap_or_else(|error| {
+        panic!("{}: {error}: run `cargo xtask build` first, or set WHARF_POLICIES", path.display())
+    })
+}
+
 /// The CNI plugin that obeys `WHARF_FAULT`: where `WHARF_FAULTS_BIN` says, or in the workspace's `target` folder. The
 /// error says how to get it.
 pub fn faults() -> Result<PathBuf, String> {

@@ -8,6 +8,7 @@ mod handles;
 mod leases;
 mod limits;
 mod names;
+mod policies;
 mod refused;
 mod results;
 mod store;
@@ -24,7 +25,7 @@ use std::sync::OnceLock;
 use wharf_tests::{Container, Dump, Node, Outcome, Target, Value, install, json};
 
 /// Refused by `wharfctl install`, so that the installation of the others goes on without them.
-const REFUSED: [&str; 8] = [
+const REFUSED: [&str; 9] = [
     "both-worlds",
     "core-module",
     "foreign-imports",
@@ -32,6 +33,7 @@ const REFUSED: [&str; 8] = [
     "newer-world",
     "no-memory",
     "old-sdk",
+    "policy-acts",
     "unknown-world",
 ];
 

@@ -48,6 +48,7 @@ mod no_exec;
 mod parity;
 mod plan;
 mod pod_cidr;
+mod policy;
 mod portmap;
 mod portmap_iptables;
 mod portmap_rules;

@@ -146,7 +146,7 @@ fn take(left: &Cell<usize>, size: usize) -> Room {
     }
 }
 
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

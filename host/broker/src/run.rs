@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::process::Child;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wharf_cni::error::code;
 use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version, args};
@@ -283,25 +283,20 @@ pub(crate) fn tools_alone<'a>(paths: &'a Paths, machine: &'a dyn Machine, log: L
     Tools { paths, machine, start: &native::spawn, lease_hook: &|_, _| Ok(()), log }
 }
 
-/// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names.
-pub(crate) fn trace_timings(
-    guest: &str,
-    started: Instant,
-    launched: Instant,
-    inside: Timings,
-    served: Served,
-) {
+/// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names: how long its sandbox was waited for,
+/// and how long all of it took.
+pub(crate) fn trace_timings(guest: &str, [waited, whole]: [Duration; 2], inside: Timings, served: Served) {
     let Some(file) = std::env::var_os(TIMINGS) else { return };
     let line = serde_json::json!({
         "guest": guest,
-        "fork_us": launched.duration_since(started).as_micros(),
+        "fork_us": waited.as_micros(),
         "load_us": inside.load,
         "confine_us": inside.confine,
         "instantiate_us": inside.instantiate,
         "run_us": inside.run,
         "kernel_us": served.kernel.as_micros(),
         "ops": served.operations,
-        "total_us": started.elapsed().as_micros(),
+        "total_us": whole.as_micros(),
     });
     let file = std::fs::File::options().append(true).create(true).open(file);
     // The benchmark notices a line that is missing; a call does not fail for it.

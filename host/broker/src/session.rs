@@ -112,7 +112,7 @@ impl<L: Launcher> Invocation<'_, L> {
         }
         let started = Instant::now();
         let loaded = self.loaded(name)?;
-        if [policy::REVIEWS, policy::ADMITS].contains(&loaded.manifest.world.as_str()) {
+        if policy::is_policy(&loaded.manifest.world) {
             let message =
                 format!("type: the guest {name:?} is a policy, and no plugin: name it under \"policies\"");
             return Err(failure::host(code::INVALID_CONFIG, Fault::Runtime, message));
@@ -179,7 +179,7 @@ impl<L: Launcher> Invocation<'_, L> {
         });
         self.broker.launcher.retire(sandbox);
         let (outcome, timings, served) = ended?;
-        trace_timings(name, started, launched, timings, served);
+        trace_timings(name, [launched - started, started.elapsed()], timings, served);
         outcome.map_err(|failure| failure::of_guest(failure, name, &digest, &session.told))
     }
 

@@ -106,10 +106,7 @@ fn what_is_no_verdict_is_none() {
     denied(|guest| finish(guest, Ok(Answer::Done)), NO_VERDICT);
     denied(|guest| finish(guest, Ok(Answer::Result(NetworkResult::default()))), NO_VERDICT);
     denied(|guest| finish(guest, Ok(Answer::Metadata(Metadata::default()))), NO_VERDICT);
-    denied(
-        |guest| finish(guest, Ok(Answer::Verdict(Verdict::Change("{}".into())))),
-        "a change of the configuration",
-    );
+    denied(|guest| finish(guest, Ok(Answer::Verdict(Verdict::Change("{}".into())))), NO_VERDICT);
     denied(|guest| finish(guest, Err(Failure::Trap("unreachable".into()))), "it trapped: unreachable");
     denied(|guest| finish(guest, Err(Failure::Limit("too much".into()))), "too much");
 }

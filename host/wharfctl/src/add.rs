@@ -77,7 +77,7 @@ fn grant(paths: &Paths, options: &Options, manifest: &Manifest) -> Result<String
     }
     let own = paths.grants().join(format!("{name}.toml"));
     if options.suggest || manifest.imports.is_empty() && !own.exists() {
-        return Ok(suggest(name, digest, &manifest.imports));
+        return Ok(suggest(name, &manifest.world, digest, &manifest.imports));
     }
     if !own.exists() {
         let file = options.file.display();

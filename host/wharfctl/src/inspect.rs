@@ -74,8 +74,8 @@ fn role(world: World) -> &'static str {
     match world {
         World::Network => "makes attachments, or adds to them",
         World::Ipam => "gives out addresses",
-        World::Policy => "reviews what others change, and may deny it",
-        World::Admission => "changes configurations before anything is done, and may deny",
+        World::Policy => "allows or denies what others do",
+        World::Admission => "changes configurations before others run",
     }
 }
 

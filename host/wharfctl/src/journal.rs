@@ -81,6 +81,16 @@ fn of_transaction(transaction: &Transaction) -> String {
     for guest in &transaction.guests {
         let _ = writeln!(text, "    guest {} {}", guest.name, guest.digest);
     }
+    for policy in &transaction.policies {
+        let _ = writeln!(text, "    policy {} {}", policy.name, policy.digest);
+    }
+    for change in &transaction.changes {
+        let _ = writeln!(
+            text,
+            "    policy {} changed the configuration of {}: {}",
+            change.policy, change.plugin, change.patch
+        );
+    }
     for step in &transaction.steps {
         text.push_str(&of_step(step));
     }

@@ -47,6 +47,14 @@ fn both_worlds() {
 }
 
 #[test]
+fn policy_acts() {
+    is_not_installed(
+        "policy-acts",
+        &["a policy changes and asks nothing by itself, and this imports nat/remove-forwards"],
+    );
+}
+
+#[test]
 fn newer_world() {
     is_not_installed(
         "newer-world",

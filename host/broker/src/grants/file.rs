@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_the_installer_wrote_is_known_again_until_it_is_changed() {
         let imports = ["links/get".to_string(), "links/set-up".to_string()];
-        let text = fresh("bridge", DIGEST, &imports);
+        let text = fresh("bridge", "network", DIGEST, &imports);
         assert!(is_untouched(&text, None));
         assert!(!is_untouched(&text.replace("names = [\"*\"]", "names = [\"cni0\"]"), None));
         assert!(

@@ -3,9 +3,10 @@
 use super::file::stamped;
 use super::key::Key;
 use super::profile;
+use crate::policy;
 
 /// A grant of exactly `imports`, for an operator to look at and keep.
-pub fn suggest(name: &str, digest: &str, imports: &[String]) -> String {
+pub fn suggest(name: &str, world: &str, digest: &str, imports: &[String]) -> String {
     let mut text = format!(
         "# What the guest {name} may do. Nothing is allowed that no line names; `wharfctl grants explain {name}` says it in words.\n\
          digest = \"{digest}\"\noperations = [\n"
@@ -15,12 +16,16 @@ pub fn suggest(name: &str, digest: &str, imports: &[String]) -> String {
     }
     text.push_str("]\n");
     text.push_str(&tables(name, imports));
+    if policy::is_policy(world) {
+        // It is asked often, and everybody waits for it.
+        text.push_str("\n[limits]\n# Of each answer, in milliseconds.\ndeadline-ms = 1000\n");
+    }
     text
 }
 
 /// The same as `wharfctl install` writes it: with the mark by which it knows the file again.
-pub fn fresh(name: &str, digest: &str, imports: &[String]) -> String {
-    stamped(&suggest(name, digest, imports))
+pub fn fresh(name: &str, world: &str, digest: &str, imports: &[String]) -> String {
+    stamped(&suggest(name, world, digest, imports))
 }
 
 /// The tables of constraints for these operations, each list with a comment.

@@ -88,7 +88,7 @@ fn wrong_names_are_errors_that_list_the_right_ones() {
 fn a_suggestion_allows_the_imports_and_nothing_else() {
     let imports = vec!["links/get".to_string(), "routes/add".to_string()];
     for guest in ["bridge", "mine"] {
-        let grant = Grant::parse(&suggest(guest, DIGEST, &imports)).unwrap();
+        let grant = Grant::parse(&suggest(guest, "network", DIGEST, &imports)).unwrap();
         assert!(grant.missing(&imports).is_empty());
         assert!(!grant.allows("links/get-all"));
         assert_eq!(grant.limits, Limits::default());
@@ -98,10 +98,18 @@ fn a_suggestion_allows_the_imports_and_nothing_else() {
 }
 
 #[test]
+fn a_policy_has_a_second_for_each_answer() {
+    for world in ["policy", "admission"] {
+        let grant = Grant::parse(&fresh("mine", world, DIGEST, &[])).unwrap();
+        assert_eq!(grant.limits, Limits { deadline_ms: 1000, ..Limits::default() });
+    }
+}
+
+#[test]
 fn a_suggestion_for_everything_is_a_valid_file() {
     let imports: Vec<String> = OPERATIONS.iter().map(|operation| operation.name.to_string()).collect();
     for guest in ["bridge", "host-local", "loopback", "portmap", "bandwidth", "mine"] {
-        let text = fresh(guest, DIGEST, &imports);
+        let text = fresh(guest, "network", DIGEST, &imports);
         let grant = Grant::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let keys = Key::ALL.into_iter().filter(|key| grant.constraint(*key).is_some()).count();
         assert_eq!(keys, profile::of(guest).len(), "{guest}");
@@ -388,6 +396,6 @@ fn a_grant_is_for_one_component_and_all_that_it_imports() {
     write(&format!("digest = {DIGEST:?}\noperations = ['*/*']"));
     let error = read().unwrap_err();
     assert!(error.contains("g.toml: operations: \"*/*\" names no operation"), "{error}");
-    write(&suggest("g", DIGEST, &manifest.imports));
+    write(&suggest("g", "network", DIGEST, &manifest.imports));
     read().unwrap();
 }

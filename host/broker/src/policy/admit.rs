@@ -16,7 +16,7 @@ use crate::session::Invocation;
 use crate::signals::Signals;
 
 impl<'a> Policies<'a> {
-    /// Starts the policies of an ADD and lets the mutating ones change the configurations of its stages. None of them
+    /// Names the policies of an ADD and lets the mutating ones change the configurations of its stages. None of them
     /// changes anything where one of them objects.
     pub(crate) fn begin<L: Launcher>(
         invocation: &mut Invocation<'a, L>,
@@ -35,7 +35,7 @@ impl<'a> Policies<'a> {
         let broker = invocation.broker;
         for name in named {
             subject.settings = broker.policies.settings(name);
-            let judge = Judge::start(invocation, name, &subject)?;
+            let judge = Judge::new(invocation, name, &subject)?;
             if let Course::Add(running) = &mut invocation.course {
                 running.policy(name, judge.digest()).map_err(|error| attachment::unwritten(&error))?;
             }

@@ -1,17 +1,17 @@
 //! One policy: its sandbox, and the conversation with it.
 
+use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
 use wharf_cni::CniError;
-use wharf_cni::error::code;
 use wharf_ops::call::{Answer, Failure};
 use wharf_ops::policy::{Question, Subject, Verdict};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker};
 
-use super::{ADMITS, REVIEWS, error};
-use crate::failure::{self, Fault};
+use super::{ADMITS, error, is_policy};
+use crate::failure;
 use crate::grants::Limits;
 use crate::launch::{Launcher, Sandbox};
 use crate::log::GuestLog;
@@ -19,21 +19,28 @@ use crate::run::trace_timings;
 use crate::session::{Ended, Invocation, Loaded, Served, wait, write_all};
 use crate::signals::Signals;
 
+/// Starts its sandbox.
+type Start<'a> = Box<dyn FnOnce() -> io::Result<Box<dyn Sandbox>> + 'a>;
+
 /// A policy that is being asked.
 pub(crate) struct Judge<'a> {
     name: &'a str,
     digest: String,
     admits: bool,
-    sandbox: Box<dyn Sandbox>,
+    /// Until it is asked first. Its sandbox has made itself ready by then, while other guests were running.
+    start: Option<Start<'a>>,
+    sandbox: Option<Box<dyn Sandbox>>,
+    /// The first message.
+    subject: Vec<u8>,
     frames: Frames,
     log: GuestLog<'a>,
     /// Of each answer.
     deadline: Duration,
-    started: Instant,
-    launched: Instant,
-    /// None before the first answer was heard, which every policy gives unasked.
-    begun: Option<Timings>,
-    answers: u32,
+    /// As its sandbox tells them with its first answer, and how long that was waited for.
+    begun: Option<(Timings, Duration)>,
+    /// How often it was asked, and how long that took.
+    asked: u32,
+    spent: Duration,
 }
 
 /// Why there is no answer.
@@ -46,49 +53,43 @@ impl<L: Launcher> Invocation<'_, L> {
     /// A guest that must be a policy.
     pub(super) fn policy(&mut self, name: &str) -> Result<Rc<Loaded<L::Artefact>>, CniError> {
         let loaded = self.loaded(name).map_err(|cause| error::unavailable(name, &cause.msg))?;
-        let world = &loaded.manifest.world;
-        if world != REVIEWS && world != ADMITS {
-            let why = format!("the guest of that name exports wharf:plugin/{world} and is no policy");
-            return Err(error::unavailable(name, &why));
+        if is_policy(&loaded.manifest.world) {
+            return Ok(loaded);
         }
-        Ok(loaded)
+        Err(error::unavailable(name, &error::other_world(&loaded.manifest.world)))
     }
 }
 
 impl<'a> Judge<'a> {
-    /// Starts its sandbox and tells it what it is about. What it says to that is heard when it is asked first: until then
-    /// it makes itself ready while guests are running.
-    pub(super) fn start<L: Launcher>(
+    /// Is to be asked about this.
+    pub(super) fn new<L: Launcher>(
         invocation: &mut Invocation<'a, L>,
         name: &'a str,
         subject: &Subject,
     ) -> Result<Self, CniError> {
-        let started = Instant::now();
         let loaded = invocation.policy(name)?;
-        let broker = invocation.broker;
-        let fault =
-            |what: String| failure::host(code::POLICY, Fault::Host, format!("policy {name:?}: {what}"));
-        let limits = loaded.sandbox_limits();
-        let sandbox = broker.launcher.launch_policy(&loaded.artefact, &limits, invocation.container_present);
-        let mut sandbox = sandbox.map_err(|error| fault(format!("cannot start a sandbox: {error}")))?;
-        let launched = Instant::now();
-        let deadline = loaded.grant.limits.deadline();
-        let frame = wire::encode(subject).map_err(|error| fault(error.to_string()))?;
-        // A configuration is larger than the socket's buffer only if somebody tries.
-        write_all(sandbox.as_mut(), &frame, launched + deadline, &broker.signals)
-            .map_err(|ended| fault(silence(ended, deadline).words()))?;
+        let (broker, container_present) = (invocation.broker, invocation.container_present);
+        let subject = wire::encode(subject).map_err(|error| error::unavailable(name, &error.to_string()))?;
+        let limits = &loaded.grant.limits;
+        let (deadline, log) = (limits.deadline(), GuestLog::new(broker.log, name, limits.log_bytes));
+        let digest = loaded.manifest.digest.clone();
+        let admits = loaded.manifest.world == ADMITS;
+        let start = move || {
+            broker.launcher.launch_policy(&loaded.artefact, &loaded.sandbox_limits(), container_present)
+        };
         Ok(Self {
             name,
-            digest: loaded.manifest.digest.clone(),
-            admits: loaded.manifest.world == ADMITS,
-            sandbox,
+            digest,
+            admits,
+            start: Some(Box::new(start)),
+            sandbox: None,
+            subject,
             frames: Frames::new(),
-            log: GuestLog::new(broker.log, name, loaded.grant.limits.log_bytes),
+            log,
             deadline,
-            started,
-            launched,
             begun: None,
-            answers: 0,
+            asked: 0,
+            spent: Duration::ZERO,
         })
     }
 
@@ -117,7 +118,7 @@ impl<'a> Judge<'a> {
         match self.ask(question, what, until, signals)? {
             Verdict::Allow => Ok(()),
             Verdict::Deny(reason) => Err(self.denied(what, &reason)),
-            Verdict::Change(_) => Err(self.failed(what, "it answers with a change of the configuration")),
+            Verdict::Change(_) => Err(self.failed(what, NO_VERDICT)),
         }
     }
 
@@ -129,25 +130,40 @@ impl<'a> Judge<'a> {
         until: Option<Instant>,
         signals: &Signals,
     ) -> Result<Verdict, CniError> {
-        let silent = |judge: &Self, what: &str, silence: Silence| match silence {
-            Silence::Interrupted(signal) => failure::interrupted(signal),
-            Silence::Failed(how) => judge.failed(what, &how),
-        };
-        if self.begun.is_none() {
-            self.sandbox.summon();
-            let (verdict, timings) =
-                self.hear(until, signals).map_err(|silence| silent(self, "the ADD", silence))?;
-            self.begun = Some(timings);
-            match verdict {
-                Verdict::Allow => {}
-                Verdict::Deny(reason) => return Err(self.denied("the ADD", &reason)),
-                Verdict::Change(_) => return Err(self.failed("the ADD", "it answers with a change")),
-            }
+        self.begin(until, signals)?;
+        let started = Instant::now();
+        let answer = wire::encode(question)
+            .map_err(|error| Silence::Failed(error.to_string()))
+            .and_then(|frame| self.exchange(&frame, until, signals));
+        self.asked += 1;
+        self.spent += started.elapsed();
+        answer.map(|(verdict, _)| verdict).map_err(|silence| self.silent(what, silence))
+    }
+
+    /// Tells it what it is about, if it has not been told.
+    fn begin(&mut self, until: Option<Instant>, signals: &Signals) -> Result<(), CniError> {
+        const WHAT: &str = "the ADD";
+        let Some(start) = self.start.take() else { return Ok(()) };
+        let started = Instant::now();
+        let sandbox = start()
+            .map_err(|error| error::unavailable(self.name, &format!("cannot start a sandbox: {error}")))?;
+        self.sandbox.insert(sandbox).summon();
+        let subject = std::mem::take(&mut self.subject);
+        let first = self.exchange(&subject, until, signals);
+        let (verdict, timings) = first.map_err(|silence| self.silent(WHAT, silence))?;
+        self.begun = Some((timings, started.elapsed()));
+        match verdict {
+            Verdict::Allow => Ok(()),
+            Verdict::Deny(reason) => Err(self.denied(WHAT, &reason)),
+            Verdict::Change(_) => Err(self.failed(WHAT, NO_VERDICT)),
         }
-        let answer = self.say(question, until, signals).and_then(|()| self.hear(until, signals));
-        let (verdict, _) = answer.map_err(|silence| silent(self, what, silence))?;
-        self.answers += 1;
-        Ok(verdict)
+    }
+
+    fn silent(&self, what: &str, silence: Silence) -> CniError {
+        match silence {
+            Silence::Interrupted(signal) => failure::interrupted(signal),
+            Silence::Failed(how) => self.failed(what, &how),
+        }
     }
 
     pub(super) fn denied(&self, what: &str, reason: &str) -> CniError {
@@ -158,72 +174,76 @@ impl<'a> Judge<'a> {
         error::failed(self.name, &self.digest, what, how)
     }
 
-    fn end_of_wait(&self, until: Option<Instant>) -> Instant {
-        let own = Instant::now() + self.deadline;
-        until.map_or(own, |until| until.min(own))
-    }
-
-    fn say(
+    /// Sends a message and hears the answer to it.
+    fn exchange(
         &mut self,
-        question: &Question<'_>,
+        frame: &[u8],
         until: Option<Instant>,
         signals: &Signals,
-    ) -> Result<(), Silence> {
-        let frame = wire::encode(question).map_err(|error| Silence::Failed(error.to_string()))?;
-        let end = self.end_of_wait(until);
-        write_all(self.sandbox.as_mut(), &frame, end, signals).map_err(|ended| silence(ended, self.deadline))
-    }
-
-    fn hear(&mut self, until: Option<Instant>, signals: &Signals) -> Result<(Verdict, Timings), Silence> {
-        let end = self.end_of_wait(until);
-        let heard = loop {
-            match self.next(end, signals) {
-                Ok(ToBroker::Log(line)) => self.log.say(&line),
-                Ok(ToBroker::Finished { outcome, timings }) => break Ok((outcome, timings)),
-                Ok(ToBroker::Op(op)) => {
-                    let operation = op.operation().name;
-                    break Err(Silence::Failed(format!("it asks for {operation} where an answer belongs")));
-                }
-                Err(ended) => break Err(silence(ended, self.deadline)),
-            }
+    ) -> Result<(Verdict, Timings), Silence> {
+        // After a failure there is none.
+        let Some(mut sandbox) = self.sandbox.take() else {
+            return Err(Silence::Failed("it has failed before".to_owned()));
         };
+        let own = Instant::now() + self.deadline;
+        let end = until.map_or(own, |until| until.min(own));
+        let heard = write_all(sandbox.as_mut(), frame, end, signals)
+            .and_then(|()| self.hear(sandbox.as_mut(), end, signals))
+            .map_err(|ended| silence(ended, self.deadline));
         let answer = heard.and_then(|(outcome, timings)| match outcome {
             Ok(Answer::Verdict(verdict)) => Ok((verdict, timings)),
             Ok(Answer::Metadata(_) | Answer::Result(_) | Answer::Done) => {
-                Err(Silence::Failed("its answer is no verdict".to_owned()))
+                Err(Silence::Failed(NO_VERDICT.to_owned()))
             }
             Err(Failure::Trap(reason)) => Err(Silence::Failed(format!("it trapped: {reason}"))),
             Err(failure) => Err(Silence::Failed(failure.to_string())),
         });
         if answer.is_err() {
-            self.sandbox.kill();
+            sandbox.kill();
+        } else {
+            self.sandbox = Some(sandbox);
         }
         answer
     }
 
-    fn next(&mut self, end: Instant, signals: &Signals) -> Result<ToBroker, Ended> {
+    fn hear(&mut self, sandbox: &mut dyn Sandbox, end: Instant, signals: &Signals) -> Result<Heard, Ended> {
         loop {
             if Instant::now() >= end {
                 return Err(Ended::Deadline);
             }
-            if let Some(message) = self.frames.pop()? {
-                return Ok(message);
+            match self.frames.pop()? {
+                Some(ToBroker::Log(line)) => self.log.say(&line),
+                Some(ToBroker::Finished { outcome, timings }) => return Ok((outcome, timings)),
+                Some(ToBroker::Op(op)) => {
+                    let operation = op.operation().name;
+                    return Err(Ended::Limit(format!("it asks for {operation} where an answer belongs")));
+                }
+                None => {
+                    wait(sandbox, PollFlags::POLLIN, end, signals)?;
+                    self.frames.fill(sandbox.socket())?;
+                }
             }
-            wait(self.sandbox.as_mut(), PollFlags::POLLIN, end, signals)?;
-            self.frames.fill(self.sandbox.socket())?;
         }
     }
 
     /// It is asked nothing more.
     pub(super) fn dismiss<L: Launcher>(mut self, launcher: &L) {
-        self.sandbox.kill();
-        if let Some(timings) = self.begun {
-            let served = Served { operations: self.answers, kernel: Duration::ZERO };
-            trace_timings(self.name, self.started, self.launched, timings, served);
+        if let Some((timings, waited)) = self.begun {
+            let served = Served { operations: self.asked, kernel: Duration::ZERO };
+            trace_timings(self.name, [waited, waited + self.spent], timings, served);
         }
-        launcher.retire(self.sandbox);
+        if let Some(mut sandbox) = self.sandbox.take() {
+            sandbox.kill();
+            launcher.retire(sandbox);
+        }
     }
 }
+
+/// What a sandbox said in the end.
+type Heard = (Result<Answer, Failure>, Timings);
+
+/// Not an answer to what was asked.
+const NO_VERDICT: &str = "its answer is no verdict";
 
 fn silence(ended: Ended, deadline: Duration) -> Silence {
     match ended {
@@ -235,21 +255,12 @@ fn silence(ended: Ended, deadline: Duration) -> Silence {
     }
 }
 
-impl Silence {
-    fn words(self) -> String {
-        match self {
-            Self::Interrupted(signal) => format!("ended by {signal}"),
-            Self::Failed(how) => how,
-        }
-    }
-}
-
 impl<A> Loaded<A> {
     /// What the sandbox itself keeps to. A policy's deadline is that of each answer, and the broker's to watch; its sandbox
     /// lives longer.
     pub(crate) fn sandbox_limits(&self) -> Limits {
         let limits = self.grant.limits.clone();
-        if [REVIEWS, ADMITS].contains(&self.manifest.world.as_str()) {
+        if is_policy(&self.manifest.world) {
             return Limits { deadline_ms: limits.deadline_ms.max(WHOLE_ADD_MS), ..limits };
         }
         limits

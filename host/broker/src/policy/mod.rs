@@ -21,7 +21,9 @@ use wharf_ops::Op;
 use wharf_ops::call::NetworkResult;
 use wharf_ops::policy::Question;
 
+use crate::Paths;
 use crate::failure;
+use crate::guests::{self, Manifest};
 use crate::launch::Launcher;
 use crate::session::Invocation;
 use crate::signals::Signals;
@@ -32,9 +34,9 @@ pub use named::NodePolicies;
 pub(crate) use subject::{add_arguments, subject};
 
 /// What a guest's world is called in its manifest.
-pub(crate) const REVIEWS: &str = "policy";
+const REVIEWS: &str = "policy";
 /// See [`REVIEWS`].
-pub(crate) const ADMITS: &str = "admission";
+const ADMITS: &str = "admission";
 
 /// The policies of one ADD, in order.
 #[derive(Default)]
@@ -115,6 +117,17 @@ pub(crate) fn order<'n, L: Launcher>(
     order.extend(reviewing);
     order.extend(guests);
     order
+}
+
+/// The manifest of an installed policy, or why there is none.
+pub fn installed(paths: &Paths, name: &str) -> Result<Manifest, String> {
+    let manifest = guests::read(paths, name).map_err(|error| error.to_string())?;
+    if is_policy(&manifest.world) { Ok(manifest) } else { Err(error::other_world(&manifest.world)) }
+}
+
+/// Whether a guest of that world is a policy, of either kind.
+pub(crate) fn is_policy(world: &str) -> bool {
+    [REVIEWS, ADMITS].contains(&world)
 }
 
 /// Whether every policy could be asked; for STATUS.

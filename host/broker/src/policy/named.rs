@@ -41,6 +41,11 @@ impl NodePolicies {
         &self.names
     }
 
+    /// Why nobody knows them, if so.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
     /// All that hold for a configuration and the plugins of its chain, in their order, each once.
     pub(crate) fn named(&self, conf: &Map<String, Value>) -> Result<Vec<String>, CniError> {
         if let Some(fault) = &self.fault {

@@ -45,7 +45,10 @@ pub(crate) fn run(data: &[u8]) {
 
 /// Whether the first line is the installer's, whatever stands behind it.
 fn marked(text: &str) -> bool {
-    fresh("bridge", DIGEST, &[]).split_inclusive(": ").next().is_some_and(|mark| text.starts_with(mark))
+    fresh("bridge", "network", DIGEST, &[])
+        .split_inclusive(": ")
+        .next()
+        .is_some_and(|mark| text.starts_with(mark))
 }
 
 /// The lists as `grants explain` shows them mean the same when they are written into a file.

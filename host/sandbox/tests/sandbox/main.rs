@@ -13,6 +13,7 @@ mod calls;
 mod confinement;
 mod hostile;
 mod mismatch;
+mod policy;
 mod support;
 mod zygote;
 
@@ -25,6 +26,7 @@ pub(crate) struct Guests {
     probe: Artefact,
     probe_wasm: Vec<u8>,
     pool: Artefact,
+    judge: Artefact,
 }
 
 type Test = (&'static str, fn(&Guests));
@@ -33,7 +35,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let tests: Vec<Test> =
-        [calls::TESTS, hostile::TESTS, confinement::TESTS, mismatch::TESTS, zygote::TESTS].concat();
+        [calls::TESTS, hostile::TESTS, confinement::TESTS, mismatch::TESTS, policy::TESTS, zygote::TESTS]
+            .concat();
     if arguments.iter().any(|argument| argument == "--list") {
         for (name, _) in tests {
             println!("{name}: test");
@@ -45,6 +48,7 @@ fn main() {
         probe: support::artefact(&probe_wasm),
         probe_wasm,
         pool: support::artefact(&support::fixture("pool")),
+        judge: support::artefact(&support::fixture("judge")),
     };
     let (mut passed, mut failed) = (0, Vec::new());
     for (name, test) in tests {

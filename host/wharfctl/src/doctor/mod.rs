@@ -3,6 +3,7 @@
 mod firewall;
 mod kernel;
 mod lists;
+mod policies;
 mod probe;
 mod process;
 mod state;
@@ -157,6 +158,7 @@ pub(crate) fn examine(node: &Node<'_>) -> Vec<Finding> {
     all.extend(findings("firewall", |findings| firewall::check(node, findings)));
     all.extend(findings("store", |findings| store::check(node, findings)));
     all.extend(findings("lists", |findings| lists::check(node, findings)));
+    all.extend(findings("policies", |findings| policies::check(node, findings)));
     all.extend(findings("state", |findings| state::check(node, findings)));
     all
 }

@@ -163,7 +163,7 @@ mod tests {
     fn what_install_writes_is_good() {
         let imports = ["links/set-up", "routes/add", "nat/forward-ports", "leases/open"];
         let owned: Vec<String> = imports.iter().map(ToString::to_string).collect();
-        let (_root, paths) = installed("mine", &imports, &grants::fresh("mine", DIGEST, &owned));
+        let (_root, paths) = installed("mine", &imports, &grants::fresh("mine", "network", DIGEST, &owned));
         assert_eq!(problems(&paths, "mine"), [""; 0]);
         run(&paths, None, true).unwrap();
     }

@@ -35,7 +35,7 @@ pub(crate) fn write(paths: &Paths, manifest: &Manifest, before: Option<&Manifest
         Some(text) if !is_untouched(&text, before) => {
             kept(&text, manifest).map_err(|reason| anyhow!("{}: {reason}", file.display()))?
         }
-        _ => (fresh(&manifest.name, &manifest.digest, &manifest.imports), Written::Least),
+        _ => (fresh(&manifest.name, &manifest.world, &manifest.digest, &manifest.imports), Written::Least),
     };
     write_atomically(&directory, &name, text.as_bytes())?;
     Ok(written)

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use tempfile::TempDir;
 use wharf::ForkLauncher;
 use wharf_broker::log::Log;
+use wharf_broker::settings::Settings;
 use wharf_broker::{Broker, Output, Paths};
 use wharf_sim::Sim;
 
@@ -107,6 +108,7 @@ impl Node {
         let machine = Watched { sim: self.sim.clone(), story: Rc::clone(&self.story) };
         let launcher = ForkLauncher::on_this_cpu(self.log);
         let mut broker = Broker::new(self.paths.clone(), launcher, machine, self.log);
+        broker.policies = Settings::read(&self.paths, |_| None).0.policies;
         let story = Rc::clone(&self.story);
         broker.lease_hook = Box::new(move |change, moment| story.lease(change, moment));
         broker

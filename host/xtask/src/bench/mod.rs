@@ -4,6 +4,7 @@ mod contender;
 mod field;
 mod overhead;
 mod pods;
+mod policy;
 mod reference;
 mod report;
 mod rounds;
@@ -57,12 +58,15 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, out: Option<PathBuf>) -> R
         Extent { rounds: 30, rounds_at_once: 10, marks: [100, 500] }
     };
     let (rows, guests) = measure(&contenders, &field, &extent, &work.join("timings"))?;
+    let policies = workspace.target().join("policies");
+    let tools = [built.wharfctl.as_path(), policies.as_path()];
+    let policy = policy::measure(&contenders, &field, extent.rounds, tools, &work.join("policy-timings"))?;
 
     say::heading("Results");
     say::line(scenario::LEGEND);
     report::table(&rows);
     report::overhead(&guests);
-    let targets = targets::all(&rows, &guests, extent.marks);
+    let targets = targets::all(&rows, &guests, policy, extent.marks);
     report::targets(&targets);
     let json = report::json(&machine, &rows, &guests, &targets);
     write_atomically(&out.join("bench.json"), format!("{json:#}\n").as_bytes())?;

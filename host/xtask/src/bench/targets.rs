@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::contender::Side;
 use super::overhead::Guest;
+use super::policy::{self, Cost};
 use super::rounds::Row;
 use super::scenario::{Backend, full, plain};
 use super::stats::round;
@@ -54,7 +55,7 @@ impl Target {
 }
 
 /// Every target with its figure; `marks` are the numbers of the growing series.
-pub(crate) fn all(rows: &[Row], guests: &[Guest], marks: [usize; 2]) -> Vec<Target> {
+pub(crate) fn all(rows: &[Row], guests: &[Guest], policy: Option<Cost>, marks: [usize; 2]) -> Vec<Target> {
     let find = |scenario: &str, operation| {
         rows.iter().find(|row| row.scenario == scenario && row.operation == operation)
     };
@@ -99,6 +100,12 @@ pub(crate) fn all(rows: &[Row], guests: &[Guest], marks: [usize; 2]) -> Vec<Targ
         1.2,
         worst.map(|us| us / 1e3),
     ));
+    let asked = policy.map_or_else(String::new, |cost| {
+        format!(" (measured: {:.2} ms for {} reviews)", cost.added, cost.reviews)
+    });
+    let what =
+        format!("a policy adds to an ADD with {} reviews, its start included, ms{asked}", policy::REVIEWS);
+    targets.push(Target::at_most(what, 2.5, policy.map(Cost::scaled)));
     targets
 }
 
@@ -126,7 +133,7 @@ mod tests {
             row(format!("{chain}: 1st"), "ADD", 90.0, 10.0),
             row(format!("{chain}: 500th"), "ADD", 220.0, 13.0),
         ];
-        let targets = all(&rows, &[], [100, 500]);
+        let targets = all(&rows, &[], None, [100, 500]);
         let reached =
             |what: &str| targets.iter().find(|target| target.what.starts_with(what)).unwrap().reached();
         assert_eq!(reached("iptables, one process: ADD faster"), Some(true));

@@ -118,7 +118,7 @@ fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Pat
     let folder = workspace.build_dir.join("static");
     let mut cargo = workspace.cargo();
     cargo
-        .args(["build", "--package", "wharf", "--target", &host, "--target-dir"])
+        .args(["rustc", "--package", "wharf", "--bin", "wharf", "--target", &host, "--target-dir"])
         .arg(&folder)
         .args(features);
     // With --target the flags reach neither build scripts nor procedural macros, which cannot be static.
@@ -126,7 +126,13 @@ fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Pat
     flags.push(" -C target-feature=+crt-static");
     cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo.env("CARGO_PROFILE_RELEASE_LTO", "thin");
-    sh::run(release(&mut cargo, debug))?;
+    release(&mut cargo, debug);
+    if !debug {
+        // There panics abort.
+        let script = workspace.root.join("host/wharf/no-unwinding.ld");
+        cargo.args(["--", "-C"]).arg(format!("link-arg=-Wl,--no-eh-frame-hdr,-T,{}", script.display()));
+    }
+    sh::run(&mut cargo)?;
     copy_atomically(&folder.join(host).join(profile(debug)).join("wharf"), out)
 }
 
