@@ -22,6 +22,14 @@ macro_rules! pages {
 pages! {
     readme: "README.md", Missing;
     runtimes: "docs/runtimes.md", Installed;
+    tutorial: "docs/tutorial.md", Missing;
+    install: "docs/how-to/install.md", Missing;
+    conflist: "docs/how-to/conflist.md", Installed;
+    third_party_guest: "docs/how-to/third-party-guest.md", Installed;
+    lint_and_plan: "docs/how-to/lint-and-plan.md", Installed;
+    failed_add: "docs/how-to/failed-add.md", Installed;
+    policies: "docs/how-to/policies.md", Installed;
+    metrics_and_traces: "docs/how-to/metrics-and-traces.md", Installed;
 }
 
 fn run(name: &str, wharf: Wharf) {
