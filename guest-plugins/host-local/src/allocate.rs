@@ -2,69 +2,14 @@
 
 use std::net::IpAddr;
 
-use wharf_sdk::leases::{Lease, Pool};
-use wharf_sdk::{Error, HostResult, IpConfig, IpNetwork, Owner, Result, code};
+use wharf_sdk::leases::Pool;
+use wharf_sdk::{Error, IpConfig, IpNetwork, Owner, Result, code};
 
 use crate::range::RangeSet;
 
-/// The lease store, as far as this plugin uses it. Beside the host's there is one for tests.
-pub(crate) trait Leases {
-    fn try_reserve(&self, address: IpAddr, owner: &Owner) -> HostResult<bool>;
-    fn reserve_next(
-        &self,
-        first: IpAddr,
-        last: IpAddr,
-        after: Option<IpAddr>,
-        skip: &[IpAddr],
-        owner: &Owner,
-    ) -> HostResult<Option<IpAddr>>;
-    fn release(&self, owner: &Owner) -> HostResult<u32>;
-    fn find(&self, owner: &Owner) -> HostResult<Vec<IpAddr>>;
-    fn leases(&self) -> HostResult<Vec<Lease>>;
-    fn last_reserved(&self, set: u32) -> HostResult<Option<IpAddr>>;
-    fn set_last_reserved(&self, set: u32, address: IpAddr) -> HostResult<()>;
-}
-
-impl Leases for Pool {
-    fn try_reserve(&self, address: IpAddr, owner: &Owner) -> HostResult<bool> {
-        self.try_reserve(address, owner)
-    }
-
-    fn reserve_next(
-        &self,
-        first: IpAddr,
-        last: IpAddr,
-        after: Option<IpAddr>,
-        skip: &[IpAddr],
-        owner: &Owner,
-    ) -> HostResult<Option<IpAddr>> {
-        self.reserve_next(first, last, after, skip, owner)
-    }
-
-    fn release(&self, owner: &Owner) -> HostResult<u32> {
-        self.release(owner)
-    }
-
-    fn find(&self, owner: &Owner) -> HostResult<Vec<IpAddr>> {
-        self.find(owner)
-    }
-
-    fn leases(&self) -> HostResult<Vec<Lease>> {
-        self.leases()
-    }
-
-    fn last_reserved(&self, set: u32) -> HostResult<Option<IpAddr>> {
-        self.last_reserved(set)
-    }
-
-    fn set_last_reserved(&self, set: u32, address: IpAddr) -> HostResult<()> {
-        self.set_last_reserved(set, address)
-    }
-}
-
 /// One address of each set. What was reserved before an error, the host gives back.
 pub(crate) fn allocate(
-    pool: &impl Leases,
+    pool: &Pool,
     sets: &[RangeSet],
     requested: &[IpAddr],
     owner: &Owner,
@@ -103,7 +48,7 @@ pub(crate) fn allocate(
 }
 
 fn take_requested(
-    pool: &impl Leases,
+    pool: &Pool,
     number: u32,
     set: &RangeSet,
     address: IpAddr,
@@ -124,7 +69,7 @@ fn take_requested(
 
 /// Round robin: from behind the cursor to the end of its range, through the ranges after it and those before it, and
 /// up to the cursor again. A cursor that is in no range of the set (any more) counts for nothing.
-fn take_next(pool: &impl Leases, number: u32, set: &RangeSet, owner: &Owner) -> Result<IpAddr> {
+fn take_next(pool: &Pool, number: u32, set: &RangeSet, owner: &Owner) -> Result<IpAddr> {
     let skip = set.gateways();
     let cursor = pool.last_reserved(number)?;
     let ranges = set.ranges();

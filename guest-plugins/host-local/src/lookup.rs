@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use wharf_sdk::leases::Pool;
 use wharf_sdk::{Error, NetworkResult, Owner, Result, code, info};
 
-use crate::allocate::Leases;
 use crate::range::RangeSet;
 
 /// Sets with more addresses than this are not counted by STATUS, which runtimes ask every few seconds: it would read
@@ -13,7 +13,7 @@ const COUNTED: u128 = 4096;
 
 /// CHECK: of every range set, the attachment holds an address that is in its result.
 pub(crate) fn check(
-    pool: &impl Leases,
+    pool: &Pool,
     sets: &[RangeSet],
     previous: Option<&NetworkResult>,
     owner: &Owner,
@@ -41,7 +41,7 @@ pub(crate) fn worth_counting(sets: &[RangeSet]) -> bool {
 }
 
 /// STATUS: an ADD takes an address of every set, so one full set is enough to refuse it.
-pub(crate) fn status(pool: &impl Leases, sets: &[RangeSet]) -> Result<()> {
+pub(crate) fn status(pool: &Pool, sets: &[RangeSet]) -> Result<()> {
     let leases = pool.leases()?;
     for (number, set) in sets.iter().enumerate().filter(|(_, set)| set.capacity() <= COUNTED) {
         let gateways = set.gateways();
@@ -57,7 +57,7 @@ pub(crate) fn status(pool: &impl Leases, sets: &[RangeSet]) -> Result<()> {
 
 /// GC: gives back what no valid attachment holds. A lease without an interface name, as old versions of the
 /// reference plugin wrote it, is held by any attachment of its container. One failure does not stop the rest.
-pub(crate) fn collect(pool: &impl Leases, valid: &[Owner]) -> Result<()> {
+pub(crate) fn collect(pool: &Pool, valid: &[Owner]) -> Result<()> {
     // Inserted one by one: collecting would bring a sort into the guest for each of the two.
     let mut keep: BTreeSet<(&str, &str)> = BTreeSet::new();
     for owner in valid {

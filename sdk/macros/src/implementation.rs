@@ -22,12 +22,13 @@ pub(crate) fn expand(
         return Err(Error::new_spanned(&block.generics, "a component exports one guest, not a generic one"));
     }
     if let Some((path, _)) = &block.trait_
-        && path.segments.last().is_none_or(|last| last.ident != world.guest)
+        && path.segments.last().is_none_or(|last| last.ident != world.trait_name())
     {
-        let other = if world.guest == "Network" { "wharf_sdk::ipam" } else { "wharf_sdk::network" };
         let message = format!(
-            "#[{}] is for `impl {}`; for an address manager that is `Ipam` and for every other plugin `Network`, with #[{other}]",
-            world.attribute, world.guest
+            "#[{}] is for `impl {}`. `Network` goes with #[wharf_sdk::network], `Ipam` with #[wharf_sdk::ipam], and `Policy` \
+             with #[wharf_sdk::policy]",
+            world.attribute,
+            world.trait_name()
         );
         return Err(Error::new_spanned(path, message));
     }
@@ -40,14 +41,14 @@ pub(crate) fn expand(
             _ => None,
         })
         .collect();
-    let constants = constants(arguments, &given);
-    let trait_ = Ident::new(world.guest, Span::call_site());
+    let constants = constants(world, arguments, &given)?;
+    let trait_ = trait_path(world)?;
     let export = Ident::new(world.export, Span::call_site());
     block.items.iter_mut().for_each(without_visibility);
     let (attributes, guest, items) = (&block.attrs, &block.self_ty, &block.items);
     Ok(quote! {
         #(#attributes)*
-        impl ::wharf_sdk::#trait_ for #guest {
+        impl #trait_ for #guest {
             #constants
 
             #(#items)*
@@ -57,9 +58,10 @@ pub(crate) fn expand(
     })
 }
 
-/// Every function is a call, and `add` is among them.
+/// Every function is a call, and the first one is among them.
 fn check(world: &World, block: &ItemImpl) -> Result<(), Error> {
-    let mut has_add = false;
+    let Some(first) = world.first() else { return Ok(()) };
+    let mut has_first = false;
     for item in &block.items {
         let ImplItem::Fn(function) = item else { continue };
         let name = function.sig.ident.to_string();
@@ -70,16 +72,17 @@ fn check(world: &World, block: &ItemImpl) -> Result<(), Error> {
                 "collect" => "; did you mean `gc`?",
                 _ => "; a function of your own goes into an impl block of its own, or outside",
             };
-            let message = format!("`{name}` is not a call of a runtime: they are {}{hint}", world.names());
+            let message = format!("`{name}` is not a call of a guest: they are {}{hint}", world.names());
             return Err(Error::new_spanned(&function.sig.ident, message));
         };
-        call.accept(&function.sig)?;
-        has_add |= name == "add";
+        call.accept(&function.sig, world.receiver)?;
+        has_first |= name == first.name;
     }
-    if has_add {
+    if has_first {
         return Ok(());
     }
-    let message = format!("`add` is missing, which every guest needs. Write:\n\n{}", world.add());
+    let lines = world.lines(world.receiver);
+    let message = format!("`{}` is missing, which every guest needs. Write:\n\n{lines}", first.name);
     Err(Error::new_spanned(&block.self_ty, message))
 }
 
@@ -92,19 +95,37 @@ fn without_visibility(item: &mut ImplItem) {
     }
 }
 
+/// The trait, from anywhere.
+pub(crate) fn trait_path(world: &World) -> Result<syn::Path, Error> {
+    syn::parse_str(&format!("::wharf_sdk::{}", world.guest))
+}
+
 /// Name, version and capabilities, but those that are `given` already.
-pub(crate) fn constants(arguments: &Arguments, given: &[String]) -> TokenStream {
+pub(crate) fn constants(
+    world: &World,
+    arguments: &Arguments,
+    given: &[String],
+) -> Result<TokenStream, Error> {
+    let Arguments { name, version, capabilities, .. } = arguments;
+    if !world.described {
+        return match [name, version, capabilities].into_iter().flatten().next() {
+            None => Ok(TokenStream::new()),
+            Some(value) => {
+                let message =
+                    "a policy is called as its file is, and has no more to say of itself: leave this out";
+                Err(Error::new_spanned(value, message))
+            }
+        };
+    }
     let is_given = |name: &str| given.iter().any(|given| given == name);
     let text = |name: &str, argument: &Option<syn::Expr>, default: TokenStream| {
         let ident = Ident::new(name, Span::call_site());
         let value = argument.as_ref().map_or(default, |value| quote!(#value));
         (!is_given(name) || argument.is_some()).then(|| quote!(const #ident: &'static str = #value;))
     };
-    let name = text("NAME", &arguments.name, quote!(env!("CARGO_PKG_NAME")));
-    let version = text("VERSION", &arguments.version, quote!(env!("CARGO_PKG_VERSION")));
-    let capabilities = arguments
-        .capabilities
-        .as_ref()
-        .map(|keys| quote!(const CAPABILITIES: &'static [&'static str] = &#keys;));
-    quote!(#name #version #capabilities)
+    let name = text("NAME", name, quote!(env!("CARGO_PKG_NAME")));
+    let version = text("VERSION", version, quote!(env!("CARGO_PKG_VERSION")));
+    let capabilities =
+        capabilities.as_ref().map(|keys| quote!(const CAPABILITIES: &'static [&'static str] = &#keys;));
+    Ok(quote!(#name #version #capabilities))
 }

@@ -1,4 +1,4 @@
-//! `#[wharf_sdk::network]` and `#[wharf_sdk::ipam]`: what they accept, and what they say about what they do not.
+//! `#[wharf_sdk::network]`, `#[wharf_sdk::ipam]` and `#[wharf_sdk::policy]`: what they accept, and what they say about what they do not.
 //!
 //! They are documented where they are used from, in `wharf-sdk`.
 
@@ -28,6 +28,12 @@ pub fn ipam(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -
     expand_or_say(&World::IPAM, arguments.into(), item.into()).into()
 }
 
+/// A policy; see `wharf_sdk::policy`.
+#[proc_macro_attribute]
+pub fn policy(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    expand_or_say(&World::POLICY, arguments.into(), item.into()).into()
+}
+
 /// What was written stays where it is next to an error, so that the compiler does not complain about its absence, too.
 fn expand_or_say(world: &World, arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand(world, arguments, item.clone()).unwrap_or_else(|error| {
@@ -47,8 +53,9 @@ fn expand(world: &World, arguments: TokenStream, item: TokenStream) -> Result<To
         other => Err(Error::new_spanned(
             other,
             format!(
-                "#[{}] goes onto the guest's `add` or onto its impl block. Write:\n\n{}",
+                "#[{}] goes onto the guest's `{}` or onto its impl block. Write:\n\n{}",
                 world.attribute,
+                world.first().map_or("add", |first| first.name),
                 world.example()
             ),
         )),

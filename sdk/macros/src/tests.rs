@@ -44,7 +44,7 @@ fn what_a_guest_cannot_be_is_said_with_what_it_can() {
             "they are `add`, `check`, `del`, `status`, `gc`; did you mean `del`?",
         ),
         ("impl Hello { fn helper() {} }", "an impl block of its own"),
-        ("impl Ipam for Hello {}", "with #[wharf_sdk::ipam]"),
+        ("impl Ipam for Hello {}", "`Ipam` with #[wharf_sdk::ipam]"),
     ] {
         let message = refusal(&World::NETWORK, "", item);
         assert!(message.contains(says), "{item}: {message}");
@@ -67,6 +67,35 @@ fn arguments_are_named_when_one_is_unknown() {
     }
     let message = refusal(&World::NETWORK, "guest = Bridge", "impl Hello {}");
     assert!(message.contains("has its type already"), "{message}");
+}
+
+#[test]
+fn a_policy_is_told_of_its_own_calls() {
+    let message =
+        refusal(&World::POLICY, "", "impl Strict { fn begin(&mut self, call: &Call) -> Verdict { Ok(()) } }");
+    let lines = "Write:\n\nfn review(&mut self, call: &Call, guest: &str, change: &Change) -> Verdict {\n    Ok(())\n}";
+    assert!(message.starts_with("`review` is missing") && message.ends_with(lines), "{message}");
+    for (arguments, item, says) in [
+        (
+            "",
+            "impl Strict { fn review(call: &Call, guest: &str, change: &Change) -> Verdict {} }",
+            "`&mut self` is missing",
+        ),
+        (
+            "",
+            "impl Strict { fn add(&mut self) {} }",
+            "they are `review`, `begin`, `review_unknown`, `review_result`",
+        ),
+        ("", "impl Network for Strict {}", "`Network` goes with #[wharf_sdk::network]"),
+        (
+            "name = \"x\"",
+            "fn review(c: &Call, g: &str, change: &Change) -> Verdict { Ok(()) }",
+            "called as its file is",
+        ),
+    ] {
+        let message = refusal(&World::POLICY, arguments, item);
+        assert!(message.contains(says), "{item}: {message}");
+    }
 }
 
 #[test]

@@ -127,6 +127,27 @@ pub use wharf_sdk_macros::network;
 /// ```
 pub use wharf_sdk_macros::ipam;
 
+/// Makes a function, or an impl block, a [`Policy`](policy::Policy), and exports it.
+///
+/// On a function it is the policy's `review`:
+///
+/// ```
+/// use wharf_sdk::policy::{Call, Change, Policy, Verdict};
+///
+/// #[wharf_sdk::policy]
+/// fn review(_call: &Call, _guest: &str, change: &Change) -> Verdict {
+///     match change.host_ports().find(|port| port.host_port < 1024) {
+///         Some(port) => wharf_sdk::deny!("port {} of the host is not for pods", port.host_port),
+///         None => Ok(()),
+///     }
+/// }
+/// # fn main() {}
+/// ```
+///
+/// On an impl block there is a type, which keeps what it saw until the ADD is over, and any of the calls of
+/// [`Policy`](policy::Policy).
+pub use wharf_sdk_macros::policy;
+
 /// The example in the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

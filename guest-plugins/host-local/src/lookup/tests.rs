@@ -1,9 +1,15 @@
-//! CHECK, STATUS and GC against a store in memory.
+//! CHECK, STATUS and GC on a simulated node.
 
 use wharf_sdk::IpConfig;
+use wharf_testkit::{Node, json};
 
 use super::*;
-use crate::allocate::tests::{Memory, ip, owner, set};
+use crate::HostLocal;
+use crate::allocate::tests::{interface, ip, on, reserve, set};
+
+fn checked(node: &Node, sets: &[RangeSet], previous: Option<&NetworkResult>, container: &str) -> Result<()> {
+    on(node, container, |pool, owner| check(pool, sets, previous, owner))
+}
 
 fn previous(addresses: &[&str]) -> NetworkResult {
     let ips = addresses.iter().map(|text| IpConfig::new(text.parse().unwrap())).collect();
@@ -14,21 +20,19 @@ fn previous(addresses: &[&str]) -> NetworkResult {
 fn check_wants_a_lease_of_every_set_that_the_result_has() {
     let sets =
         [set(&[("10.1.0.0/24", "10.1.0.1", "10.1.0.254")]), set(&[("fd00::/64", "fd00::1", "fd00::ff")])];
-    let pool = Memory::default();
-    pool.try_reserve(ip("10.1.0.2"), &owner("c")).unwrap();
-    let error = check(&pool, &sets, None, &owner("c")).unwrap_err();
+    let node = Node::new();
+    reserve(&node, "c", "10.1.0.2");
+    let error = checked(&node, &sets, None, "c").unwrap_err();
     assert_eq!(error.code, code::CHECK_FAILED);
     assert!(error.details.unwrap().contains("fd00::1-fd00::ff"));
 
-    pool.try_reserve(ip("fd00::2"), &owner("c")).unwrap();
-    check(&pool, &sets, None, &owner("c")).unwrap();
-    check(&pool, &sets, Some(&previous(&["10.1.0.2/24", "fd00::2/64", "192.0.2.1/24"])), &owner("c"))
-        .unwrap();
+    reserve(&node, "c", "fd00::2");
+    checked(&node, &sets, None, "c").unwrap();
+    checked(&node, &sets, Some(&previous(&["10.1.0.2/24", "fd00::2/64", "192.0.2.1/24"])), "c").unwrap();
 
-    let error =
-        check(&pool, &sets, Some(&previous(&["10.1.0.3/24", "fd00::2/64"])), &owner("c")).unwrap_err();
+    let error = checked(&node, &sets, Some(&previous(&["10.1.0.3/24", "fd00::2/64"])), "c").unwrap_err();
     assert!(error.msg.contains("the lease of container c (eth0) is 10.1.0.2"), "{error}");
-    let error = check(&pool, &sets, None, &owner("d")).unwrap_err();
+    let error = checked(&node, &sets, None, "d").unwrap_err();
     assert_eq!(error.msg, "host-local: Failed to find address added by container d (eth0)");
 }
 
@@ -36,13 +40,13 @@ fn check_wants_a_lease_of_every_set_that_the_result_has() {
 fn status_is_not_available_when_a_set_is_full() {
     let sets =
         [set(&[("10.1.0.0/24", "10.1.0.1", "10.1.0.254")]), set(&[("10.2.0.0/30", "10.2.0.1", "10.2.0.2")])];
-    let pool = Memory::default();
-    pool.try_reserve(ip("10.2.0.1"), &owner("a leftover on the gateway")).unwrap();
-    pool.try_reserve(ip("10.1.0.2"), &owner("c")).unwrap();
-    status(&pool, &sets).unwrap();
+    let node = Node::new();
+    reserve(&node, "a leftover on the gateway", "10.2.0.1");
+    reserve(&node, "c", "10.1.0.2");
+    on(&node, "anybody", |pool, _| status(pool, &sets)).unwrap();
 
-    pool.try_reserve(ip("10.2.0.2"), &owner("c")).unwrap();
-    let error = status(&pool, &sets).unwrap_err();
+    reserve(&node, "c", "10.2.0.2");
+    let error = on(&node, "anybody", |pool, _| status(pool, &sets)).unwrap_err();
     assert_eq!(error.code, code::NOT_AVAILABLE);
     assert_eq!(error.msg, "no IP addresses available in range set 1: 10.2.0.1-10.2.0.2");
 }
@@ -56,20 +60,21 @@ fn large_sets_are_not_counted() {
 
 #[test]
 fn gc_releases_what_is_not_valid_and_goes_on_after_a_failure() {
-    let pool = Memory { refuse_release_of: Some(owner("a-stuck")), ..Memory::default() };
-    let legacy = |container: &str| Owner { container: container.into(), ifname: String::new() };
-    for (address, owner) in [
-        ("10.1.0.2", owner("a-stuck")),
-        ("10.1.0.3", owner("gone")),
-        ("10.1.0.4", owner("here")),
-        ("10.1.0.5", Owner { container: "here".into(), ifname: "eth1".into() }),
-        ("10.1.0.6", legacy("here")),
-        ("10.1.0.7", legacy("gone")),
+    let node = Node::new();
+    for (address, container, ifname) in [
+        ("10.1.0.2", "a-stuck", "eth0"),
+        ("10.1.0.3", "gone", "eth0"),
+        ("10.1.0.4", "here", "eth0"),
+        ("10.1.0.5", "here", "eth1"),
+        ("10.1.0.6", "here", ""),
+        ("10.1.0.7", "gone", ""),
     ] {
-        pool.try_reserve(ip(address), &owner).unwrap();
+        interface(&node, container, ifname, |pool, owner| Ok(pool.try_reserve(ip(address), owner)?)).unwrap();
     }
-    let error = collect(&pool, &[owner("here")]).unwrap_err();
-    assert_eq!(error.msg, "release a-stuck (eth0): the disk is on fire");
-    let left: Vec<_> = pool.taken.borrow().keys().copied().collect();
+    node.fail("leases/release");
+    let here = node.container("here");
+    let error = node.gc::<HostLocal>(&[&here], json!({"ipam": {"type": "host-local"}})).unwrap_err();
+    assert_eq!(error.msg, "release a-stuck (eth0): leases/release fails, as the test asked for");
+    let left: Vec<_> = node.leases("test").iter().map(|lease| lease.address).collect();
     assert_eq!(left, [ip("10.1.0.2"), ip("10.1.0.4"), ip("10.1.0.6")]);
 }

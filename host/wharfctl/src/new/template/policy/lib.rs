@@ -1,7 +1,7 @@
 //! {{name}}: no pod gets an address outside of the operator's networks.
 
 use serde::Deserialize;
-use wharf_sdk::policy::{Call, Change, Policy, Verdict};
+use wharf_sdk::policy::{Call, Change, Verdict};
 use wharf_sdk::{IpNetwork, deny};
 
 /// What the operator says, under `[policy.{{name}}]` in /etc/cni/wharf.toml.
@@ -14,7 +14,8 @@ struct Settings {
 #[derive(Debug, Default)]
 pub struct {{type}};
 
-impl Policy for {{type}} {
+#[wharf_sdk::policy]
+impl {{type}} {
     fn review(&mut self, call: &Call, _guest: &str, change: &Change) -> Verdict {
         let Settings { networks } = call.settings()?;
         match change.pod_addresses().into_iter().find(|pod| !networks.iter().any(|network| network.contains(*pod))) {
@@ -23,5 +24,3 @@ impl Policy for {{type}} {
         }
     }
 }
-
-wharf_sdk::export_policy!({{type}});
