@@ -40,6 +40,7 @@ mod host_local_requests;
 mod host_local_scale;
 mod hostile;
 mod install;
+mod languages;
 mod loopback;
 mod masquerade;
 mod modes;

@@ -122,7 +122,7 @@ pub(crate) fn link(
                     })?;
                 }
             }
-            ComponentItem::Resource(_) => room.resource(item, resource(interface, item), |_, _| Ok(()))?,
+            ComponentItem::Resource(_) => room.resource(item, resource(item), |_, _| Ok(()))?,
             _ => {}
         }
     }
@@ -141,12 +141,14 @@ fn give_back(store: &mut Store<'_>, params: &[Val]) -> Result<()> {
     Ok(())
 }
 
-fn resource(interface: &str, item: &str) -> ResourceType {
+/// The type behind a name. Interfaces name what they use of others again: `wasi:filesystem/types` has the `error` of
+/// `wasi:io/error`.
+fn resource(item: &str) -> ResourceType {
     match item {
         "output-stream" => ResourceType::host::<OutputStream>(),
         "input-stream" => ResourceType::host::<InputStream>(),
         "pollable" => ResourceType::host::<Pollable>(),
-        "error" if interface.starts_with("io/") => ResourceType::host::<IoError>(),
+        "error" | "io-error" => ResourceType::host::<IoError>(),
         _ => ResourceType::host::<Nothing>(),
     }
 }
@@ -296,4 +298,17 @@ fn random(bytes: &mut [u8]) -> Result<()> {
         rest = rest.get_mut(got..).unwrap_or_default();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_names_what_it_uses_of_others() {
+        // `error` of filesystem/types and `io-error` of http/types are that of io/error.
+        assert_eq!(resource("error"), resource("io-error"));
+        assert_eq!(resource("pollable"), ResourceType::host::<Pollable>());
+        assert_ne!(resource("descriptor"), resource("error"));
+    }
 }

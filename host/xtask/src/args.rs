@@ -20,6 +20,7 @@ cargo xtask COMMAND
                              of `test`); with FILTER only the files of `tests/parity/cases` that begin so, as `portmap_nat`
   runtimes                   fetch the container runtimes that the tests start into target/runtimes (`test` does it too)
   docs                       set-up, build, then the pages of docs/reference from the WIT packages and from wharfctl itself
+  languages                  build the guests in Python, JavaScript and C into target/languages (`test` does it too)
   demo                       set-up, build, then two containers on one bridge, shown step by step
   bench [--quick] [--out DIR]  set-up, build, then Wharf beside the reference plugins; figures in DIR (target/bench)
   bench --containerd [--quick] [--out DIR]
@@ -46,6 +47,8 @@ pub(crate) enum Task {
     Build { debug: bool },
     /// Run every check.
     Test { filter: Option<String> },
+    /// Build the guests in other languages.
+    Languages,
     /// Run tests on another kernel.
     Qemu { filter: Option<String> },
     /// Compare with the reference plugins.
@@ -89,6 +92,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
         Some("parity") => Task::Parity { filter: filter("parity", &mut rest)? },
         Some("demo") => Task::Demo,
         Some("docs") => Task::Docs,
+        Some("languages") => Task::Languages,
         Some("runtimes") => Task::Runtimes,
         Some("bench") => bench(&mut rest)?,
         Some("crash") => crash(&mut rest)?,
@@ -172,6 +176,7 @@ mod tests {
         assert_eq!(of("parity bridge").unwrap(), Task::Parity { filter: Some("bridge".into()) });
         assert_eq!(of("demo").unwrap(), Task::Demo);
         assert_eq!(of("docs").unwrap(), Task::Docs);
+        assert_eq!(of("languages").unwrap(), Task::Languages);
         assert_eq!(of("runtimes").unwrap(), Task::Runtimes);
         let (quick, out) = (true, Some("x".into()));
         assert_eq!(of("bench --quick --out x").unwrap(), Task::Bench { quick, containerd: false, out });

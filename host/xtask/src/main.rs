@@ -8,6 +8,7 @@ mod build;
 mod cni;
 mod crash;
 mod demo;
+mod languages;
 mod netns;
 mod private;
 mod runtimes;
@@ -52,6 +53,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench { quick, containerd: true, out } => bench::pods(&Workspace::find()?, quick, out),
         Task::Bench { quick, containerd: false, out } => bench::run(&Workspace::find()?, quick, out),
         Task::Crash(crash) => crash::run(&Workspace::find()?, &crash),
+        Task::Languages => languages::run(&Workspace::find()?),
         Task::Runtimes => runtimes::run(&Workspace::find()?),
         Task::Private { command } => private::exec(&command),
     }

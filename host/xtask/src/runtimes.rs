@@ -12,12 +12,12 @@ use crate::workspace::{Workspace, create_dir, write_atomically};
 use crate::{say, sh};
 
 /// A folder of unpacked packages.
-struct Folder {
-    name: &'static str,
-    suite: &'static str,
-    packages: &'static [&'static str],
+pub(crate) struct Folder {
+    pub(crate) name: &'static str,
+    pub(crate) suite: &'static str,
+    pub(crate) packages: &'static [&'static str],
     /// Also what they depend on, as far as this system lacks it: these are of this system's own suite.
-    dependencies: bool,
+    pub(crate) dependencies: bool,
 }
 
 const FOLDERS: [Folder; 6] = [
@@ -103,7 +103,8 @@ pub(crate) fn fetch(workspace: &Workspace) -> Result<(PathBuf, Vec<String>)> {
 }
 
 impl Folder {
-    fn ensure(&self, workspace: &Workspace, all: &Path) -> Result<()> {
+    /// Fetches and unpacks it below `all`, unless that was done.
+    pub(crate) fn ensure(&self, workspace: &Workspace, all: &Path) -> Result<()> {
         let root = all.join(self.name);
         let stamp = root.join("packages");
         if let Ok(had) = fs::read_to_string(&stamp) {

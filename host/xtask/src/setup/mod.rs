@@ -1,7 +1,7 @@
 //! What a fresh Debian 12 with Rust lacks: a few packages and the wasm32-wasip2 target.
 
 pub(crate) mod apt;
-mod packages;
+pub(crate) mod packages;
 mod sources;
 mod std_build;
 mod toolchain;

@@ -18,22 +18,27 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("openssl", "openssl"),
 ];
 
-/// Installs the packages whose programs are missing; asks nothing and touches nothing else.
+/// Installs the packages whose programs are missing.
 pub(crate) fn ensure() -> Result<()> {
     let missing = missing(|program| sh::find(program).is_some());
     if missing.is_empty() {
         say::good("ip, tc, nft, iptables, ping, curl, conntrack and openssl are there");
         return Ok(());
     }
+    install_missing(&missing)
+}
+
+/// Installs these; asks nothing and touches nothing else.
+pub(crate) fn install_missing(missing: &[&str]) -> Result<()> {
     let names = missing.join(" ");
     if sh::find("apt-get").is_none() || !sh::is_root() {
         bail!("these packages are missing and only root on Debian can install them here: {names}");
     }
     say::line(format_args!("installing the missing packages: {names}"));
-    if install(&missing).is_err() {
+    if install(missing).is_err() {
         say::line("that failed; once more with fresh package lists");
         sh::run(Command::new("apt-get").args(["-q", "update"]))?;
-        install(&missing)?;
+        install(missing)?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::{self, Built};
 use crate::setup::{self, ensure_component};
 use crate::workspace::Workspace;
-use crate::{bench, private, runtimes, say, sh};
+use crate::{bench, languages, private, runtimes, say, sh};
 use report::Report;
 
 /// The crate whose tests run the built binaries on the real kernel.
@@ -122,8 +122,13 @@ fn integration_tests(
     let Some(faults) = report.step("build with faults", build::faults(workspace)) else { return Ok(()) };
     let runtimes = runtimes(workspace, filter, report);
     let reference = reference(workspace, filter, report);
+    let languages = languages(workspace, filter, report);
     let mut variables = variables(built, &reference);
-    variables.extend([("WHARF_FAULTS_BIN", faults.as_os_str()), ("WHARF_RUNTIMES", runtimes.as_os_str())]);
+    variables.extend([
+        ("WHARF_LANGUAGES", languages.as_os_str()),
+        ("WHARF_FAULTS_BIN", faults.as_os_str()),
+        ("WHARF_RUNTIMES", runtimes.as_os_str()),
+    ]);
     tests(workspace, "integration tests", &["--package", INTEGRATION], filter, &variables, report)
 }
 
@@ -163,6 +168,18 @@ fn reference(workspace: &Workspace, filter: Option<&str>, report: &mut Report) -
         report.skip(&format!("{INTEGRATION}: the comparison with the reference plugins: {error:#}"));
         folder
     })
+}
+
+/// The folder of the guests in other languages, likewise.
+fn languages(workspace: &Workspace, filter: Option<&str>, report: &mut Report) -> PathBuf {
+    if filter.is_some_and(|filter| !languages::is_wanted(filter)) {
+        return languages::folder(workspace);
+    }
+    let (folder, missing) = languages::build(workspace);
+    for what in missing {
+        report.skip(&what);
+    }
+    folder
 }
 
 /// Compiles the selected tests here, where cargo may need the network, and runs them in namespaces of their own.
