@@ -26,6 +26,7 @@ mod nat;
 mod neighbours;
 mod offer;
 mod place;
+mod random;
 mod routes;
 mod run;
 mod seccomp;

@@ -39,12 +39,13 @@ pub(crate) struct Order {
     pub(crate) container_present: bool,
     pub(crate) limits: Limits,
     pub(crate) log_level: Level,
+    pub(crate) seed: Option<u64>,
 }
 
 impl From<&Job<'_>> for Order {
     fn from(job: &Job<'_>) -> Self {
-        let Job { artefact, container_present, limits, log_level } = *job;
-        Self { guest: artefact.id(), container_present, limits, log_level }
+        let Job { artefact, container_present, limits, log_level, seed } = *job;
+        Self { guest: artefact.id(), container_present, limits, log_level, seed }
     }
 }
 
