@@ -64,6 +64,7 @@ mod rollback;
 mod routes;
 mod runtimes;
 mod sandbox;
+mod scenarios;
 mod second_interface;
 mod support;
 mod takeover;

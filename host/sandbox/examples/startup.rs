@@ -80,7 +80,8 @@ fn round(path: &std::path::Path, call: &Call) -> Result<Run, Box<dyn std::error:
     let limits = Limits::default();
     let identity = Identity::default();
     let started = Instant::now();
-    let job = Job { artefact: &artefact, container_present: true, limits, log_level: Level::Info };
+    let job =
+        Job { artefact: &artefact, container_present: true, limits, log_level: Level::Info, seed: None };
     let mut child = spawn(job, identity)?;
     child.begin(call)?;
     let fork = started.elapsed();

@@ -27,6 +27,7 @@ mod neighbours;
 mod offer;
 mod place;
 mod policy;
+mod random;
 mod routes;
 mod run;
 mod seccomp;

@@ -11,7 +11,7 @@ use wharf_ops::wire::{self, Timings, ToBroker, WireError};
 
 use crate::bindings::wharf;
 use crate::guest::{Guest, WrongExports};
-use crate::limits::{LimitReached, Limiter};
+use crate::limits::LimitReached;
 use crate::offer::{self, Missing, World};
 use crate::policy;
 use crate::state::{Gone, State};
@@ -41,8 +41,7 @@ impl Ready {
 
     /// Makes an instance, waits for the call and makes it, and tells the broker what came of it.
     pub(crate) fn run(&self, order: &Order, socket: UnixStream, timings: Timings) {
-        let limits = order.limits;
-        let state = State::new(socket, order.log_level, limits.log_bytes, Limiter::new(limits));
+        let state = State::new(socket, order);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         // What a guest hands over in one call must fit into a message, so it need not be copied when it does not.

@@ -31,6 +31,8 @@ pub struct Job<'a> {
     pub limits: Limits,
     /// Log lines below this are not sent.
     pub log_level: Level,
+    /// What random numbers are made from, for tests and replays; without it they are real.
+    pub seed: Option<u64>,
 }
 
 /// A running sandbox. Dropping it kills and reaps it.

@@ -10,7 +10,9 @@ use wharf_ops::{Error, ErrorKind, Link, Ns, Op, Reply};
 
 use crate::bindings::wharf::types::errors::Error as WitError;
 use crate::limits::Limiter;
+use crate::random::Random;
 use crate::wasi::Streams;
+use crate::zygote::Order;
 
 /// What a host function answers: the outer error ends the guest, the inner one is the guest's to handle.
 pub(crate) type Answer<T> = wasmtime::Result<Result<T, WitError>>;
@@ -39,19 +41,21 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) limiter: Limiter,
     pub(crate) streams: Streams,
+    pub(crate) random: Random,
 }
 
 impl State {
-    pub(crate) fn new(socket: UnixStream, log_level: Level, log_bytes: usize, limiter: Limiter) -> Self {
+    pub(crate) fn new(socket: UnixStream, order: &Order) -> Self {
         Self {
             socket,
             frames: Frames::new(),
             call: Expected::Later,
-            log_level,
-            log_left: log_bytes,
+            log_level: order.log_level,
+            log_left: order.limits.log_bytes,
             table: ResourceTable::new(),
-            limiter,
+            limiter: Limiter::new(order.limits),
             streams: Streams::default(),
+            random: Random::of(order.seed),
         }
     }
 
@@ -201,13 +205,12 @@ mod tests {
     use wharf_ops::{KernelOp, nat};
 
     use super::*;
-    use crate::Limits;
 
     /// A guest may ask while it is being made, before its call has come.
     #[test]
     fn the_call_comes_before_any_answer() {
         let (ours, mut broker) = UnixStream::pair().unwrap();
-        let mut state = State::new(ours, Level::Info, 0, Limiter::new(Limits::default()));
+        let mut state = State::new(ours, &Order::of_nobody());
         let call = Call::Status { config: "{}".into() };
         // What the broker sends, in this order, whenever the guest asks.
         wire::send(&mut broker, &call).unwrap();

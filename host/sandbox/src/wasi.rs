@@ -195,11 +195,12 @@ fn implementation(interface: &str, function: &str) -> Option<Function> {
             random_bytes
         }
         ("random/random", "get-random-u64") | ("random/insecure", "get-insecure-random-u64") => {
-            |_, _| Ok(Some(Val::U64(random_u64()?)))
+            |mut store, _| Ok(Some(Val::U64(store.data_mut().random.number()?)))
         }
-        ("random/insecure-seed", _) => {
-            |_, _| Ok(Some(Val::Tuple(vec![Val::U64(random_u64()?), Val::U64(random_u64()?)])))
-        }
+        ("random/insecure-seed", _) => |mut store, _| {
+            let random = &mut store.data_mut().random;
+            Ok(Some(Val::Tuple(vec![Val::U64(random.number()?), Val::U64(random.number()?)])))
+        },
         ("io/poll", "[method]pollable.ready") => |_, _| Ok(Some(Val::Bool(true))),
         ("io/poll", "[method]pollable.block") => |_, _| Ok(None),
         ("io/poll", "poll") => poll,
@@ -274,30 +275,15 @@ fn poll(_: Store<'_>, params: &[Val]) -> Result<Option<Val>> {
     Ok(Some(Val::List((0..).zip(pollables).map(|(index, _)| Val::U32(index)).collect())))
 }
 
-fn random_bytes(_: Store<'_>, params: &[Val]) -> Result<Option<Val>> {
+fn random_bytes(mut store: Store<'_>, params: &[Val]) -> Result<Option<Val>> {
     match params.first() {
         Some(Val::U64(len)) if *len <= MAX_RANDOM => {
             let mut bytes = vec![0; usize::try_from(*len)?];
-            random(&mut bytes)?;
+            store.data_mut().random.fill(&mut bytes)?;
             Ok(Some(Val::List(bytes.into_iter().map(Val::U8).collect())))
         }
         _ => bail!("wasi:random: at most {MAX_RANDOM} bytes at once"),
     }
-}
-
-fn random_u64() -> Result<u64> {
-    let mut bytes = [0; 8];
-    random(&mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes))
-}
-
-fn random(bytes: &mut [u8]) -> Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let got = crate::confine::random(rest)?;
-        rest = rest.get_mut(got..).unwrap_or_default();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

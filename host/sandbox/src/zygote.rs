@@ -39,12 +39,22 @@ pub(crate) struct Order {
     pub(crate) container_present: bool,
     pub(crate) limits: Limits,
     pub(crate) log_level: Level,
+    pub(crate) seed: Option<u64>,
 }
 
 impl From<&Job<'_>> for Order {
     fn from(job: &Job<'_>) -> Self {
-        let Job { artefact, container_present, limits, log_level } = *job;
-        Self { guest: artefact.id(), container_present, limits, log_level }
+        let Job { artefact, container_present, limits, log_level, seed } = *job;
+        Self { guest: artefact.id(), container_present, limits, log_level, seed }
+    }
+}
+
+#[cfg(test)]
+impl Order {
+    /// Of no guest.
+    pub(crate) fn of_nobody() -> Self {
+        let limits = Limits::default();
+        Self { guest: 0, container_present: false, limits, log_level: Level::Info, seed: None }
     }
 }
 

@@ -16,10 +16,14 @@ const MIB: usize = 1024 * 1024;
 pub struct ForkLauncher {
     /// Is told of each process that runs a guest.
     pub started: fn(i32),
+    /// What the random numbers of guests are made from, for tests and replays; without it they are real.
+    pub seed: Option<u64>,
     identity: Identity,
     log: Log,
     pinned: RefCell<Option<Pinned>>,
     zygote: RefCell<Option<Zygote>>,
+    /// How many calls there were of each guest, by where it is in memory.
+    calls: RefCell<Vec<(*const Mapped, u64)>>,
     /// Sandboxes that have done their work and are going: they are waited for at the end.
     going: RefCell<Vec<Box<dyn Sandbox>>>,
 }
@@ -30,10 +34,12 @@ impl ForkLauncher {
         // Where the mask cannot be set (a cpuset that forbids it), it is slower and nothing else.
         Self {
             started: |_| {},
+            seed: None,
             identity: Identity::default(),
             log,
             pinned: RefCell::new(wharf_sandbox::pin_to_current_cpu().ok()),
             zygote: RefCell::new(None),
+            calls: RefCell::default(),
             going: RefCell::default(),
         }
     }
@@ -44,14 +50,34 @@ impl ForkLauncher {
         ready.unwrap_or_else(|| wharf_sandbox::spawn(job, self.identity)).map_err(io::Error::other)
     }
 
-    fn job<'a>(&self, artefact: &'a Artefact, limits: &GrantedLimits, container_present: bool) -> Job<'a> {
+    /// `before` is how many calls of the same guest come before this one.
+    fn job<'a>(
+        &self,
+        artefact: &'a Artefact,
+        limits: &GrantedLimits,
+        container_present: bool,
+        before: u64,
+    ) -> Job<'a> {
         let limits = Limits {
             memory_bytes: usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(MIB),
             log_bytes: usize::try_from(limits.log_bytes).unwrap_or(usize::MAX),
             cpu_seconds: u64::from(limits.deadline_ms).div_ceil(1000) + 1,
             ..Limits::default()
         };
-        Job { artefact, container_present, limits, log_level: self.log.level() }
+        let seed = self.seed.map(|seed| seed.wrapping_add(before));
+        Job { artefact, container_present, limits, log_level: self.log.level(), seed }
+    }
+
+    /// Counts a call of a guest, and answers how many there were before.
+    fn count(&self, mapped: &Mapped) -> u64 {
+        let mut calls = self.calls.borrow_mut();
+        let place = std::ptr::from_ref(mapped);
+        if let Some((_, count)) = calls.iter_mut().find(|(known, _)| *known == place) {
+            *count += 1;
+            return *count - 1;
+        }
+        calls.push((place, 1));
+        0
     }
 }
 
@@ -82,17 +108,19 @@ impl Launcher for ForkLauncher {
     }
 
     fn foresee(&self, calls: &[(&Mapped, &GrantedLimits)], container_present: bool) {
-        let jobs: Vec<Job<'_>> = calls
-            .iter()
-            .map(|(Mapped(artefact), limits)| self.job(artefact, limits, container_present))
-            .collect();
+        let mut jobs = Vec::with_capacity(calls.len());
+        for (number, (mapped, limits)) in calls.iter().enumerate() {
+            let same = calls.iter().take(number).filter(|(other, _)| std::ptr::eq(*other, *mapped));
+            jobs.push(self.job(&mapped.0, limits, container_present, same.count() as u64));
+        }
         let places = self.pinned.borrow().as_ref().and_then(Pinned::places);
         // If it cannot be had now, the launch will say why.
         self.zygote.replace(Zygote::start(&jobs, self.identity, places).ok());
     }
 
-    fn launch(&self, Mapped(artefact): &Mapped, call: launch::Job<'_>) -> io::Result<Box<dyn Sandbox>> {
-        let mut child = self.child(self.job(artefact, call.limits, call.container_present))?;
+    fn launch(&self, mapped: &Mapped, call: launch::Job<'_>) -> io::Result<Box<dyn Sandbox>> {
+        let before = self.count(mapped);
+        let mut child = self.child(self.job(&mapped.0, call.limits, call.container_present, before))?;
         child.begin(call.call).map_err(io::Error::other)?;
         (self.started)(child.pid());
         Ok(Box::new(Running(child)))
@@ -100,11 +128,12 @@ impl Launcher for ForkLauncher {
 
     fn launch_policy(
         &self,
-        Mapped(artefact): &Mapped,
+        mapped: &Mapped,
         limits: &GrantedLimits,
         container_present: bool,
     ) -> io::Result<Box<dyn Sandbox>> {
-        Ok(Box::new(Running(self.child(self.job(artefact, limits, container_present))?)))
+        let before = self.count(mapped);
+        Ok(Box::new(Running(self.child(self.job(&mapped.0, limits, container_present, before))?)))
     }
 
     fn retire(&self, sandbox: Box<dyn Sandbox>) {

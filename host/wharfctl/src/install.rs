@@ -62,9 +62,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     }
     let folder = match &options.guests {
         Some(folder) => folder.clone(),
-        None => {
-            Some(beside.join("../guests")).filter(|folder| folder.is_dir()).unwrap_or(PACKAGED_GUESTS.into())
-        }
+        None => default_guests()?,
     };
     // All are compiled before any is replaced: that takes seconds, in which the node goes on as it was.
     let files = components(&folder)?;
@@ -99,6 +97,13 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         sysctls::set()?;
     }
     list::put(paths, lists, &conf_dir)
+}
+
+/// Where the guests are that came with this program.
+pub(crate) fn default_guests() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let built = own.parent().unwrap_or(Path::new("/")).join("../guests");
+    Ok(if built.is_dir() { built } else { PACKAGED_GUESTS.into() })
 }
 
 /// The `*.wasm` files of a folder, by name.

@@ -24,7 +24,7 @@ mod reconcile;
 mod recover;
 mod reference;
 mod remove;
-#[expect(dead_code, unused_imports, reason = "the commands that run on it come next")]
+mod scenario;
 mod simulated;
 mod status;
 mod support;
@@ -95,6 +95,11 @@ enum Command {
     /// Reads the state of the kernel, then runs the list's guests on a simulated machine in that state. Without root, a
     /// namespace of its own stands for the container's.
     Plan(plan::Options),
+    /// Run scenarios: what guests do on a simulated machine, without root and without touching anything.
+    ///
+    /// A scenario is a TOML file: a network, a machine, calls, packets, faults, and what is expected. Each ADD in it is also
+    /// run with each of its changes failing, and killed between them. Fails if a scenario does.
+    Test(scenario::Options),
     /// What guests may do: say it, check it, suggest it.
     #[command(subcommand)]
     Grants(grants::Command),
@@ -155,6 +160,7 @@ fn main() -> ExitCode {
         Command::New(options) => new::run(options),
         Command::Add(options) => add::run(&paths, options),
         Command::Remove(options) => remove::run(&paths, options),
+        Command::Test(options) => scenario::run(options),
         Command::Lint(options) => lint::run(&paths, options),
         Command::Plan(options) => plan::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),

@@ -67,7 +67,7 @@ impl<'a> Job<'a> {
     /// Without the call.
     pub(crate) fn order(&self) -> wharf_sandbox::Job<'a> {
         let Job { artefact, call: _, container_present, limits, identity: _, log_level } = *self;
-        wharf_sandbox::Job { artefact, container_present, limits, log_level }
+        wharf_sandbox::Job { artefact, container_present, limits, log_level, seed: None }
     }
 }
 

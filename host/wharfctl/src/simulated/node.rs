@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use tempfile::TempDir;
 use wharf::ForkLauncher;
+use wharf_broker::guests::sha256_hex;
 use wharf_broker::log::Log;
 use wharf_broker::settings::Settings;
 use wharf_broker::{Broker, Output, Paths};
@@ -46,6 +47,12 @@ impl Call<'_> {
             _ => return None,
         };
         Some(value.to_owned())
+    }
+
+    /// What guests make names and addresses up from: the same in each run, and another for each attachment.
+    fn seed(&self) -> u64 {
+        let digest = sha256_hex(format!("{}\0{}\0{}", self.name, self.container, self.ifname).as_bytes());
+        digest.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
     }
 }
 
@@ -116,7 +123,9 @@ impl Node {
 
     /// Makes a call.
     pub(crate) fn run(&self, call: &Call<'_>) -> Output {
-        self.broker().run(call.name, |key| call.variable(key), call.config)
+        let mut broker = self.broker();
+        broker.launcher.seed = Some(call.seed());
+        broker.run(call.name, |key| call.variable(key), call.config)
     }
 }
 
