@@ -28,6 +28,7 @@ pages! {
     third_party_guest: "docs/how-to/third-party-guest.md", Installed;
     lint_and_plan: "docs/how-to/lint-and-plan.md", Installed;
     failed_add: "docs/how-to/failed-add.md", Installed;
+    policies_explained: "docs/policies.md", Installed;
     policies: "docs/how-to/policies.md", Installed;
     metrics_and_traces: "docs/how-to/metrics-and-traces.md", Installed;
 }
