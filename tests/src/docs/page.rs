@@ -83,7 +83,7 @@ impl Page {
                         None => {}
                         Some(("fails", "")) => fails = true,
                         Some(("needs", reason)) if !reason.is_empty() => {
-                            needs = Some(reason.replace('-', " "))
+                            needs = Some(reason.replace('-', " "));
                         }
                         Some((other, _)) => {
                             panic!(
