@@ -41,19 +41,20 @@ pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &NatOp) -> 
         }
         NatOp::GetForwards => {
             let mut found = nftables::get_forwards(kernel.netfilter()?, owner)?;
-            found.extend(iptables::get_forwards(kernel, owner)?);
-            let theirs = hostports(kernel, owner)?;
-            found.extend(theirs.into_iter().filter_map(|rule| rule.forward));
-            // With iptables, too, a chain of the reference is of a container, not of an interface.
+            let mut chains = iptables::get_forwards(kernel, owner)?;
+            // A chain of the reference is of a container, not of an interface.
             let several = |v4| {
-                let mut all = found.iter().map(|one| one.container_address).filter(|to| to.is_ipv4() == v4);
+                let mut all = chains.iter().map(|one| one.container_address).filter(|to| to.is_ipv4() == v4);
                 let first = all.next();
                 all.any(|other| Some(other) != first)
             };
             if several(true) || several(false) {
                 let elsewhere = elsewhere(kernel, &owner.ifname)?;
-                found.retain(|one| !elsewhere.contains(&one.container_address));
+                chains.retain(|one| !elsewhere.contains(&one.container_address));
             }
+            found.extend(chains);
+            let theirs = hostports(kernel, owner)?;
+            found.extend(theirs.into_iter().filter_map(|rule| rule.forward));
             Ok(Reply::Forwards(found))
         }
         NatOp::RemoveForwards => {
