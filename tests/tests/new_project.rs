@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use wharf_tests::install::{Binaries, wharfctl};
-use wharf_tests::{Network, Node, json, sh, skip};
+use wharf_tests::{Network, Node, json, sh};
 
 fn clone() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -49,21 +49,16 @@ fn place(world: &str) -> PathBuf {
     folder
 }
 
-/// Whether this wharfctl has the command.
-fn knows(command: &str) -> bool {
-    Command::new(&Binaries::get().wharfctl).args([command, "--help"]).output().unwrap().status.success()
-}
-
 /// Adds it to a node as its README says.
-fn install(node: &Node, component: &Path, name: &str) {
-    sh::run(wharfctl(&node.root()).args(["add", "--suggest", "--name", name]).arg(component));
+fn install(node: &Node, component: &Path, name: &str, grant: &[&str]) {
+    let project = place(name.trim_start_matches("my-")).join(name);
+    let mut add = wharfctl(&node.root());
+    sh::run(
+        add.arg("add").args(grant).args(["--drop-in", "--name", name]).arg(component).current_dir(project),
+    );
 }
 
 fn scenarios(world: &str, component: &Path) {
-    if !knows("test") {
-        println!("SKIPPED: the scenarios of {world}: this wharfctl has no `test` yet");
-        return;
-    }
     let project = place(world).join(format!("my-{world}"));
     let mut test = Command::new(&Binaries::get().wharfctl);
     test.args(["test", "scenarios"]).arg(component).arg("--guests").arg(&Binaries::get().guests);
@@ -75,7 +70,7 @@ fn an_interface_plugin_is_ready_to_run() {
     let component = made("interface");
     scenarios("interface", &component);
     let node = Node::new();
-    install(&node, &component, "my-interface");
+    install(&node, &component, "my-interface", &["--grant", "scenarios/grants/my_interface.toml"]);
     let container = node.container("c");
     let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.22.0.0/24"}]]});
     let network = Network::new(&node, [json!({"type": "my-interface", "mtu": 1400, "ipam": ipam})]);
@@ -92,8 +87,8 @@ fn a_chained_plugin_and_an_address_manager_are_ready_to_run() {
     scenarios("chained", &chained);
     scenarios("ipam", &ipam);
     let node = Node::new();
-    install(&node, &chained, "my-chained");
-    install(&node, &ipam, "my-ipam");
+    install(&node, &chained, "my-chained", &["--suggest"]);
+    install(&node, &ipam, "my-ipam", &["--suggest"]);
     let container = node.container("c");
     let bridge =
         json!({"type": "bridge", "isGateway": true, "ipam": {"type": "my-ipam", "subnet": "10.22.0.0/24"}});
@@ -107,9 +102,6 @@ fn a_chained_plugin_and_an_address_manager_are_ready_to_run() {
 
 #[test]
 fn a_policy_is_ready_to_run() {
-    if !clone().join("sdk/rust/src/policy").is_dir() {
-        skip!("the SDK has no policies yet");
-    }
     made("policy");
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Options {
     #[arg(long)]
     name: Option<String>,
     /// What it may do: a grant file for just this component; `wharfctl grants suggest --component FILE` prints one to
-    /// start with.
+    /// start with. One without a digest is for whatever component it is named with.
     #[arg(long, value_name = "GRANT", conflicts_with = "suggest")]
     grant: Option<PathBuf>,
     /// Allow what it imports, within the constraints that `wharfctl grants suggest` prints.
@@ -61,7 +61,11 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
 fn grant(paths: &Paths, options: &Options, manifest: &Manifest) -> Result<String> {
     let (name, digest) = (&manifest.name, &manifest.digest);
     if let Some(file) = &options.grant {
-        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let mut text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let table: toml::Table = toml::from_str(&text).with_context(|| file.display().to_string())?;
+        if !table.contains_key("digest") {
+            text = format!("digest = {digest:?}\n{text}");
+        }
         let grant = Grant::parse(&text).map_err(|reason| anyhow!("{}: {reason}", file.display()))?;
         // What somebody has allowed one component is not another's.
         if grant.digest != *digest {

@@ -9,6 +9,7 @@ wit_bindgen::generate!({
         "../../wit/tc",
         "../../wit/store",
         "../../wit/host",
+        "../../wit/policy",
         "../../wit/plugin",
     ],
     world: "wharf:plugin/chained-plugin",

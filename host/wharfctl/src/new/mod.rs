@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("  cargo test");
     println!("  cargo build --release --target wasm32-wasip2");
     let file = format!("target/wasm32-wasip2/release/{}.wasm", name.file());
-    println!("  sudo wharfctl add --suggest --name {name} {file}");
+    println!("  sudo wharfctl add {} --name {name} {file}", project::grant_option(*world, name));
     Ok(())
 }
 

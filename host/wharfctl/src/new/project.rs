@@ -13,6 +13,8 @@ struct Template {
     test: &'static str,
     /// Nothing where `wharfctl test` has no place for such a guest.
     scenario: Option<&'static str>,
+    /// Nothing where what `wharfctl grants suggest` prints is enough.
+    grant: Option<&'static str>,
     usage: &'static str,
     /// Whether its tests run on a simulated node.
     on_node: bool,
@@ -23,6 +25,7 @@ const INTERFACE: Template = Template {
     guest: include_str!("template/interface/lib.rs"),
     test: include_str!("template/interface/node.rs"),
     scenario: Some(include_str!("template/interface/attach.toml")),
+    grant: Some(include_str!("template/interface/grant.toml")),
     usage: include_str!("template/interface/use.md"),
     on_node: true,
 };
@@ -32,6 +35,7 @@ const CHAINED: Template = Template {
     guest: include_str!("template/chained/lib.rs"),
     test: include_str!("template/chained/node.rs"),
     scenario: Some(include_str!("template/chained/attach.toml")),
+    grant: None,
     usage: include_str!("template/chained/use.md"),
     on_node: true,
 };
@@ -41,6 +45,7 @@ const IPAM: Template = Template {
     guest: include_str!("template/ipam/lib.rs"),
     test: include_str!("template/ipam/node.rs"),
     scenario: Some(include_str!("template/ipam/attach.toml")),
+    grant: None,
     usage: include_str!("template/ipam/use.md"),
     on_node: true,
 };
@@ -50,6 +55,7 @@ const POLICY: Template = Template {
     guest: include_str!("template/policy/lib.rs"),
     test: include_str!("template/policy/policy.rs"),
     scenario: None,
+    grant: None,
     usage: include_str!("template/policy/use.md"),
     on_node: false,
 };
@@ -74,8 +80,19 @@ pub(super) fn about(world: World) -> &'static str {
     world.template().about
 }
 
+/// How `wharfctl add` is told what it may do.
+pub(super) fn grant_option(world: World, name: &Name) -> String {
+    let own = |_| format!("--grant {}", grant_file(name));
+    world.template().grant.map_or_else(|| "--suggest".to_owned(), own)
+}
+
+/// Where `wharfctl test` looks for it, too.
+fn grant_file(name: &Name) -> String {
+    format!("scenarios/grants/{}.toml", name.file())
+}
+
 /// Every file of a project, by its path inside.
-pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(&'static str, String)>> {
+pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(String, String)>> {
     let template = world.template();
     let scenarios = template.scenario.map_or("", |_| README_OF_SCENARIOS);
     let testkit = if template.on_node {
@@ -83,11 +100,13 @@ pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(&'stati
     } else {
         String::new()
     };
+    let grant = grant_option(world, name);
     let sdk_dependency = sdk.dependency("rust");
     // Those of whole parts first: there are names in them.
     let values = [
         ("{{scenarios}}", scenarios),
         ("{{use}}", template.usage),
+        ("{{grant}}", &grant),
         ("{{about}}", template.about),
         ("{{testkit}}", &testkit),
         ("{{sdk}}", &sdk_dependency),
@@ -103,18 +122,23 @@ pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(&'stati
         );
         Ok(filled)
     };
-    let mut files = vec![
+    let mut files: Vec<(String, String)> = [
         ("Cargo.toml", fill(include_str!("template/common/Cargo.toml.in"))?),
         ("README.md", fill(include_str!("template/common/README.md"))?),
         ("rust-toolchain.toml", include_str!("template/common/rust-toolchain.toml.in").to_owned()),
         (".gitignore", include_str!("template/common/gitignore").to_owned()),
         ("src/lib.rs", fill(template.guest)?),
         (if template.on_node { "tests/node.rs" } else { "tests/policy.rs" }, fill(template.test)?),
-    ];
+    ]
+    .map(|(path, text)| (path.to_owned(), text))
+    .into();
     if let Some(scenario) = template.scenario {
-        files.push(("scenarios/attach.toml", fill(scenario)?));
+        files.push(("scenarios/attach.toml".to_owned(), fill(scenario)?));
     }
-    files.extend(sdk.lock().map(|lock| ("Cargo.lock", lock)));
+    if let Some(grant) = template.grant {
+        files.push((grant_file(name), fill(grant)?));
+    }
+    files.extend(sdk.lock().map(|lock| ("Cargo.lock".to_owned(), lock)));
     Ok(files)
 }
 
@@ -128,7 +152,7 @@ mod tests {
         for world in [World::Interface, World::Chained, World::Ipam, World::Policy] {
             let files = files(world, &name, &sdk).unwrap();
             let file =
-                |path: &str| files.iter().find(|(at, _)| *at == path).map(|(_, text)| text.as_str()).unwrap();
+                |path: &str| files.iter().find(|(at, _)| at == path).map(|(_, text)| text.as_str()).unwrap();
             assert!(file("Cargo.toml").contains("wharf-sdk = { git = 'https://x.test/wharf.git' }"));
             assert!(file("README.md").contains("release/my_guest.wasm"));
             assert!(file("src/lib.rs").contains("pub struct MyGuest;"));
