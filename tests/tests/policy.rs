@@ -245,7 +245,7 @@ fn the_operators_tool_knows_them() {
     let doctor = node.run(|| say(&["doctor"]));
     assert!(doctor.contains("which policies hold cannot be told"), "{doctor}");
     let grant = fs::read_to_string(node.root().join("etc/cni/wharf.d/host-ports.toml")).unwrap();
-    assert!(grant.contains("deadline-ms = 1000"), "{grant}");
+    assert!(grant.contains("deadline-ms = 5000"), "{grant}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn a_default_by_label_holds_for_check_and_del() {
     let container = node.container("c");
     let target = container.eth0();
     let config = chain("free");
-    let _ = node.sh("sysctl -qw net.ipv4.ip_forward=1");
+    node.set_sysctl("ipv4/ip_forward", "1");
     let before = node.dump();
     let result = call(&node, "ADD", &target, &config, &Value::Null).ok();
     assert_eq!(rate(&node, &result), Some(10_000_000 / 8));

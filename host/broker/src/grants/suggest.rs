@@ -18,7 +18,7 @@ pub fn suggest(name: &str, world: &str, digest: &str, imports: &[String]) -> Str
     text.push_str(&tables(name, imports));
     if policy::is_policy(world) {
         // It is asked often, and everybody waits for it.
-        text.push_str("\n[limits]\n# Of each answer, in milliseconds.\ndeadline-ms = 1000\n");
+        text.push_str("\n[limits]\n# Of each answer, in milliseconds.\ndeadline-ms = 5000\n");
     }
     text
 }
