@@ -5,21 +5,12 @@
 //! guest may do what is granted.
 
 use wharf_kernel::{Kernel, reference};
-use wharf_ops::bridge_ports::BridgePortOp;
 use wharf_ops::filter::FilterOp;
 use wharf_ops::links::{Info, LinkOp};
-use wharf_ops::shaping::ShapingOp;
-use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns};
+use wharf_ops::{Act, Attachment, Error, ErrorKind, KernelOp, Link, Ns};
 
 use crate::collect::names_attachment;
 use crate::pipeline::{Course, Handles};
-
-/// What is done to a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    Change,
-    Delete,
-}
 
 /// Whose links may be changed.
 pub(crate) struct Reach<'a> {
@@ -41,7 +32,7 @@ impl Reach<'_> {
         if let KernelOp::Filter(FilterOp::AntiSpoof { link, .. }) = op {
             self.check_guarded(kernel, handles, course, link)?;
         }
-        for (link, act) in changes(op) {
+        for (link, act) in op.changed_links() {
             if link.ns == Ns::Host && !self.covers(kernel, handles, course, link, act)? {
                 return Err(refusal(link, if act == Act::Delete { "deleted" } else { "changed" }));
             }
@@ -132,48 +123,4 @@ fn refusal(link: &Link, done: &str) -> Error {
         "the host's link {name:?} (index {index}) was not made for this attachment, and may not be {done}"
     );
     Error::new(ErrorKind::Denied, reason)
-}
-
-/// The links that an operation changes. Those that it only leads to, as a port to its bridge, are the grant's.
-fn changes(op: &KernelOp) -> Vec<(&Link, Act)> {
-    match op {
-        KernelOp::Link(op) => match op {
-            LinkOp::SetUp { link, .. }
-            | LinkOp::SetMtu { link, .. }
-            | LinkOp::SetMac { link, .. }
-            | LinkOp::SetMaster { link, .. }
-            | LinkOp::SetPromiscuous { link, .. }
-            | LinkOp::SetAlias { link, .. } => vec![(link, Act::Change)],
-            LinkOp::Delete { link } | LinkOp::DeleteUnusedBridge { link } => vec![(link, Act::Delete)],
-            LinkOp::DeleteMany { links } => links.iter().map(|link| (link, Act::Delete)).collect(),
-            LinkOp::Get { .. }
-            | LinkOp::GetAll { .. }
-            | LinkOp::Info { .. }
-            | LinkOp::Peer { .. }
-            | LinkOp::CreateVeth { .. }
-            | LinkOp::EnsureBridge { .. }
-            | LinkOp::CreateIfb { .. }
-            | LinkOp::WaitOperational { .. } => Vec::new(),
-        },
-        KernelOp::BridgePort(op) => match op {
-            BridgePortOp::SetHairpin { port, .. }
-            | BridgePortOp::SetIsolated { port, .. }
-            | BridgePortOp::AddVlan { port, .. }
-            | BridgePortOp::RemoveVlan { port, .. } => vec![(port, Act::Change)],
-            BridgePortOp::Get { .. } | BridgePortOp::GetVlans { .. } => Vec::new(),
-        },
-        KernelOp::Shaping(op) => match op {
-            ShapingOp::SetEgress { on, .. } | ShapingOp::Clear { on } => vec![(on, Act::Change)],
-            ShapingOp::RedirectIngress { on, to } => vec![(on, Act::Change), (to, Act::Change)],
-            ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => Vec::new(),
-        },
-        // Addresses, routes and neighbours are bounded by what they are, rules by their owner.
-        KernelOp::Address(_)
-        | KernelOp::Route(_)
-        | KernelOp::Neighbour(_)
-        | KernelOp::Sysctl(_)
-        | KernelOp::Nat(_)
-        | KernelOp::Filter(_)
-        | KernelOp::Conntrack(_) => Vec::new(),
-    }
 }

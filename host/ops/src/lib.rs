@@ -7,6 +7,7 @@
 pub mod addresses;
 pub mod bridge_ports;
 pub mod call;
+mod changed;
 pub mod conntrack;
 pub mod delegate;
 mod error;
@@ -26,6 +27,7 @@ pub mod shaping;
 pub mod sysctl;
 pub mod wire;
 
+pub use changed::Act;
 pub use error::{Error, ErrorKind};
 pub use ipnetwork::IpNetwork;
 pub use mac::{Mac, ParseMacError};

@@ -238,7 +238,8 @@ fn nest(
             serve(own, &order, socket, broker, load)
         });
         match forked {
-            Ok(_) => {}
+            // It tells its number as well, in case this process ends first; but it may have to wait for a processor.
+            Ok(pid) => tell(control, index, pid.as_raw()),
             Err(Error::Fork(error)) => tell(control, index, -error.raw_os_error().unwrap_or(libc::EAGAIN)),
             Err(_) => tell(control, index, -libc::EAGAIN),
         }

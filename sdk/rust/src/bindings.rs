@@ -61,17 +61,7 @@ pub use imports::wharf;
 #[cfg(target_family = "wasm")]
 pub mod network {
     wit_bindgen::generate!({
-        path: [
-            "../../wit/types",
-            "../../wit/cni",
-            "../../wit/net",
-            "../../wit/firewall",
-            "../../wit/tc",
-            "../../wit/store",
-            "../../wit/host",
-            "../../wit/policy",
-            "../../wit/plugin",
-        ],
+        path: "../wit",
         inline: r"
             package wharf:sdk-network;
             world network-guest { export wharf:plugin/network@0.1.0; }
@@ -92,17 +82,7 @@ pub mod network {
 #[cfg(target_family = "wasm")]
 pub mod ipam {
     wit_bindgen::generate!({
-        path: [
-            "../../wit/types",
-            "../../wit/cni",
-            "../../wit/net",
-            "../../wit/firewall",
-            "../../wit/tc",
-            "../../wit/store",
-            "../../wit/host",
-            "../../wit/policy",
-            "../../wit/plugin",
-        ],
+        path: "../wit",
         inline: r"
             package wharf:sdk-ipam;
             world ipam-guest { export wharf:plugin/ipam@0.1.0; }

@@ -1,21 +1,12 @@
 //! Which links of the host a call may change: its own, and bridges, which are shared. As the real host has it.
 
-use wharf_ops::bridge_ports::BridgePortOp;
 use wharf_ops::filter::FilterOp;
 use wharf_ops::links::LinkOp;
-use wharf_ops::shaping::ShapingOp;
-use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns};
+use wharf_ops::{Act, Attachment, Error, ErrorKind, KernelOp, Link, Ns};
 use wharf_sim::{Kernel as _, SimKernel};
 
 use crate::attachment::Record;
 use crate::host::Verb;
-
-/// What is done to a link.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Act {
-    Change,
-    Delete,
-}
 
 /// Whose links may be changed.
 pub(crate) struct Reach<'a> {
@@ -34,7 +25,7 @@ impl Reach<'_> {
             let reason = || Error::not_found(format!("the host has no link {link:?} to be guarded"));
             return self.cover(kernel, &found.ok_or_else(reason)?, Act::Delete, "guarded");
         }
-        for (link, act) in changed(op) {
+        for (link, act) in op.changed_links() {
             if link.ns == Ns::Host {
                 let done = if act == Act::Delete { "deleted" } else { "changed" };
                 self.cover(kernel, link, act, done)?;
@@ -88,48 +79,4 @@ impl Reach<'_> {
 
 fn named(network: &str, container: &str, ifname: &str) -> String {
     format!("wharf:{network}/{container}/{ifname}")
-}
-
-/// The links that an operation changes. Those that it only leads to, as a port to its bridge, are not changed.
-fn changed(op: &KernelOp) -> Vec<(&Link, Act)> {
-    match op {
-        KernelOp::Link(op) => match op {
-            LinkOp::SetUp { link, .. }
-            | LinkOp::SetMtu { link, .. }
-            | LinkOp::SetMac { link, .. }
-            | LinkOp::SetMaster { link, .. }
-            | LinkOp::SetPromiscuous { link, .. }
-            | LinkOp::SetAlias { link, .. } => vec![(link, Act::Change)],
-            LinkOp::Delete { link } | LinkOp::DeleteUnusedBridge { link } => vec![(link, Act::Delete)],
-            LinkOp::DeleteMany { links } => links.iter().map(|link| (link, Act::Delete)).collect(),
-            LinkOp::Get { .. }
-            | LinkOp::GetAll { .. }
-            | LinkOp::Info { .. }
-            | LinkOp::Peer { .. }
-            | LinkOp::CreateVeth { .. }
-            | LinkOp::EnsureBridge { .. }
-            | LinkOp::CreateIfb { .. }
-            | LinkOp::WaitOperational { .. } => Vec::new(),
-        },
-        KernelOp::BridgePort(op) => match op {
-            BridgePortOp::SetHairpin { port, .. }
-            | BridgePortOp::SetIsolated { port, .. }
-            | BridgePortOp::AddVlan { port, .. }
-            | BridgePortOp::RemoveVlan { port, .. } => vec![(port, Act::Change)],
-            BridgePortOp::Get { .. } | BridgePortOp::GetVlans { .. } => Vec::new(),
-        },
-        KernelOp::Shaping(op) => match op {
-            ShapingOp::SetEgress { on, .. } | ShapingOp::Clear { on } => vec![(on, Act::Change)],
-            ShapingOp::RedirectIngress { on, to } => vec![(on, Act::Change), (to, Act::Change)],
-            ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => Vec::new(),
-        },
-        // Addresses, routes and neighbours are bounded by grants, rules by their owner.
-        KernelOp::Address(_)
-        | KernelOp::Route(_)
-        | KernelOp::Neighbour(_)
-        | KernelOp::Sysctl(_)
-        | KernelOp::Nat(_)
-        | KernelOp::Filter(_)
-        | KernelOp::Conntrack(_) => Vec::new(),
-    }
 }

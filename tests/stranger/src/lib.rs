@@ -1,17 +1,7 @@
 //! Gives the container's link the MTU of the configuration.
 
 wit_bindgen::generate!({
-    path: [
-        "../../wit/types",
-        "../../wit/cni",
-        "../../wit/net",
-        "../../wit/firewall",
-        "../../wit/tc",
-        "../../wit/store",
-        "../../wit/host",
-        "../../wit/policy",
-        "../../wit/plugin",
-    ],
+    path: "../../sdk/wit",
     world: "wharf:plugin/chained-plugin",
     generate_all,
 });

@@ -35,17 +35,7 @@ pub use data::wharf::policy::{calls, changes};
 /// The export side of a policy.
 pub mod policy {
     wit_bindgen::generate!({
-        path: [
-            "../../wit/types",
-            "../../wit/cni",
-            "../../wit/net",
-            "../../wit/firewall",
-            "../../wit/tc",
-            "../../wit/store",
-            "../../wit/host",
-            "../../wit/policy",
-            "../../wit/plugin",
-        ],
+        path: "../wit",
         inline: r"
             package wharf:sdk-policy;
             world policy-guest { export wharf:plugin/policy@0.1.0; }
@@ -66,17 +56,7 @@ pub mod policy {
 /// The export side of a mutating policy.
 pub mod admission {
     wit_bindgen::generate!({
-        path: [
-            "../../wit/types",
-            "../../wit/cni",
-            "../../wit/net",
-            "../../wit/firewall",
-            "../../wit/tc",
-            "../../wit/store",
-            "../../wit/host",
-            "../../wit/policy",
-            "../../wit/plugin",
-        ],
+        path: "../wit",
         inline: r"
             package wharf:sdk-admission;
             world admission-guest { export wharf:plugin/admission@0.1.0; }
