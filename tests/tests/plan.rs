@@ -4,9 +4,10 @@ use std::fs;
 use std::process::Output;
 
 use wharf_tests::install::wharfctl;
+use wharf_tests::node::files;
 use wharf_tests::{Network, Node, Value, json, sh};
 
-use crate::common::{BACKENDS, bridge, full, limits};
+use crate::common::{BACKENDS, bridge, full, limits, portmap};
 
 fn ctl(node: &Node, args: &[&str]) -> Output {
     node.run(|| wharfctl(&node.root()).args(args).output().unwrap())
@@ -118,8 +119,31 @@ fn a_plan_says_what_would_fail_and_what_it_cannot_know() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("plugins[1]: tuning is no guest"), "{said}");
 
+    // Nor what builds on what a native one would answer.
+    let ipam = json!({"type": "whereabouts", "range": "10.1.0.0/24"});
+    for chain in [false, true] {
+        let file = written(&node, &[bridge(json!({"ipam": ipam})), portmap(json!({}))], chain);
+        let output = ctl(&node, &["plan", &file]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("plugins[0]: whereabouts is no guest"), "{said}");
+        assert_eq!(said.contains("1 more after plugins[0]"), !chain, "{said}");
+    }
+
     let output = ctl(&node, &["plan", &file, "--netns", "/nonexistent"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("--netns /nonexistent"));
+}
+
+#[test]
+fn a_plan_writes_nowhere_whatever_the_configuration_names() {
+    let node = Node::new();
+    for folder in ["etc/cni/wharf.d", "var/lib/wharf/guests", "var/lib/wharf/artefacts"] {
+        let ipam = json!({"type": "host-local", "subnet": "10.1.0.0/24", "dataDir": format!("/{folder}")});
+        let file = written(&node, &[bridge(json!({"ipam": ipam}))], false);
+        let before = files(&node.root().join(folder));
+        let output = ctl(&node, &["plan", &file]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(files(&node.root().join(folder)), before);
+    }
 }
 
 #[test]
@@ -145,6 +169,11 @@ fn lint_fails_for_errors_and_if_it_is_strict_for_warnings() {
     let (good, said) = lint(&[bridge(json!({"isGatway": true}))], &[]);
     assert!(good && said.contains("did you mean \"isGateway\"?"), "{said}");
     assert!(!lint(&[bridge(json!({"isGatway": true}))], &["--strict"]).0);
+    let (good, said) = lint(&[bridge(json!({"policies": ["nobody"]}))], &[]);
+    assert!(
+        !good && said.contains("plugins[0].policies: nobody: ") && said.contains("wharfctl add"),
+        "{said}"
+    );
     let (good, said) = lint(&[bridge(json!({"mtu": "x"}))], &["--json"]);
     let value: Value = serde_json::from_str(&said).unwrap();
     assert!(!good && value["errors"] == 1, "{said}");

@@ -167,10 +167,63 @@ fn it_runs_and_is_upgraded_and_removed_while_its_attachments_live() {
         if chain {
             network.add(&other.eth0()).error_naming(50, &["\"mtu\" is not installed"]);
         }
-        new.del().silent();
-        node.dump().assert_same(&host);
-        container.dump().assert_same(&inside);
+        // As containerd does it, once more; and there is nothing for the missing guest to do.
+        for _ in 0..2 {
+            new.del().silent();
+            node.dump().assert_same(&host);
+            container.dump().assert_same(&inside);
+        }
     }
+}
+
+#[test]
+fn a_delete_without_the_guest_fails_only_where_it_may_have_left_something() {
+    let node = Node::new();
+    good(&node, &["add", path(&built().first), "--suggest", "--drop-in"]);
+    let alone = network(&node);
+    let chain = network(&node).chain();
+    let container = node.container("c");
+    good(&node, &["remove", "mtu"]);
+    std::os::unix::fs::symlink("wharf", node.bin.join("mtu")).unwrap();
+
+    // Before any ADD, and after one that could not be made.
+    chain.del(&container.eth0(), None).silent();
+    chain.add(&container.eth0()).error_naming(50, &["\"mtu\" is not installed"]);
+    chain.del(&container.eth0(), None).silent();
+    // One by one, the bridge is there when the ADD fails; the runtime deletes from the last.
+    alone.add(&container.eth0()).error_naming(50, &["\"mtu\" is not installed"]);
+    assert_eq!(node.leased("net").len(), 1);
+    alone.del(&container.eth0(), None).silent();
+    assert!(node.leased("net").is_empty());
+
+    // Somebody else's attachment: by an address, or by an interface, it may be there.
+    fs::write(node.leases("net").join("10.1.0.9"), "c\r\neth0").unwrap();
+    chain.del(&container.eth0(), None).error_naming(50, &["\"mtu\" is not installed"]);
+    fs::write(node.leases("net").join("10.1.0.9"), "c\r\neth0").unwrap();
+    let del = || {
+        node.call(
+            "mtu",
+            "DEL",
+            &container.eth0(),
+            &json!({"cniVersion": "1.0.0", "name": "net", "type": "mtu"}),
+        )
+    };
+    del().error_naming(50, &["\"mtu\" is not installed"]);
+    fs::remove_file(node.leases("net").join("10.1.0.9")).unwrap();
+    del().silent();
+    container.sh("ip link add eth0 type veth peer name eth1");
+    del().error_naming(50, &["\"mtu\" is not installed"]);
+}
+
+#[test]
+fn what_a_drop_in_replaced_comes_back_when_it_is_removed() {
+    let node = Node::new();
+    fs::write(node.bin.join("mtu"), "a plugin").unwrap();
+    good(&node, &["add", path(&built().first), "--suggest", "--drop-in"]);
+    assert!(node.bin.join("mtu").is_symlink());
+    let said = good(&node, &["remove", "mtu"]);
+    assert!(said.contains("is what it was before"), "{said}");
+    assert_eq!(fs::read_to_string(node.bin.join("mtu")).unwrap(), "a plugin");
 }
 
 #[test]
@@ -192,6 +245,17 @@ fn a_guest_that_a_list_names_is_removed_by_force_only() {
     // The address manager is named as well.
     let said = refused(&node, &["remove", "host-local"]);
     assert!(said.contains("plugins[0].chain[0].ipam.type"), "{said}");
+    // And so are policies, of the node and of a list.
+    let settings = node.root().join("etc/cni/wharf.toml");
+    fs::write(&settings, "policies = [\"loopback\"]").unwrap();
+    let said = refused(&node, &["remove", "loopback"]);
+    assert!(said.contains("wharf.toml: policies"), "{said}");
+    fs::remove_file(&settings).unwrap();
+    let single = json!({"cniVersion": "1.0.0", "name": "one", "type": "bridge", "policies": ["loopback"]});
+    fs::write(folder.join("20-one.conf"), single.to_string()).unwrap();
+    let said = refused(&node, &["remove", "loopback"]);
+    assert!(said.contains("20-one.conf: it.policies"), "{said}");
+    fs::remove_file(folder.join("20-one.conf")).unwrap();
 
     let said = good(&node, &["remove", "mtu", "--force"]);
     assert!(said.contains("mtu is removed") && !said.contains("stays"), "{said}");

@@ -116,6 +116,13 @@ impl Collection {
         report
     }
 
+    /// Only what has a record. What has none may be in use: nobody here knows all attachments.
+    pub fn run_recorded(&self, paths: &Paths) -> Report {
+        let mut report = Report::default();
+        records::collect(self, paths, &mut report);
+        report
+    }
+
     fn keeps(&self, container: &str, ifname: &str) -> bool {
         self.valid.iter().any(|(valid, by)| valid == container && (by == ifname || ifname.is_empty()))
     }

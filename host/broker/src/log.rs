@@ -146,7 +146,8 @@ fn take(left: &Cell<usize>, size: usize) -> Room {
     }
 }
 
-pub(crate) fn printable(text: &str) -> String {
+/// Text of somebody else, for a terminal or a line of a log: control characters become spaces.
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -1,5 +1,6 @@
 //! One invocation of the CNI binary, from the environment to what is printed.
 
+mod absent;
 mod add;
 pub(crate) mod attachment;
 mod chain;

@@ -1,10 +1,11 @@
 //! A guest's file: read, compiled, and put into the store.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
 use wharf_broker::Paths;
 use wharf_broker::guests::{self, Manifest, artefact_digest};
 use wharf_sandbox::Inspection;
@@ -78,18 +79,29 @@ pub(crate) fn inspect(file: &Path) -> Result<(Vec<u8>, Inspection)> {
     Ok((wasm, inspection))
 }
 
+/// Keeps others from changing the store, as long as it is held: an artefact is not named by its manifest at once, and
+/// what nobody names is removed.
+pub(crate) fn hold(paths: &Paths) -> Result<Flock<File>> {
+    let folder = paths.artefacts();
+    let cannot = || format!("cannot lock {}", folder.display());
+    fs::create_dir_all(&folder).with_context(cannot)?;
+    let opened = File::open(&folder).with_context(cannot)?;
+    Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, errno)| errno).with_context(cannot)
+}
+
 /// Puts a guest into the store, and answers what was there by its name.
 ///
 /// The artefact that it replaces stays: a call that has read the old manifest opens it in a moment. It goes with the next
 /// upgrade, or with the guest.
 pub(crate) fn store(paths: &Paths, Compiled { manifest, artefact }: &Compiled) -> Result<Option<Manifest>> {
+    let _held = hold(paths)?;
     let before = guests::read(paths, &manifest.name).ok();
     guests::install(paths, manifest, artefact)?;
     prune(paths, before.as_ref())?;
     Ok(before)
 }
 
-/// Removes artefacts that no manifest names, except `spared`'s.
+/// Removes artefacts that no manifest names, except `spared`'s. The caller holds the store.
 pub(crate) fn prune(paths: &Paths, spared: Option<&Manifest>) -> Result<()> {
     let mut kept: Vec<String> = spared.into_iter().map(|manifest| manifest.artefact.clone()).collect();
     for name in guests::names(paths)? {
@@ -114,6 +126,8 @@ pub(crate) fn prune(paths: &Paths, spared: Option<&Manifest>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     fn compiled(name: &str, artefact: &[u8]) -> Compiled {
@@ -150,6 +164,31 @@ mod tests {
         store(&paths, &compiled("g", b"five")).unwrap();
         let four = format!("{}.cwasm", artefact_digest(b"four"));
         assert!(artefacts(&paths).contains(&four));
+    }
+
+    #[test]
+    fn who_changes_the_store_waits_for_who_does() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        // An artefact that its manifest does not name yet.
+        let held = hold(&paths).unwrap();
+        let early = paths.artefacts().join(format!("{}.cwasm", artefact_digest(b"early")));
+        fs::write(&early, b"early").unwrap();
+        let other = std::thread::spawn({
+            let paths = paths.clone();
+            move || store(&paths, &compiled("other", b"other")).map(drop)
+        });
+        // It is there, and has to wait.
+        let folder = format!(":{} ", fs::metadata(paths.artefacts()).unwrap().ino());
+        let waits = |line: &str| line.contains("->") && line.contains(&folder);
+        while !fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
+            assert!(!other.is_finished(), "nobody kept it from changing the store");
+            std::thread::yield_now();
+        }
+        guests::install(&paths, &compiled("g", b"early").manifest, b"early").unwrap();
+        drop(held);
+        other.join().unwrap().unwrap();
+        assert!(early.exists() && guests::read(&paths, "g").is_ok());
     }
 
     #[test]

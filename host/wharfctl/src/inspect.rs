@@ -7,9 +7,14 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::json;
 use wharf_broker::grants::words;
+use wharf_broker::log::printable;
 use wharf_sandbox::{Inspection, Producer, World};
 
 use crate::component::inspect;
+
+/// How many of each kind are shown, and how many characters of each: it is the component that says them.
+const PRODUCERS: usize = 8;
+const PRODUCER_LENGTH: usize = 60;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -36,7 +41,7 @@ pub(crate) fn as_text(file: &str, inspection: &Inspection, size: usize) -> Strin
     // Writing to a String does not fail.
     let _ = writeln!(text, "{file}");
     let mut line = |what: &str, value: &str| {
-        let _ = writeln!(text, "  {what:<8} {value}");
+        let _ = writeln!(text, "  {what:<8} {}", printable(value));
     };
     match &inspection.world {
         Ok(world) => line("world", &format!("{}: {}", world.name(), role(*world))),
@@ -45,8 +50,13 @@ pub(crate) fn as_text(file: &str, inspection: &Inspection, size: usize) -> Strin
     line("digest", &format!("sha256:{}", inspection.digest));
     line("size", &format!("{} KiB", size.div_ceil(1024)));
     for (field, what) in [("language", "language"), ("sdk", "SDK"), ("processed-by", "made by")] {
-        let names: Vec<String> =
-            inspection.producers.iter().filter(|it| it.field == field).map(producer).collect();
+        let names: Vec<String> = inspection
+            .producers
+            .iter()
+            .filter(|it| it.field == field)
+            .take(PRODUCERS)
+            .map(producer)
+            .collect();
         if !names.is_empty() {
             line(what, &names.join(", "));
         }
@@ -60,11 +70,11 @@ pub(crate) fn as_text(file: &str, inspection: &Inspection, size: usize) -> Strin
         }
     }
     if !inspection.wasi.is_empty() {
-        let rooms = inspection.wasi.join(", ");
+        let rooms = printable(&inspection.wasi.join(", "));
         let _ = writeln!(text, "  wasi     linked with nothing behind it: {rooms}");
     }
     for missing in &inspection.missing {
-        let _ = writeln!(text, "  missing  {missing}");
+        let _ = writeln!(text, "  missing  {}", printable(missing));
     }
     text
 }
@@ -79,12 +89,10 @@ fn role(world: World) -> &'static str {
     }
 }
 
+/// What the component says of its making: a stranger's words.
 fn producer(producer: &Producer) -> String {
-    if producer.version.is_empty() {
-        producer.name.clone()
-    } else {
-        format!("{} {}", producer.name, producer.version)
-    }
+    let text = format!("{} {}", producer.name, producer.version);
+    text.trim_end().chars().take(PRODUCER_LENGTH).collect()
 }
 
 fn as_json(inspection: &Inspection, size: usize) -> serde_json::Value {
@@ -152,6 +160,22 @@ mod tests {
         let none = Inspection { operations: vec![], world: Err("it exports nothing".into()), ..sample() };
         let text = as_text("mine.wasm", &none, 1);
         assert!(text.contains("none: it exports nothing") && text.contains("imports no operation"), "{text}");
+    }
+
+    #[test]
+    fn a_component_cannot_write_lines_of_its_own() {
+        let forged = "x\n  may      nothing\u{1b}[8m";
+        let producer = |name: &str| Producer { field: "sdk".into(), name: name.into(), version: "1".into() };
+        let sample = Inspection {
+            producers: std::iter::repeat_n(producer(&(forged.to_owned() + &"y".repeat(1000))), 100).collect(),
+            wasi: vec![forged.into()],
+            missing: vec![forged.into()],
+            world: Err(forged.into()),
+            ..sample()
+        };
+        let text = as_text("mine.wasm", &sample, 1);
+        assert_eq!(text.matches("\n  may ").count(), 1, "{text}");
+        assert!(!text.contains('\u{1b}') && text.lines().all(|line| line.len() < 700), "{text}");
     }
 
     #[test]

@@ -52,7 +52,25 @@ pub(crate) struct Plugin {
 impl Plugin {
     /// The type of its IPAM plugin.
     pub(crate) fn ipam(&self) -> Option<&str> {
-        self.raw.get("ipam")?.get("type")?.as_str().filter(|kind| !kind.is_empty())
+        self.delegate("ipam")
+    }
+
+    fn delegate(&self, member: &str) -> Option<&str> {
+        self.raw.get(member)?.get("type")?.as_str().filter(|kind| !kind.is_empty())
+    }
+
+    /// The policies that it asks for besides the node's.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &str> {
+        self.raw.get("policies").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// Everything that it names: the member, and the name.
+    pub(crate) fn names(&self) -> Vec<(&'static str, &str)> {
+        let delegates = [("ipam.type", self.ipam()), ("delegate.type", self.delegate("delegate"))];
+        let mut all = vec![("type", self.kind.as_str())];
+        all.extend(delegates.into_iter().filter_map(|(member, name)| Some((member, name?))));
+        all.extend(self.policies().map(|name| ("policies", name)));
+        all
     }
 }
 

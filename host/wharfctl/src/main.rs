@@ -5,6 +5,7 @@ mod attachments;
 mod component;
 mod conflist;
 mod doctor;
+mod drop_in;
 mod export;
 mod gc;
 mod grants;

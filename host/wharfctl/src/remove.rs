@@ -4,21 +4,22 @@
 //! long as one of its attachments lives.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use wharf_broker::journal::Store;
+use wharf_broker::settings::Settings;
 use wharf_broker::{Paths, guests};
 
-use crate::component::prune;
+use crate::component::{hold, prune};
+use crate::drop_in::{gone, unlink};
 use crate::lists;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The guest.
     guest: String,
-    /// Also if a network configuration list names it: attachments by that list will fail.
+    /// Also if a network configuration list or the node names it: attachments that need it will fail.
     #[arg(long)]
     force: bool,
     /// The runtime's folder of network configuration lists; below WHARF_ROOT.
@@ -36,24 +37,29 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     if !manifest.exists() {
         bail!("there is no guest {name:?}; `wharfctl guests` lists those that are installed");
     }
-    let named = named_by(&paths.inside(&options.conf_dir.to_string_lossy()), name)?;
+    let named = named_by(paths, &paths.inside(&options.conf_dir.to_string_lossy()), name)?;
     if !named.is_empty() && !options.force {
         bail!(
-            "{name} is named by {}: change that first, or say --force to have attachments by it fail",
+            "{name} is named by {}: change that first, or say --force to have what needs it fail",
             named.join(" and ")
         );
     }
+    let held = hold(paths)?;
     // The manifest first: from here on the guest is not there for new calls.
-    remove(&manifest)?;
-    remove(&paths.grants().join(format!("{name}.toml")))?;
+    gone(fs::remove_file(&manifest), &manifest)?;
+    let grant = paths.grants().join(format!("{name}.toml"));
+    gone(fs::remove_file(&grant), &grant)?;
     prune(paths, None)?;
+    drop(held);
     println!("{name} is removed");
     let link = paths.inside(&options.bin_dir.to_string_lossy()).join(name);
     if fs::read_link(&link).is_ok_and(|target| target == Path::new(lists::OWN)) {
         match attached(paths, name)? {
             0 => {
-                remove(&link)?;
-                println!("{} is removed", link.display());
+                unlink(&link)?;
+                if !link.exists() {
+                    println!("{} is removed", link.display());
+                }
             }
             some => println!(
                 "{} stays: by it the runtime deletes {some} attachments. Remove it when they are gone",
@@ -64,17 +70,24 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The places of lists where the guest is named, as plugin or as address manager.
-fn named_by(conf_dir: &Path, name: &str) -> Result<Vec<String>> {
+/// Where the guest is named: among the policies of the node, and in its lists.
+fn named_by(paths: &Paths, conf_dir: &Path, name: &str) -> Result<Vec<String>> {
     let mut places = Vec::new();
+    let file = paths.settings();
+    let policies = Settings::read(paths, |_| None).0.policies;
+    if let Some(fault) = policies.fault() {
+        bail!("{fault}: whether {name} is a policy of this node cannot be told; correct the file first");
+    }
+    if policies.names().iter().any(|known| known == name) {
+        places.push(format!("{}: policies", file.display()));
+    }
     for file in lists::read(conf_dir)? {
         let Ok(list) = &file.list else { continue };
         for plugin in &list.plugins {
-            for (key, kind) in [("type", Some(plugin.kind.as_str())), ("ipam.type", plugin.ipam())] {
-                if kind == Some(name) {
-                    places.push(format!("{}: {}.{key}", file.path.display(), plugin.place));
-                }
-            }
+            let members = plugin.names().into_iter().filter(|(_, known)| *known == name);
+            places.extend(
+                members.map(|(member, _)| format!("{}: {}.{member}", file.path.display(), plugin.place)),
+            );
         }
     }
     Ok(places)
@@ -84,13 +97,4 @@ fn named_by(conf_dir: &Path, name: &str) -> Result<Vec<String>> {
 fn attached(paths: &Paths, name: &str) -> Result<usize> {
     let records = Store::of(paths).list()?;
     Ok(records.iter().filter(|listed| listed.record.entry() == Some(name)).count())
-}
-
-fn remove(file: &Path) -> Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", file.display()))
-        }
-        _ => Ok(()),
-    }
 }

@@ -2,7 +2,6 @@
 //! with the last one goes everything that was installed.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,10 +11,10 @@ use wharf_broker::guests::write_atomically;
 use wharf_broker::log::Log;
 use wharf_broker::overview::{Attached, State, overview};
 use wharf_broker::{Paths, guests};
-use wharf_kernel::{Netns, RealKernel};
 
+use crate::drop_in::{gone, unlink};
 use crate::grants;
-use crate::install::{Installed, REPLACED};
+use crate::install::Installed;
 use crate::lists::{self, CONF_DIR, OWN};
 use crate::recover::kernel;
 
@@ -121,7 +120,8 @@ fn attachments(paths: &Paths) -> Result<Vec<Attached>> {
         let valid = of.map(|one| (one.attachment.container.clone(), one.attachment.ifname.clone())).collect();
         let collection =
             Collection { network: network.clone(), valid, data_dir: None, adopt: false, dry_run: false };
-        let report = collection.run(paths, &mut RealKernel::new(Netns::own()?, None));
+        // Not what has no record: pods that the plugins before Wharf attached are as alive as ours.
+        let report = collection.run_recorded(paths);
         if !report.is_complete() {
             bail!(
                 "network {network}: what lost its namespace could not be collected; see `wharfctl gc --network {network}`"
@@ -177,46 +177,4 @@ fn remove(paths: &Paths, installed: &Installed, bin_dir: &Path) -> Result<()> {
     let _ = fs::remove_dir(paths.inside("/var/lib/wharf"));
     println!("Wharf is removed from this node");
     Ok(())
-}
-
-/// Takes a link away. The plugin that it replaced comes back under its name, at one stroke.
-fn unlink(link: &Path) -> Result<()> {
-    let name = link.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let kept = link.with_file_name(format!("{name}.{REPLACED}"));
-    if kept.symlink_metadata().is_ok() {
-        println!("{} is what it was before", link.display());
-        return gone(fs::rename(&kept, link), link);
-    }
-    gone(fs::remove_file(link), link)
-}
-
-/// What is not there need not be removed.
-fn gone(removed: io::Result<()>, what: &Path) -> Result<()> {
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", what.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    #[test]
-    fn a_replaced_plugin_comes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("bridge");
-        symlink("wharf", &link).unwrap();
-        fs::write(folder.path().join("bridge.replaced-by-wharf"), "reference").unwrap();
-        unlink(&link).unwrap();
-        assert_eq!(fs::read_to_string(&link).unwrap(), "reference");
-        let link = folder.path().join("portmap");
-        symlink("wharf", &link).unwrap();
-        unlink(&link).unwrap();
-        assert!(link.symlink_metadata().is_err());
-    }
 }

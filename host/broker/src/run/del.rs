@@ -5,6 +5,7 @@ use wharf_cni::error::code;
 use wharf_ops::Attachment;
 use wharf_ops::call::Call;
 
+use super::absent;
 use super::attachment;
 use super::chain::{Stage, request, take_down};
 use crate::failure::{self, Fault};
@@ -62,16 +63,27 @@ pub(super) fn run<L: Launcher>(
     stages: &[Stage],
     known: Known,
 ) -> Result<String, CniError> {
-    let mut errors = Vec::new();
+    let (mut errors, mut needless) = (Vec::new(), Vec::new());
+    // Looked at before any guest takes something away.
+    let nothing = known.journals.is_empty()
+        && stages.iter().any(|stage| absent::is_missing(invocation, &stage.guest))
+        && absent::nothing_is_there(invocation, stages);
     for stage in stages.iter().rev() {
         let call = Call::Del(request(invocation, stage, stage.conf.previous.as_ref()));
         if let Err(error) = invocation.call(&stage.guest, &stage.conf, &call, 0) {
-            errors.push(error);
+            let missing = nothing && absent::is_missing(invocation, &stage.guest);
+            if missing { &mut needless } else { &mut errors }.push(error);
         }
     }
+    attachment::warn(invocation, &needless);
     take_down(invocation, &mut errors);
     if known.journals.is_empty() {
-        from_rules(invocation, errors)
+        if !needless.is_empty() || !errors.is_empty() {
+            // A guest that failed may have left its rules.
+            let of = invocation.attachment.clone();
+            errors.extend(sweep_rules(invocation, &of));
+        }
+        failure::together(errors).map_or(Ok(String::new()), Err)
     } else {
         from_record(invocation, known, errors)
     }
@@ -125,19 +137,6 @@ fn sweep<L: Launcher>(invocation: &mut Invocation<'_, L>, begin: &Begin) -> Vec<
         later: true,
     };
     removal.owned.sweep(&mut repair)
-}
-
-/// Without a record, what the guests say counts; and the rules are found by their owner.
-fn from_rules<L: Launcher>(
-    invocation: &mut Invocation<'_, L>,
-    mut errors: Vec<CniError>,
-) -> Result<String, CniError> {
-    if !errors.is_empty() {
-        // A guest that failed may have left its rules.
-        let of = invocation.attachment.clone();
-        errors.extend(sweep_rules(invocation, &of));
-    }
-    failure::together(errors).map_or(Ok(String::new()), Err)
 }
 
 fn sweep_rules<L: Launcher>(invocation: &mut Invocation<'_, L>, of: &Attachment) -> Option<CniError> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use wharf_broker::guests;
 use wharf_cni::Version;
 
-use super::{Findings, Node};
+use super::{Findings, Node, policies};
 use crate::lists::{List, OWN, Plugin, pools};
 use crate::status;
 
@@ -52,6 +52,7 @@ fn one(node: &Node<'_>, file: &Path, list: &List, findings: &mut Findings) {
                 findings.error(&place, what, cure);
             }
         }
+        policies::asked(node, &file.display().to_string(), plugin, findings);
     }
     capabilities(&file.display().to_string(), list, findings);
     let place = file.display();

@@ -19,6 +19,7 @@ use wharf_broker::Paths;
 
 use crate::lists::{CONF_DIR, ListFile};
 pub(crate) use lists::{capabilities, served};
+pub(crate) use policies::asked;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {

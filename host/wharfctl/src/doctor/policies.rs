@@ -1,9 +1,11 @@
-//! The policies of the node: each is named by a guest that can be asked, for without it no pod gets its network.
+//! Policies, the node's and those that lists add: each names a guest that can be asked, for without it no pod gets its
+//! network.
 
 use wharf_broker::policy;
 use wharf_broker::settings::Settings;
 
 use super::{Findings, Node};
+use crate::lists::Plugin;
 
 pub(super) fn check(node: &Node<'_>, findings: &mut Findings) {
     let file = node.paths.settings();
@@ -20,6 +22,19 @@ pub(super) fn check(node: &Node<'_>, findings: &mut Findings) {
                 format!("{reason}: no pod gets its network without it"),
                 format!("install it with `wharfctl add`, or take it out of {}", file.display()),
             ),
+        }
+    }
+}
+
+/// The same of what a plugin of a list adds.
+pub(crate) fn asked(node: &Node<'_>, file: &str, plugin: &Plugin, findings: &mut Findings) {
+    for name in plugin.policies() {
+        if let Err(reason) = policy::installed(node.paths, name) {
+            findings.error(
+                format!("{file}: {}.policies", plugin.place),
+                format!("{name}: {reason}: no pod gets this network without it"),
+                "install it with `wharfctl add`, or take it out",
+            );
         }
     }
 }

@@ -102,6 +102,7 @@ fn installed(node: &Node<'_>, file: &str, list: &List, findings: &mut Findings) 
         if let Err((what, cure)) = doctor::served(node, plugin) {
             findings.error(format!("{file}: {}", plugin.place), what, cure);
         }
+        doctor::asked(node, file, plugin, findings);
     }
 }
 

@@ -16,7 +16,7 @@ use wharf_cni::conflist::RequestArgs;
 use wharf_cni::{CniError, NetworkResult};
 
 use crate::journal::words_of;
-use crate::lists::{self, OWN};
+use crate::lists::{self, List, OWN, Plugin};
 use crate::simulated::{Call, Node};
 
 #[derive(Debug, clap::Args)]
@@ -99,10 +99,17 @@ fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
     for (index, plugin) in list.network.plugins.iter().enumerate() {
         let place = if is_list { format!("plugins[{index}]") } else { plugin.plugin_type.clone() };
         let kind = plugin.plugin_type.as_str();
-        if kind != OWN && guests::read(node.paths(), kind).is_err() {
+        if let Some(native) = native(&node, &list, if is_list { &place } else { "it" }) {
             plan.unknown.push(format!(
-                "{place}: {kind} is no guest that is installed; what a native plugin does cannot be told from here"
+                "{place}: {native} is no guest that is installed; what a native plugin does cannot be told from here"
             ));
+            if previous.is_none() {
+                let rest = list.network.plugins.len() - index - 1;
+                if rest > 0 {
+                    plan.unknown.push(format!("{rest} more after {place}: they build on its result"));
+                }
+                break;
+            }
             continue;
         }
         let request = RequestArgs {
@@ -134,6 +141,16 @@ fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
         previous = Some(result);
     }
     Ok(plan)
+}
+
+/// What an entry, or the chain in it, names that is no guest.
+fn native<'a>(node: &Node, list: &'a List, place: &str) -> Option<&'a str> {
+    let of_entry = |plugin: &&Plugin| {
+        plugin.place.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let names = list.plugins.iter().filter(of_entry).flat_map(Plugin::names);
+    let runs = names.filter(|(member, name)| *member != "policies" && *name != OWN);
+    runs.map(|(_, name)| name).find(|name| guests::read(node.paths(), name).is_err())
 }
 
 impl Plan {

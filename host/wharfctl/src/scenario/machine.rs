@@ -84,6 +84,7 @@ pub(super) fn write_files(scenario: &Scenario, root: &Path) -> Result<()> {
         write(path, text)?;
     }
     for (network, leases) in &scenario.leases {
+        wharf_cni::config::network_name(network).with_context(|| format!("leases: {network:?}"))?;
         for (address, owner) in leases {
             let owner = Who::parse(owner);
             let text = format!("{}\r\n{}", owner.container, owner.ifname);

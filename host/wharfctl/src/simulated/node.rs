@@ -129,12 +129,21 @@ impl Node {
     }
 }
 
-/// A link to another node's folder, which need not be there.
+/// A folder with links to the files of another node's, which need not be there. The folder itself is this node's: what a
+/// call writes there stays here.
 fn link(folder: &Path, at: &Path) -> io::Result<()> {
-    if let Some(above) = at.parent() {
-        std::fs::create_dir_all(above)?;
+    std::fs::create_dir_all(at)?;
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let file = entry?.path();
+        if let Some(name) = file.file_name() {
+            symlink(&file, at.join(name))?;
+        }
     }
-    symlink(folder, at)
+    Ok(())
 }
 
 #[cfg(test)]
