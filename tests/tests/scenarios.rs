@@ -163,7 +163,11 @@ fn a_scenario_that_makes_no_sense_says_where() {
             format!("{BRIDGE}[host.links.eth7]\nmaster = \"none\"\n"),
             "links.eth7: there is no link \"none\"",
         ),
-        ("out", format!("{BRIDGE}[leases.\"../../out\"]\n\"10.1.0.2\" = \"c/eth0\"\n"), "leases: \"../../out\""),
+        (
+            "out",
+            format!("{BRIDGE}[leases.\"../../out\"]\n\"10.1.0.2\" = \"c/eth0\"\n"),
+            "leases: \"../../out\"",
+        ),
     ] {
         let output = wharfctl_test(&scenario(name, &text)).arg("--no-sweep").output().unwrap();
         let said = said(&output);
