@@ -14,6 +14,7 @@ mod attachments;
 mod bad_config;
 mod bad_input;
 mod bandwidth;
+mod bench_guest;
 mod binary;
 mod bridge;
 mod bridge_check;

@@ -32,6 +32,7 @@ pub mod secrets;
 mod session;
 pub mod settings;
 pub mod signals;
+pub mod spent;
 mod teardown;
 pub mod telemetry;
 pub mod time;

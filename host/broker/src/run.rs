@@ -12,13 +12,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wharf_cni::error::code;
 use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version, args};
 use wharf_kernel::{Kernel, Machine, Netns};
 use wharf_ops::leases::LeaseOp;
-use wharf_ops::wire::Timings;
 use wharf_ops::{Attachment, Error, Reply};
 
 use crate::Paths;
@@ -32,15 +31,13 @@ use crate::policy::{self, NodePolicies, Policies};
 use crate::repair::{self, Recovered, Tools};
 use crate::running::Running;
 use crate::secrets;
-use crate::session::{Invocation, Served};
+use crate::session::Invocation;
 use crate::signals::Signals;
+use crate::spent::Meter;
 use crate::teardown::Removal;
 use crate::telemetry::Telemetry;
 pub(crate) use chain::Stage;
 use namespace::Namespaces;
-
-/// Where timings go, for the benchmark: a file that gets one JSON line per guest.
-const TIMINGS: &str = "WHARF_TRACE_TIMINGS";
 
 /// Makes the kernel for the two namespaces of a call on this machine.
 pub type Kernels = fn(Netns, Option<Netns>) -> Box<dyn Kernel>;
@@ -80,6 +77,8 @@ pub struct Broker<L: Launcher> {
     pub log: Log,
     /// What is counted and traced.
     pub telemetry: Telemetry,
+    /// Who wants to know where the time goes.
+    pub meter: Meter,
     /// What ends a call.
     pub signals: Signals,
     /// Where faults can be put into lease stores.
@@ -105,6 +104,7 @@ impl<L: Launcher> Broker<L> {
             policies: NodePolicies::default(),
             log,
             telemetry: Telemetry::off(),
+            meter: Meter::from_env(),
             signals: Signals::none(),
             lease_hook: Box::new(|_, _| Ok(())),
         }
@@ -282,26 +282,6 @@ pub fn recover(paths: &Paths, machine: &dyn Machine, log: Log) -> Result<Vec<Rec
 /// What repairs work with, for who runs no guests.
 pub(crate) fn tools_alone<'a>(paths: &'a Paths, machine: &'a dyn Machine, log: Log) -> Tools<'a> {
     Tools { paths, machine, start: &native::spawn, lease_hook: &|_, _| Ok(()), log }
-}
-
-/// Appends one line about a guest's call to the file that `WHARF_TRACE_TIMINGS` names: how long its sandbox was waited for,
-/// and how long all of it took.
-pub(crate) fn trace_timings(guest: &str, [waited, whole]: [Duration; 2], inside: Timings, served: Served) {
-    let Some(file) = std::env::var_os(TIMINGS) else { return };
-    let line = serde_json::json!({
-        "guest": guest,
-        "fork_us": waited.as_micros(),
-        "load_us": inside.load,
-        "confine_us": inside.confine,
-        "instantiate_us": inside.instantiate,
-        "run_us": inside.run,
-        "kernel_us": served.kernel.as_micros(),
-        "ops": served.operations,
-        "total_us": whole.as_micros(),
-    });
-    let file = std::fs::File::options().append(true).create(true).open(file);
-    // The benchmark notices a line that is missing; a call does not fail for it.
-    let _ = file.and_then(|mut file| std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()));
 }
 
 /// The (container, ifname) pairs that a GC is to keep.

@@ -26,8 +26,9 @@ use crate::lease_ops::{self, Access};
 use crate::log::GuestLog;
 use crate::pipeline::{Course, Gate, Handles};
 use crate::policy::{self, Policies};
-use crate::run::{Broker, trace_timings};
+use crate::run::Broker;
 use crate::signals::Signals;
+use crate::spent::Spent;
 use crate::telemetry::Outcome;
 
 /// Delegates may delegate, but not for ever.
@@ -179,7 +180,14 @@ impl<L: Launcher> Invocation<'_, L> {
         });
         self.broker.launcher.retire(sandbox);
         let (outcome, timings, served) = ended?;
-        trace_timings(name, [launched - started, started.elapsed()], timings, served);
+        self.broker.meter.add(|| Spent {
+            guest: name.to_owned(),
+            waited: launched - started,
+            whole: started.elapsed(),
+            inside: timings,
+            kernel: served.kernel,
+            operations: served.operations,
+        });
         outcome.map_err(|failure| failure::of_guest(failure, name, &digest, &session.told))
     }
 

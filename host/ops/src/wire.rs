@@ -34,7 +34,7 @@ pub enum ToBroker {
 /// From the broker: what came of the last `Op`.
 pub type ToSandbox = Result<Reply, Error>;
 
-/// Microseconds that the sandbox spent on each step.
+/// Microseconds that the sandbox spent on each step, and what it took up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
     /// Engine and mapping of the components, of all that are loaded at once: only the first call's sandbox tells it.
@@ -45,6 +45,8 @@ pub struct Timings {
     pub instantiate: u32,
     /// The call itself, operations included.
     pub run: u32,
+    /// Not a time: the bytes of all its linear memories when it told this. They never shrink.
+    pub memory: u64,
 }
 
 /// Why a conversation ended.

@@ -51,6 +51,11 @@ impl Limiter {
     pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, memory: 0, table: 0 }
     }
+
+    /// The bytes of all memories together.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory as u64
+    }
 }
 
 impl ResourceLimiter for Limiter {

@@ -108,11 +108,12 @@ pub(crate) fn serve(
     indices: &Indices,
     store: &mut Store<State>,
     instance: Result<Instance>,
-    timings: Timings,
+    mut timings: Timings,
     failure: Meaning,
 ) {
     let Some(subject) = hear::<Subject>(store) else { return };
     let begun = instance.and_then(|instance| indices.load(store, &instance, to_call(subject)));
+    timings.memory = store.data().limiter.memory();
     let judge = match begun {
         Ok((judge, verdict)) => {
             if !tell(store, Ok(verdict), timings) {

@@ -56,6 +56,7 @@ impl Ready {
             return;
         }
         let outcome = self.conduct(order.container_present, &mut store, &mut timings);
+        timings.memory = store.data().limiter.memory();
         if let Some(outcome) = outcome {
             finish(store.data_mut(), outcome, timings);
             // The broker goes on at once; this process's end can wait for it.

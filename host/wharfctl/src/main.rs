@@ -2,6 +2,7 @@
 
 mod add;
 mod attachments;
+mod bench;
 mod component;
 mod conflist;
 mod doctor;
@@ -101,6 +102,10 @@ enum Command {
     /// A scenario is a TOML file: a network, a machine, calls, packets, faults, and what is expected. Each ADD in it is also
     /// run with each of its changes failing, and killed between them. Fails if a scenario does.
     Test(scenario::Options),
+    /// Measure what a guest costs a call: time until it runs, of its own code, of its operations, and memory.
+    ///
+    /// Runs it on a simulated machine in the sandbox that it has on a node; needs no root, and touches nothing.
+    Bench(bench::Options),
     /// What guests may do: say it, check it, suggest it.
     #[command(subcommand)]
     Grants(grants::Command),
@@ -162,6 +167,7 @@ fn main() -> ExitCode {
         Command::Add(options) => add::run(&paths, options),
         Command::Remove(options) => remove::run(&paths, options),
         Command::Test(options) => scenario::run(options),
+        Command::Bench(options) => bench::run(options),
         Command::Lint(options) => lint::run(&paths, options),
         Command::Plan(options) => plan::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),

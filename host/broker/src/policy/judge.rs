@@ -15,9 +15,9 @@ use crate::failure;
 use crate::grants::Limits;
 use crate::launch::{Launcher, Sandbox};
 use crate::log::GuestLog;
-use crate::run::trace_timings;
-use crate::session::{Ended, Invocation, Loaded, Served, wait, write_all};
+use crate::session::{Ended, Invocation, Loaded, wait, write_all};
 use crate::signals::Signals;
+use crate::spent::{Meter, Spent};
 
 /// Starts its sandbox.
 type Start<'a> = Box<dyn FnOnce() -> io::Result<Box<dyn Sandbox>> + 'a>;
@@ -41,6 +41,7 @@ pub(crate) struct Judge<'a> {
     /// How often it was asked, and how long that took.
     asked: u32,
     spent: Duration,
+    meter: &'a Meter,
 }
 
 /// Why there is no answer.
@@ -90,6 +91,7 @@ impl<'a> Judge<'a> {
             begun: None,
             asked: 0,
             spent: Duration::ZERO,
+            meter: &broker.meter,
         })
     }
 
@@ -229,8 +231,14 @@ impl<'a> Judge<'a> {
     /// It is asked nothing more.
     pub(super) fn dismiss<L: Launcher>(mut self, launcher: &L) {
         if let Some((timings, waited)) = self.begun {
-            let served = Served { operations: self.asked, kernel: Duration::ZERO };
-            trace_timings(self.name, [waited, waited + self.spent], timings, served);
+            self.meter.add(|| Spent {
+                guest: self.name.to_owned(),
+                waited,
+                whole: waited + self.spent,
+                inside: timings,
+                kernel: Duration::ZERO,
+                operations: self.asked,
+            });
         }
         if let Some(mut sandbox) = self.sandbox.take() {
             sandbox.kill();

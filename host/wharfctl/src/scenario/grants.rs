@@ -32,20 +32,20 @@ pub(super) fn shared(scenarios: &Path) -> Result<BTreeMap<String, String>> {
 }
 
 /// A root with the guests of another one and grants of its own.
-pub(super) struct Own {
+pub(crate) struct Own {
     paths: Paths,
     /// Goes with it.
     _folder: TempDir,
 }
 
 impl Own {
-    pub(super) fn paths(&self) -> &Paths {
+    pub(crate) fn paths(&self) -> &Paths {
         &self.paths
     }
 }
 
 /// The guests with these grants in the place of theirs; none if there are none.
-pub(super) fn with(from: &Paths, grants: &BTreeMap<String, String>) -> Result<Option<Own>> {
+pub(crate) fn with(from: &Paths, grants: &BTreeMap<String, String>) -> Result<Option<Own>> {
     if grants.is_empty() {
         return Ok(None);
     }
@@ -59,10 +59,16 @@ pub(super) fn with(from: &Paths, grants: &BTreeMap<String, String>) -> Result<Op
     for name in guests::names(from)? {
         let file = format!("{name}.toml");
         let text = match grants.get(&name) {
+            // As it was written for a node: for exactly this guest.
+            Some(text) if has_digest(text) => text.clone(),
             Some(text) => format!("digest = {:?}\n{text}", guests::read(from, &name)?.digest),
             None => fs::read_to_string(from.grants().join(&file))?,
         };
         fs::write(paths.grants().join(&file), text).with_context(|| format!("grants.{name}"))?;
     }
     Ok(Some(Own { paths, _folder: folder }))
+}
+
+fn has_digest(text: &str) -> bool {
+    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("digest"))
 }

@@ -8,7 +8,7 @@ mod diff;
 mod errno;
 mod expect;
 mod format;
-mod grants;
+pub(crate) mod grants;
 mod guests;
 mod junit;
 mod machine;

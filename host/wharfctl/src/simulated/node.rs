@@ -1,5 +1,6 @@
 //! A simulated node: a machine, its files, and calls as a runtime makes them.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -10,6 +11,7 @@ use wharf::ForkLauncher;
 use wharf_broker::guests::sha256_hex;
 use wharf_broker::log::Log;
 use wharf_broker::settings::Settings;
+use wharf_broker::spent::{Meter, Spent};
 use wharf_broker::{Broker, Output, Paths};
 use wharf_sim::Sim;
 
@@ -123,7 +125,18 @@ impl Node {
 
     /// Makes a call.
     pub(crate) fn run(&self, call: &Call<'_>) -> Output {
+        Self::run_by(&mut self.broker(), call)
+    }
+
+    /// Makes a call, and tells where the time of its guests went.
+    pub(crate) fn run_metered(&self, call: &Call<'_>) -> (Output, Vec<Spent>) {
         let mut broker = self.broker();
+        broker.meter = Meter::Kept(RefCell::default());
+        let output = Self::run_by(&mut broker, call);
+        (output, broker.meter.take())
+    }
+
+    fn run_by(broker: &mut Broker<ForkLauncher>, call: &Call<'_>) -> Output {
         broker.launcher.seed = Some(call.seed());
         broker.run(call.name, |key| call.variable(key), call.config)
     }
