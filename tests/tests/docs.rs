@@ -26,6 +26,7 @@ pages! {
     install: "docs/how-to/install.md", Missing;
     conflist: "docs/how-to/conflist.md", Installed;
     third_party_guest: "docs/how-to/third-party-guest.md", Installed;
+    test_a_guest: "docs/how-to/test-a-guest.md", Missing;
     lint_and_plan: "docs/how-to/lint-and-plan.md", Installed;
     failed_add: "docs/how-to/failed-add.md", Installed;
     policies_explained: "docs/policies.md", Installed;
