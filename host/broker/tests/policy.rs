@@ -1,5 +1,5 @@
 //! Policies whose sandbox an attacker controls, or that are not as they should be: whatever they do but allow is denied.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
@@ -145,6 +145,17 @@ fn a_policy_that_does_not_answer_has_denied() {
         "no answer within 300 ms",
     );
     assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn the_wait_that_ended_is_the_one_that_is_told() {
+    let node = Node::new(None, "[limits]\ndeadline-ms = 400\n");
+    node.install_policy("policy", "deadline-ms = 30000");
+    let (code, message) = error(&node.run_under("ADD", make_bridge, |guest| then(guest, |_, _| {})));
+    assert_eq!(code, 901, "{message}");
+    let told = message.split("no answer within ").nth(1).and_then(|rest| rest.split(" ms").next());
+    let told: u64 = told.expect(&message).parse().expect(&message);
+    assert!(told <= 400 && message.contains("all that the guest that asked had left"), "{message}");
 }
 
 #[test]

@@ -185,11 +185,10 @@ impl<'a> Judge<'a> {
         let Some(mut sandbox) = self.sandbox.take() else {
             return Err(Silence::Failed("it has failed before".to_owned()));
         };
-        let own = Instant::now() + self.deadline;
-        let end = until.map_or(own, |until| until.min(own));
-        let heard = write_all(sandbox.as_mut(), frame, end, signals)
-            .and_then(|()| self.hear(sandbox.as_mut(), end, signals))
-            .map_err(|ended| silence(ended, self.deadline));
+        let wait = Wait::of(Instant::now(), self.deadline, until);
+        let heard = write_all(sandbox.as_mut(), frame, wait.end, signals)
+            .and_then(|()| self.hear(sandbox.as_mut(), wait.end, signals))
+            .map_err(|ended| silence(ended, &wait));
         let answer = heard.and_then(|(outcome, timings)| match outcome {
             Ok(Answer::Verdict(verdict)) => Ok((verdict, timings)),
             Ok(Answer::Metadata(_) | Answer::Result(_) | Answer::Done) => {
@@ -245,10 +244,31 @@ type Heard = (Result<Answer, Failure>, Timings);
 /// Not an answer to what was asked.
 const NO_VERDICT: &str = "its answer is no verdict";
 
-fn silence(ended: Ended, deadline: Duration) -> Silence {
+/// How long an answer is waited for.
+struct Wait {
+    end: Instant,
+    /// In words.
+    within: String,
+}
+
+impl Wait {
+    /// For the policy's own time, or for what is left of that of the call that waits.
+    fn of(now: Instant, own: Duration, until: Option<Instant>) -> Self {
+        let end = now + own;
+        match until.filter(|until| *until < end) {
+            None => Self { end, within: format!("{} ms", own.as_millis()) },
+            Some(end) => {
+                let left = end.saturating_duration_since(now).as_millis();
+                Self { end, within: format!("{left} ms, which is all that the guest that asked had left") }
+            }
+        }
+    }
+}
+
+fn silence(ended: Ended, wait: &Wait) -> Silence {
     match ended {
         Ended::Interrupted(signal) => Silence::Interrupted(signal),
-        Ended::Deadline => Silence::Failed(format!("no answer within {} ms", deadline.as_millis())),
+        Ended::Deadline => Silence::Failed(format!("no answer within {}", wait.within)),
         Ended::Limit(reason) => Silence::Failed(reason),
         Ended::Gone(reason) => Silence::Failed(format!("its sandbox ended ({reason})")),
         Ended::Vetoed(error) => Silence::Failed(error.msg),
