@@ -91,7 +91,7 @@ impl<'a> Policies<'a> {
 pub(crate) fn reapply<'r>(records: impl Iterator<Item = &'r Record>, stages: &mut [Stage]) {
     let last = records.filter_map(|record| record.committed().next_back());
     for change in last.flat_map(|transaction| &transaction.changes) {
-        let Ok(patch) = patch::parse(&change.patch) else { continue };
+        let Ok(patch) = patch::read(&change.patch) else { continue };
         let there = usize::try_from(change.position)
             .ok()
             .filter(|position| stages.get(*position).is_some_and(|stage| stage.guest == change.plugin));
