@@ -36,6 +36,8 @@ use crate::signals::Signals;
 use crate::teardown::Removal;
 use crate::telemetry::Telemetry;
 pub(crate) use chain::Stage;
+#[cfg(test)]
+pub(crate) use chain::stages;
 use namespace::Namespaces;
 
 /// Where timings go, for the benchmark: a file that gets one JSON line per guest.
@@ -182,6 +184,7 @@ impl<L: Launcher> Broker<L> {
         let args = args::parse_args(&env.args)?;
         secrets::learn_args(&args);
         if let Some(subject) = &mut subject {
+            policy::add_stages(subject, &stages)?;
             policy::add_arguments(subject, &args);
         }
         let network = stages.first().map(|stage| stage.conf.name.clone()).unwrap_or_default();

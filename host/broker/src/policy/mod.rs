@@ -31,7 +31,7 @@ use crate::signals::Signals;
 pub(crate) use admit::reapply;
 pub(crate) use judge::Judge;
 pub use named::NodePolicies;
-pub(crate) use subject::{add_arguments, subject};
+pub(crate) use subject::{add_arguments, add_stages, subject};
 
 /// What a guest's world is called in its manifest.
 const REVIEWS: &str = "policy";
