@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use nix::poll::PollFlags;
 use wharf_cni::CniError;
 use wharf_ops::call::{Answer, Failure};
-use wharf_ops::policy::{Question, Subject, Verdict};
+use wharf_ops::policy::{Subject, Verdict};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker};
 
-use super::{ADMITS, error, is_policy};
+use super::{ADMITS, Asked, error, is_policy};
 use crate::failure;
 use crate::grants::Limits;
 use crate::launch::{Launcher, Sandbox};
@@ -20,17 +20,18 @@ use crate::session::{Ended, Invocation, Loaded, Served, wait, write_all};
 use crate::signals::Signals;
 
 /// Starts its sandbox.
-type Start<'a> = Box<dyn FnOnce() -> io::Result<Box<dyn Sandbox>> + 'a>;
+type Start<'a> = Rc<dyn Fn() -> io::Result<Box<dyn Sandbox>> + 'a>;
 
 /// A policy that is being asked.
 pub(crate) struct Judge<'a> {
     name: &'a str,
     digest: String,
     admits: bool,
-    /// Until it is asked first. Its sandbox has made itself ready by then, while other guests were running.
-    start: Option<Start<'a>>,
+    start: Start<'a>,
+    /// Not before it is asked first. Its sandbox has made itself ready by then, while other guests were running.
+    started: bool,
     sandbox: Option<Box<dyn Sandbox>>,
-    /// The first message.
+    /// The first message of each instance.
     subject: Vec<u8>,
     frames: Frames,
     log: GuestLog<'a>,
@@ -81,7 +82,8 @@ impl<'a> Judge<'a> {
             name,
             digest,
             admits,
-            start: Some(Box::new(start)),
+            start: Rc::new(start),
+            started: false,
             sandbox: None,
             subject,
             frames: Frames::new(),
@@ -110,46 +112,45 @@ impl<'a> Judge<'a> {
     /// nearer than its own deadline.
     pub(super) fn agree(
         &mut self,
-        question: &Question<'_>,
-        what: &str,
+        asked: &Asked,
         until: Option<Instant>,
         signals: &Signals,
     ) -> Result<(), CniError> {
-        match self.ask(question, what, until, signals)? {
+        match self.ask(asked, until, signals)? {
             Verdict::Allow => Ok(()),
-            Verdict::Deny(reason) => Err(self.denied(what, &reason)),
-            Verdict::Change(_) => Err(self.failed(what, NO_VERDICT)),
+            Verdict::Deny(reason) => Err(self.denied(&asked.what, &reason)),
+            Verdict::Change(_) => Err(self.failed(&asked.what, NO_VERDICT)),
         }
     }
 
     /// What it answers, once it has agreed to the ADD as such.
     pub(super) fn ask(
         &mut self,
-        question: &Question<'_>,
-        what: &str,
+        asked: &Asked,
         until: Option<Instant>,
         signals: &Signals,
     ) -> Result<Verdict, CniError> {
         self.begin(until, signals)?;
         let started = Instant::now();
-        let answer = wire::encode(question)
-            .map_err(|error| Silence::Failed(error.to_string()))
-            .and_then(|frame| self.exchange(&frame, until, signals));
+        let answer = self.exchange(&asked.frame, until, signals);
         self.asked += 1;
         self.spent += started.elapsed();
-        answer.map(|(verdict, _)| verdict).map_err(|silence| self.silent(what, silence))
+        answer.map(|(verdict, _)| verdict).map_err(|silence| self.silent(&asked.what, silence))
     }
 
     /// Tells it what it is about, if it has not been told.
     fn begin(&mut self, until: Option<Instant>, signals: &Signals) -> Result<(), CniError> {
         const WHAT: &str = "the ADD";
-        let Some(start) = self.start.take() else { return Ok(()) };
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(());
+        }
         let started = Instant::now();
-        let sandbox = start()
+        let sandbox = (self.start)()
             .map_err(|error| error::unavailable(self.name, &format!("cannot start a sandbox: {error}")))?;
         self.sandbox.insert(sandbox).summon();
         let subject = std::mem::take(&mut self.subject);
         let first = self.exchange(&subject, until, signals);
+        self.subject = subject;
         let (verdict, timings) = first.map_err(|silence| self.silent(WHAT, silence))?;
         self.begun = Some((timings, started.elapsed()));
         match verdict {
@@ -223,6 +224,16 @@ impl<'a> Judge<'a> {
                 }
             }
         }
+    }
+
+    /// Another instance takes its place, and knows nothing yet.
+    pub(super) fn renew<L: Launcher>(&mut self, launcher: &L) {
+        if let Some(mut sandbox) = self.sandbox.take() {
+            sandbox.kill();
+            launcher.retire(sandbox);
+        }
+        self.frames = Frames::new();
+        self.started = false;
     }
 
     /// It is asked nothing more.
