@@ -43,7 +43,7 @@ const DELEGATES: [&str; 2] = ["ipam", "delegate"];
 
 /// What the guest wrote, with the version, name and prevResult of the request it belongs to. Which plugin it may be, and
 /// with which `ipam`, is the configuration's to say and not the guest's.
-fn configuration(outer: &NetConf, op: &DelegateOp) -> Result<NetConf, CniError> {
+pub(crate) fn configuration(outer: &NetConf, op: &DelegateOp) -> Result<NetConf, CniError> {
     let mut conf = NetConf::parse(op.config.as_bytes())?;
     conf.previous.clone_from(&outer.previous);
     conf.cni_version = outer.cni_version;

@@ -128,7 +128,8 @@ pub fn read(paths: &Paths, name: &str) -> Result<Manifest, StoreError> {
     let file = paths.guests().join(format!("{name}.json"));
     let path = file.display().to_string();
     let handle = match File::open(&file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        // A native plugin of that name takes the place of a guest that is not installed, and of no other.
+        Err(error) if crate::is_absent(&file, &error) => {
             return Err(StoreError::NotInstalled { name: name.to_string(), path });
         }
         other => other.map_err(|source| StoreError::Io { path: path.clone(), source })?,
@@ -307,6 +308,15 @@ mod tests {
         let error = read(&Paths::below(root.path()), "bridge").unwrap_err();
         assert!(matches!(error, StoreError::NotInstalled { .. }));
         assert!(error.to_string().contains("wharfctl install"));
+    }
+
+    #[test]
+    fn a_manifest_that_leads_nowhere_is_of_a_guest_that_is_installed() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        fs::create_dir_all(paths.guests()).unwrap();
+        std::os::unix::fs::symlink("nowhere", paths.guests().join("bridge.json")).unwrap();
+        assert!(matches!(read(&paths, "bridge"), Err(StoreError::Io { .. })));
     }
 
     #[test]

@@ -38,6 +38,6 @@ pub mod telemetry;
 pub mod time;
 mod undo;
 
-pub use paths::Paths;
+pub use paths::{Paths, is_absent};
 pub use repair::Recovered;
 pub use run::{Broker, Output, recover};

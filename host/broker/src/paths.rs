@@ -1,5 +1,6 @@
 //! Every path that Wharf owns, below the root that `WHARF_ROOT` names.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where things are. The root is `/` but for tests and packaging.
@@ -93,9 +94,25 @@ impl Paths {
     }
 }
 
+/// Whether opening `path` failed because there is nothing of that name. A symbolic link that leads nowhere is something:
+/// whoever made it wanted a file there.
+pub fn is_absent(path: &Path, error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_not_absent() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a");
+        let error = std::fs::File::open(&path).unwrap_err();
+        assert!(is_absent(&path, &error));
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        assert!(!is_absent(&path, &std::fs::File::open(&path).unwrap_err()));
+    }
 
     #[test]
     fn everything_is_below_the_root() {

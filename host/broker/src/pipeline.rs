@@ -1,4 +1,5 @@
-//! The one way that every operation goes: handle, grant, policy, undo, kernel.
+//! The one way that every operation goes: handle, grant, reach, policy, undo, kernel. A policy is asked only about what
+//! would be done, and told later if it was not done all the same.
 
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 use crate::grants::Grant;
 use crate::journal::{Effect, Outcome};
 use crate::log::GuestLog;
-use crate::policy::Policies;
+use crate::policy::{Allowed, Policies};
 use crate::reach::Reach;
 use crate::running::Running;
 use crate::signals::Signals;
@@ -33,7 +34,7 @@ impl Handles {
         }
     }
 
-    fn check(&self, op: &KernelOp) -> Result<(), Error> {
+    pub(crate) fn check(&self, op: &KernelOp) -> Result<(), Error> {
         match op.links().into_iter().flatten().find(|link| !self.links.contains(link)) {
             None => Ok(()),
             Some(link) => {
@@ -115,9 +116,8 @@ pub(crate) struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Grant and policies. The guest hears that it was denied, the log which line would allow it. What a policy denies ends
-    /// the ADD: see [`Policies::veto`].
-    pub(crate) fn admit(&self, policies: &mut Policies<'_>, op: &Op) -> Result<(), Error> {
+    /// The grant. The guest hears that it was denied, the log which line would allow it.
+    pub(crate) fn admit(&self, op: &Op) -> Result<(), Error> {
         let operation = op.operation();
         let granted =
             self.grant.allows(operation.name) && self.imports.iter().any(|name| name == operation.name);
@@ -138,22 +138,26 @@ impl Gate<'_> {
             let reason = format!("{} changes something, and this call may only look", operation.name);
             return Err(Error::new(ErrorKind::Denied, reason));
         }
-        if !operation.changes {
-            return Ok(());
+        Ok(())
+    }
+
+    /// The policies, if it changes something. What one denies ends the ADD: see [`Policies::veto`].
+    pub(crate) fn review(&self, policies: &mut Policies<'_>, op: &Op) -> Result<Option<Allowed>, Error> {
+        if !op.operation().changes {
+            return Ok(None);
         }
         let reviewed = policies.review(self.guest, op, self.deadline, self.signals);
         reviewed.map_err(|veto| Error::new(ErrorKind::Denied, veto.msg))
     }
 
-    /// Carries out an operation that was admitted.
-    pub(crate) fn carry_out(
+    /// Whether what it is about is within the call's reach.
+    pub(crate) fn reaches(
         &self,
         kernel: &mut dyn Kernel,
-        handles: &mut Handles,
-        course: &mut Course,
+        handles: &Handles,
+        course: &Course,
         op: &KernelOp,
-    ) -> Result<Reply, Error> {
-        handles.check(op)?;
+    ) -> Result<(), Error> {
         if !self.container_present && op.namespaces().contains(&Some(Ns::Container)) {
             return Err(Error::not_found("there is no container namespace in this call"));
         }
@@ -162,7 +166,17 @@ impl Gate<'_> {
             valid: self.valid,
             container_present: self.container_present,
         };
-        reach.check(kernel, handles, course, op)?;
+        reach.check(kernel, handles, course, op)
+    }
+
+    /// Carries out an operation that nothing speaks against.
+    pub(crate) fn carry_out(
+        &self,
+        kernel: &mut dyn Kernel,
+        handles: &mut Handles,
+        course: &mut Course,
+        op: &KernelOp,
+    ) -> Result<Reply, Error> {
         let reply = match course {
             Course::Add(running) if op.operation().changes => self.recorded(kernel, running, op)?,
             Course::Del(removal) => {

@@ -37,6 +37,8 @@ use crate::spent::Meter;
 use crate::teardown::Removal;
 use crate::telemetry::Telemetry;
 pub(crate) use chain::Stage;
+#[cfg(test)]
+pub(crate) use chain::stages;
 use namespace::Namespaces;
 
 /// Makes the kernel for the two namespaces of a call on this machine.
@@ -183,6 +185,7 @@ impl<L: Launcher> Broker<L> {
         let args = args::parse_args(&env.args)?;
         secrets::learn_args(&args);
         if let Some(subject) = &mut subject {
+            policy::add_stages(subject, &stages)?;
             policy::add_arguments(subject, &args);
         }
         let network = stages.first().map(|stage| stage.conf.name.clone()).unwrap_or_default();

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 
 use serde_json::{Map, Value};
+use wharf_cni::args;
+
+use crate::journal::{Effect, Record};
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
@@ -39,6 +42,24 @@ pub fn learn(conf: &Map<String, Value>) {
         collect(value, is_secret(key), &mut found);
     }
     remember(found);
+}
+
+/// Remembers the secrets that a record has: those of arguments, of native plugins' configurations, and of what policies
+/// changed.
+pub fn learn_record(record: &Record) {
+    for transaction in &record.transactions {
+        // Arguments that cannot be read made no ADD.
+        learn_args(&args::parse_args(&transaction.begin.args).unwrap_or_default());
+        let native = transaction.steps.iter().filter_map(|step| match &step.effect {
+            Effect::Native { config, .. } => Some(config),
+            Effect::Kernel { .. } | Effect::Lease { .. } => None,
+        });
+        for text in native.chain(transaction.changes.iter().map(|change| &change.patch)) {
+            if let Ok(Value::Object(conf)) = serde_json::from_str(text) {
+                learn(&conf);
+            }
+        }
+    }
 }
 
 /// Remembers the secrets of `KEY=VALUE` pairs.
@@ -76,14 +97,40 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     clean
 }
 
-/// Replaces every secret in a JSON value; for what is shown to others as a whole.
+/// Replaces every secret in a JSON value; for what is shown to others as a whole. Also in strings that are JSON themselves:
+/// a journal keeps configurations as text.
 pub fn scrub(value: &mut Value) {
     scrub_inner(value, false);
+}
+
+/// As [`scrub`], and takes the secrets that were learned out of every string.
+pub fn clean(value: &mut Value) {
+    scrub(value);
+    redact_strings(value);
+}
+
+fn redact_strings(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(clean) = redact(text) {
+                *text = clean;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact_strings),
+        Value::Object(members) => members.values_mut().for_each(redact_strings),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn scrub_inner(value: &mut Value, secret: bool) {
     match value {
         Value::String(text) if secret => REDACTED.clone_into(text),
+        Value::String(text) if text.trim_start().starts_with('{') => {
+            if let Ok(mut object @ Value::Object(_)) = serde_json::from_str::<Value>(text) {
+                scrub_inner(&mut object, false);
+                *text = object.to_string();
+            }
+        }
         Value::String(text) => {
             if let Some(password) = password(text).map(str::to_owned) {
                 *text = text.replace(&password, REDACTED);
@@ -175,6 +222,29 @@ mod tests {
             json!({"client-key-data": REDACTED, "kubeconfig": "/etc/kubeconfig"})
         );
         assert_eq!(value["type"], "bridge");
+        let mut journal = json!({"patch": conf().to_string(), "text": "{ no JSON"});
+        scrub(&mut journal);
+        assert_eq!(journal, json!({"patch": value.to_string(), "text": "{ no JSON"}));
+    }
+
+    #[test]
+    fn a_record_tells_its_secrets() {
+        let attachment =
+            wharf_ops::Attachment { network: "n".into(), container: "c".into(), ifname: "eth0".into() };
+        let key = crate::journal::Key { attachment, entry: "g".into() };
+        let mut begin = crate::journal::Begin::of_test(&key);
+        begin.args = "IgnoreUnknown=1;MY_TOKEN=recorded-arg".into();
+        let mut transaction = crate::journal::Transaction::new(begin);
+        transaction.changes.push(crate::journal::ConfigChange {
+            policy: "p".into(),
+            plugin: "g".into(),
+            position: 0,
+            patch: json!({"mtu": 1400, "apiToken": "recorded-patch"}).to_string(),
+        });
+        learn_record(&Record { transactions: vec![transaction], damage: None });
+        let mut value = json!({"said": "recorded-arg, recorded-patch", "mtu": 1400});
+        clean(&mut value);
+        assert_eq!(value, json!({"said": "[redacted], [redacted]", "mtu": 1400}));
     }
 
     #[test]

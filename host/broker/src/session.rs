@@ -306,12 +306,31 @@ impl<L: Launcher> Invocation<'_, L> {
             deadline: self.deadline,
             signals: &self.broker.signals,
         };
-        gate.admit(&mut self.policies, &op)?;
-        match op {
+        if let Op::Kernel(op) = &op {
+            session.handles.check(op)?;
+        }
+        gate.admit(&op)?;
+        match &op {
+            Op::Kernel(op) => gate.reaches(self.kernel, &session.handles, &self.course, op)?,
+            Op::Lease(op) => session.check_lease(&self.attachment, op)?,
+            // Its being called checks that by itself.
+            Op::Delegate(op) if self.policies.review_changes() => {
+                if let Err(error) = crate::delegate::configuration(session.conf, op) {
+                    return Ok(Reply::Refused(crate::convert::error_to_guest(error)));
+                }
+            }
+            Op::Delegate(_) => {}
+        }
+        let allowed = gate.review(&mut self.policies, &op)?;
+        let answer = match op {
             Op::Kernel(op) => gate.carry_out(self.kernel, &mut session.handles, &mut self.course, &op),
             Op::Lease(op) => self.lease(session, &loaded.manifest.name, op),
             Op::Delegate(op) => Ok(self.delegate(session, &op)),
+        };
+        if let Some(allowed) = allowed {
+            self.policies.came_of(allowed, answer.as_ref().is_ok_and(was_done));
         }
+        answer
     }
 
     fn delegate(&mut self, session: &Session<'_>, op: &DelegateOp) -> Reply {
@@ -327,6 +346,11 @@ impl<L: Launcher> Invocation<'_, L> {
             self.late.extend(removal.flush(self.kernel, &self.attachment).err());
         }
     }
+}
+
+/// Whether a change was made: a delegate may refuse, and a lease may be somebody else's.
+fn was_done(reply: &Reply) -> bool {
+    !matches!(reply, Reply::Refused(_) | Reply::Flag(false) | Reply::MaybeAddress(None))
 }
 
 fn outcome(answer: &Result<Reply, Error>) -> Outcome {

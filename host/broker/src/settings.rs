@@ -117,7 +117,7 @@ impl Settings {
         let read = match std::fs::read_to_string(&path) {
             Ok(text) if text.is_empty() => Ok(File::default()),
             Ok(text) => toml::from_str(&text).map_err(|error| error.message().to_owned()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(File::default()),
+            Err(error) if crate::is_absent(&path, &error) => Ok(File::default()),
             Err(error) => Err(error.to_string()),
         };
         let read = read.and_then(|mut file: File| {
@@ -266,6 +266,17 @@ mod tests {
             assert!(error.code == 901 && error.msg.contains("wharf.toml"), "{text}: {error}");
             assert!(fault.is_some(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_a_file_that_cannot_be_read() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        std::fs::create_dir_all(root.path().join("etc/cni")).unwrap();
+        std::os::unix::fs::symlink("elsewhere.toml", paths.settings()).unwrap();
+        let (settings, fault) = Settings::read(&paths, |_| None);
+        assert!(fault.is_some_and(|fault| fault.contains("wharf.toml")));
+        assert_eq!(settings.policies.named(&serde_json::Map::new()).unwrap_err().code, 901);
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! Policies whose sandbox an attacker controls, or that are not as they should be: whatever they do but allow is denied.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use common::{Guest, Node, Script, error, garbage};
 use wharf_ops::call::{Answer, Failure, Metadata, NetworkResult};
+use wharf_ops::delegate::{DelegateOp, Verb};
+use wharf_ops::leases::LeaseOp;
 use wharf_ops::links::{Common, LinkOp};
 use wharf_ops::policy::{Question, Subject, Verdict};
+use wharf_ops::shaping::{Rate, ShapingOp};
 use wharf_ops::wire::{self, ToBroker};
-use wharf_ops::{KernelOp, Ns, Op};
+use wharf_ops::{KernelOp, Link, Ns, Op, Reply};
 
 fn make_bridge(guest: &mut Guest) {
     let common = Common { name: "br0".into(), ..Common::default() };
@@ -97,6 +101,88 @@ fn the_add_as_such_and_its_result_are_denied() {
     );
 }
 
+/// Asks for bridges of these names, and minds nothing. There can be none that is called `lo`.
+fn make_bridges(guest: &mut Guest, names: &[&str]) {
+    for name in names {
+        let common = Common { name: (*name).into(), ..Common::default() };
+        let op = LinkOp::EnsureBridge { ns: Ns::Host, common, vlan_filtering: false };
+        if let Err(common::Stop::Gone) = guest.attempt(Op::Kernel(KernelOp::Link(op))) {
+            return;
+        }
+    }
+    guest.succeed();
+}
+
+/// Wants exactly one bridge at the end, by what it was asked about before.
+fn one_bridge(guest: &mut Guest) {
+    let seen = Cell::new(0);
+    then(guest, |guest, question| {
+        guest.judge(match question {
+            Question::Result(_) if seen.get() != 1 => Verdict::Deny(format!("{} bridges", seen.get())),
+            Question::Result(_) => Verdict::Allow,
+            Question::Review { .. } | Question::Admit { .. } => {
+                seen.set(seen.get() + 1);
+                Verdict::Allow
+            }
+        });
+    });
+}
+
+#[test]
+fn the_result_is_judged_by_what_was_made() {
+    for (names, denial) in [
+        (&["br0"][..], None),
+        (&["lo"], Some("denies the result: 0 bridges")),
+        (&["lo", "br0", "lo"], None),
+        (&["br0", "lo", "br1"], Some("denies the result: 2 bridges")),
+    ] {
+        let node = node();
+        let before = node.dump();
+        let output = node.run_under("ADD", move |guest| make_bridges(guest, names), one_bridge);
+        match denial {
+            None => assert_eq!(output.status, 0, "{names:?}: {output:?}"),
+            Some(words) => {
+                let (code, message) = error(&output);
+                assert!(code == 901 && message.contains(words), "{names:?}: {message}");
+                common::assert_same(&node.dump(), &before, words);
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_is_asked_about_what_is_out_of_reach() {
+    /// A handle that nobody handed out, a pool that is not open, a delegate that is not named.
+    fn forge(guest: &mut Guest) {
+        let link = Link { ns: Ns::Host, index: 1, name: "lo".into() };
+        let rate = Rate { bits_per_second: 8, burst_bits: 8, latency_ms: 1 };
+        let address = "10.0.0.1".parse().unwrap();
+        let config = r#"{"cniVersion":"1.1.0","name":"n","type":"g"}"#.to_owned();
+        for op in [
+            Op::Kernel(KernelOp::Shaping(ShapingOp::SetEgress { on: link, rate })),
+            Op::Lease(LeaseOp::SetLastReserved { pool: 7, set: 0, address }),
+            Op::Delegate(DelegateOp { verb: Verb::Add, plugin: "h".into(), config }),
+        ] {
+            match guest.attempt(op) {
+                Err(common::Stop::Gone) => return,
+                Err(common::Stop::Failed(_)) | Ok(Reply::Refused(_)) => {}
+                Ok(reply) => panic!("{reply:?}"),
+            }
+        }
+        guest.succeed();
+    }
+    let node = node();
+    let output = node.run_under("ADD", forge, |guest| {
+        then(guest, |guest, question| {
+            guest.judge(match question {
+                Question::Result(_) => Verdict::Allow,
+                Question::Review { .. } | Question::Admit { .. } => Verdict::Deny("asked".into()),
+            });
+        });
+    });
+    assert_eq!(output.status, 0, "{output:?}");
+}
+
 #[test]
 fn what_is_no_verdict_is_none() {
     const NO_VERDICT: &str = "its answer is no verdict";
@@ -145,6 +231,17 @@ fn a_policy_that_does_not_answer_has_denied() {
         "no answer within 300 ms",
     );
     assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn the_wait_that_ended_is_the_one_that_is_told() {
+    let node = Node::new(None, "[limits]\ndeadline-ms = 400\n");
+    node.install_policy("policy", "deadline-ms = 30000");
+    let (code, message) = error(&node.run_under("ADD", make_bridge, |guest| then(guest, |_, _| {})));
+    assert_eq!(code, 901, "{message}");
+    let told = message.split("no answer within ").nth(1).and_then(|rest| rest.split(" ms").next());
+    let told: u64 = told.expect(&message).parse().expect(&message);
+    assert!(told <= 400 && message.contains("all that the guest that asked had left"), "{message}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::env::{bounded, is_identifier};
 use crate::error::{Error, excerpt};
 use crate::json::{self, Object};
 use crate::result::NetworkResult;
+use crate::spelling;
 use crate::version::Version;
 
 /// The largest input accepted, in bytes: twice that still passes between the two processes in one call.
@@ -20,7 +21,8 @@ const PREVIOUS: &str = "prevResult";
 /// A plugin's configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetConf {
-    /// The object as it came, unknown members included, without `prevResult`.
+    /// The object as it came, unknown members included, without `prevResult`. What the host reads is spelled as usual, see
+    /// [`spelling`].
     pub raw: Map<String, Value>,
     /// `cniVersion`
     pub cni_version: Version,
@@ -36,7 +38,7 @@ pub struct NetConf {
 }
 
 impl NetConf {
-    /// Reads a configuration of at most [`MAX_BYTES`]. Of several members of one name the last counts.
+    /// Reads a configuration of at most [`MAX_BYTES`]. Of several members of one name the last counts, whatever its case.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let (conf, fault) = Self::parse_for_del(bytes)?;
         fault.map_or(Ok(conf), Err)
@@ -46,7 +48,7 @@ impl NetConf {
     /// DEL has to go on without.
     pub fn parse_for_del(bytes: &[u8]) -> Result<(Self, Option<Error>), Error> {
         const WHAT: &str = "network config";
-        match decode(bytes, WHAT)? {
+        match spelling::decode(bytes, WHAT)? {
             Value::Object(raw) => Self::read(raw),
             other => Err(json::wrong(WHAT, "an object", &other)),
         }

@@ -10,6 +10,7 @@ use crate::config::{Request, decode, network_name, plugin_type};
 use crate::error::{Error, excerpt};
 use crate::json::{self, Object, member, object};
 use crate::result::NetworkResult;
+use crate::spelling;
 use crate::version::{Version, numbers};
 
 const WHAT: &str = "network list";
@@ -17,7 +18,7 @@ const WHAT: &str = "network list";
 /// A plugin of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plugin {
-    /// The plugin's object as it stands in the file.
+    /// The plugin's object, with the [usual spelling](crate::spelling).
     pub raw: Object,
     /// `type`
     pub plugin_type: String,
@@ -76,7 +77,7 @@ impl NetworkList {
 
     /// Makes a list of the single plugin in a `.conf` or `.json` file.
     pub fn from_plugin(bytes: &[u8]) -> Result<Self, Error> {
-        let value = decode(bytes, "network config")?;
+        let value = spelling::decode(bytes, "network config")?;
         let conf = object(&value, "network config")?;
         if conf.contains_key("plugins") {
             return Err(Error::invalid("plugins", "this is a list; give it a name that ends in .conflist"));
@@ -158,7 +159,9 @@ fn name(list: &Object) -> Result<String, Error> {
 }
 
 fn plugin(value: &Value) -> Result<Plugin, Error> {
-    let raw = object(value, "")?;
+    object(value, "")?;
+    let usual = spelling::usual(value);
+    let raw = object(&usual, "")?;
     let Some(kind) = plugin_type(raw)? else { return Err(Error::invalid("type", "missing 'type'")) };
     if let Some(capabilities) = member(raw, "capabilities") {
         enabled(capabilities, &Object::new())?;

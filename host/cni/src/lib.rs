@@ -12,6 +12,7 @@ pub mod env;
 pub mod error;
 mod json;
 pub mod result;
+pub mod spelling;
 pub mod version;
 
 pub use attachment::Attachment;

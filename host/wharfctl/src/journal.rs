@@ -5,8 +5,10 @@ use std::io::Write as _;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
+use serde_json::Value;
 use wharf_broker::Paths;
 use wharf_broker::journal::{Effect, Listed, Outcome, Record, Step, Store, Transaction};
+use wharf_broker::secrets;
 
 use crate::words;
 
@@ -25,14 +27,17 @@ pub(crate) fn show(paths: &Paths, attachment: Option<&str>, json: bool) -> Resul
     if let Some(wanted) = attachment.filter(|_| all.is_empty()) {
         bail!("no journal is of {wanted:?}; `wharfctl journal show` lists all");
     }
+    all.iter().for_each(|one| secrets::learn_record(&one.record));
     let text = if json {
         let shown: Vec<_> =
             all.iter().map(|one| Shown { journal: &one.name, busy: one.busy, record: &one.record }).collect();
+        let mut shown = serde_json::to_value(shown)?;
+        secrets::clean(&mut shown);
         serde_json::to_string_pretty(&shown)? + "\n"
     } else if all.is_empty() {
         "there are no attachments\n".to_owned()
     } else {
-        all.iter().map(lines).collect::<Vec<_>>().join("\n")
+        secrets::redact(&all.iter().map(lines).collect::<Vec<_>>().join("\n")).into_owned()
     };
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
@@ -88,7 +93,9 @@ fn of_transaction(transaction: &Transaction) -> String {
         let _ = writeln!(
             text,
             "    policy {} changed the configuration of {}: {}",
-            change.policy, change.plugin, change.patch
+            change.policy,
+            change.plugin,
+            without_secrets(&change.patch)
         );
     }
     for step in &transaction.steps {
@@ -99,6 +106,13 @@ fn of_transaction(transaction: &Transaction) -> String {
         None => writeln!(text, "    not committed: running, or cut short (`wharfctl recover` undoes it)"),
     };
     text
+}
+
+/// A patch as it may be shown.
+fn without_secrets(patch: &str) -> String {
+    let mut patch = Value::from(patch);
+    secrets::scrub(&mut patch);
+    patch.as_str().unwrap_or_default().to_owned()
 }
 
 /// What was done, and what came of it.
@@ -161,6 +175,11 @@ mod tests {
     fn up(up: bool) -> KernelOp {
         let link = Link { ns: Ns::Host, index: 5, name: "cni0".into() };
         KernelOp::Link(LinkOp::SetUp { link, up })
+    }
+
+    #[test]
+    fn a_secret_of_a_patch_is_not_shown() {
+        assert_eq!(without_secrets(r#"{"mtu":1400,"token":"x"}"#), r#"{"mtu":1400,"token":"[redacted]"}"#);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 use wharf_cni::NetConf;
 use wharf_cni::conflist::NetworkList;
+use wharf_cni::spelling::alike;
 
 pub(crate) use pools::pools;
 
@@ -45,8 +46,10 @@ pub(crate) struct Plugin {
     pub(crate) kind: String,
     /// Whether it runs inside Wharf's process.
     pub(crate) chained: bool,
-    /// Its object.
+    /// Its object, as a plugin reads it.
     pub(crate) raw: Map<String, Value>,
+    /// Its object as it stands in the file.
+    pub(crate) written: Map<String, Value>,
 }
 
 impl Plugin {
@@ -103,14 +106,19 @@ fn parse_file(path: &Path) -> Result<List, String> {
 /// A list, or a single plugin as a list.
 pub(crate) fn parse(bytes: &[u8], is_list: bool) -> Result<List> {
     let network = if is_list { NetworkList::parse(bytes)? } else { NetworkList::from_plugin(bytes)? };
+    let document: Value = serde_json::from_slice(bytes)?;
     let mut plugins = Vec::new();
     for (index, plugin) in network.plugins.iter().enumerate() {
         let place = if is_list { format!("plugins[{index}]") } else { "it".to_owned() };
+        let written =
+            if is_list { document.get("plugins").and_then(|all| all.get(index)) } else { Some(&document) };
+        let written = written.and_then(Value::as_object).cloned().unwrap_or_default();
         plugins.push(Plugin {
             place: place.clone(),
             kind: plugin.plugin_type.clone(),
             chained: false,
             raw: plugin.raw.clone(),
+            written: written.clone(),
         });
         if plugin.plugin_type != OWN {
             continue;
@@ -120,14 +128,24 @@ pub(crate) fn parse(bytes: &[u8], is_list: bool) -> Result<List> {
             network.request(index, wharf_cni::conflist::RequestArgs::default())?.unwrap_or_default();
         let chain = NetConf::parse(&request)?.chain().with_context(|| place.clone())?;
         let chain = chain.with_context(|| format!("{place}: type \"wharf\" needs a `chain`"))?;
-        plugins.extend(chain.into_iter().enumerate().map(|(inner, conf)| Plugin {
-            place: format!("{place}.chain[{inner}]"),
-            kind: conf.plugin_type,
-            chained: true,
-            raw: conf.raw,
+        plugins.extend(chain.into_iter().enumerate().map(|(inner, conf)| {
+            Plugin {
+                place: format!("{place}.chain[{inner}]"),
+                kind: conf.plugin_type,
+                chained: true,
+                raw: conf.raw,
+                written: member(&written, "chain")
+                    .and_then(|chain| chain.get(inner)?.as_object().cloned())
+                    .unwrap_or_default(),
+            }
         }));
     }
     Ok(List { network, plugins })
+}
+
+/// A member in whatever spelling counts: the last.
+pub(crate) fn member<'a>(written: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    written.iter().rfind(|(key, _)| alike(key, name)).map(|(_, value)| value)
 }
 
 #[cfg(test)]

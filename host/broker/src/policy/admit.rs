@@ -7,7 +7,7 @@ use wharf_cni::CniError;
 use wharf_ops::policy::{Question, Subject, Verdict};
 
 use super::judge::Judge;
-use super::{Policies, patch};
+use super::{Asked, Policies, patch};
 use crate::journal::{ConfigChange, Record};
 use crate::launch::Launcher;
 use crate::pipeline::Course;
@@ -64,7 +64,8 @@ impl<'a> Policies<'a> {
             let config = stage.conf.guest_config();
             let question =
                 Question::Admit { plugin: Cow::Borrowed(&stage.guest), config: Cow::Borrowed(&config) };
-            let text = match judge.ask(&question, &what, None, signals)? {
+            let asked = Asked::new(&question, what.clone())?;
+            let text = match judge.ask(&asked, None, signals)? {
                 Verdict::Allow => continue,
                 Verdict::Deny(reason) => return Err(judge.denied(&what, &reason)),
                 Verdict::Change(text) => text,
@@ -91,7 +92,7 @@ impl<'a> Policies<'a> {
 pub(crate) fn reapply<'r>(records: impl Iterator<Item = &'r Record>, stages: &mut [Stage]) {
     let last = records.filter_map(|record| record.committed().next_back());
     for change in last.flat_map(|transaction| &transaction.changes) {
-        let Ok(patch) = patch::parse(&change.patch) else { continue };
+        let Ok(patch) = patch::read(&change.patch) else { continue };
         let there = usize::try_from(change.position)
             .ok()
             .filter(|position| stages.get(*position).is_some_and(|stage| stage.guest == change.plugin));

@@ -25,6 +25,12 @@ pub(super) fn unavailable(name: &str, why: &str) -> CniError {
     failure::host(code::POLICY, Fault::Host, message)
 }
 
+/// What policies are to judge is not to be told to them.
+pub(super) fn untold(what: &str, why: &str) -> CniError {
+    let message = format!("no policy can be asked about {what}, and without that nothing is allowed: {why}");
+    failure::host(code::POLICY, Fault::Guest, message)
+}
+
 /// Nobody knows which policies hold.
 pub(super) fn unknown(why: &str) -> CniError {
     let message = format!("which policies hold cannot be told, so nothing is allowed: {why}");

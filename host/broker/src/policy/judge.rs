@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use nix::poll::PollFlags;
 use wharf_cni::CniError;
 use wharf_ops::call::{Answer, Failure};
-use wharf_ops::policy::{Question, Subject, Verdict};
+use wharf_ops::policy::{Subject, Verdict};
 use wharf_ops::wire::{self, Frames, Timings, ToBroker};
 
-use super::{ADMITS, error, is_policy};
+use super::{ADMITS, Asked, error, is_policy};
 use crate::failure;
 use crate::grants::Limits;
 use crate::launch::{Launcher, Sandbox};
@@ -20,17 +20,18 @@ use crate::signals::Signals;
 use crate::spent::{Meter, Spent};
 
 /// Starts its sandbox.
-type Start<'a> = Box<dyn FnOnce() -> io::Result<Box<dyn Sandbox>> + 'a>;
+type Start<'a> = Rc<dyn Fn() -> io::Result<Box<dyn Sandbox>> + 'a>;
 
 /// A policy that is being asked.
 pub(crate) struct Judge<'a> {
     name: &'a str,
     digest: String,
     admits: bool,
-    /// Until it is asked first. Its sandbox has made itself ready by then, while other guests were running.
-    start: Option<Start<'a>>,
+    start: Start<'a>,
+    /// Not before it is asked first. Its sandbox has made itself ready by then, while other guests were running.
+    started: bool,
     sandbox: Option<Box<dyn Sandbox>>,
-    /// The first message.
+    /// The first message of each instance.
     subject: Vec<u8>,
     frames: Frames,
     log: GuestLog<'a>,
@@ -82,7 +83,8 @@ impl<'a> Judge<'a> {
             name,
             digest,
             admits,
-            start: Some(Box::new(start)),
+            start: Rc::new(start),
+            started: false,
             sandbox: None,
             subject,
             frames: Frames::new(),
@@ -112,46 +114,45 @@ impl<'a> Judge<'a> {
     /// nearer than its own deadline.
     pub(super) fn agree(
         &mut self,
-        question: &Question<'_>,
-        what: &str,
+        asked: &Asked,
         until: Option<Instant>,
         signals: &Signals,
     ) -> Result<(), CniError> {
-        match self.ask(question, what, until, signals)? {
+        match self.ask(asked, until, signals)? {
             Verdict::Allow => Ok(()),
-            Verdict::Deny(reason) => Err(self.denied(what, &reason)),
-            Verdict::Change(_) => Err(self.failed(what, NO_VERDICT)),
+            Verdict::Deny(reason) => Err(self.denied(&asked.what, &reason)),
+            Verdict::Change(_) => Err(self.failed(&asked.what, NO_VERDICT)),
         }
     }
 
     /// What it answers, once it has agreed to the ADD as such.
     pub(super) fn ask(
         &mut self,
-        question: &Question<'_>,
-        what: &str,
+        asked: &Asked,
         until: Option<Instant>,
         signals: &Signals,
     ) -> Result<Verdict, CniError> {
         self.begin(until, signals)?;
         let started = Instant::now();
-        let answer = wire::encode(question)
-            .map_err(|error| Silence::Failed(error.to_string()))
-            .and_then(|frame| self.exchange(&frame, until, signals));
+        let answer = self.exchange(&asked.frame, until, signals);
         self.asked += 1;
         self.spent += started.elapsed();
-        answer.map(|(verdict, _)| verdict).map_err(|silence| self.silent(what, silence))
+        answer.map(|(verdict, _)| verdict).map_err(|silence| self.silent(&asked.what, silence))
     }
 
     /// Tells it what it is about, if it has not been told.
     fn begin(&mut self, until: Option<Instant>, signals: &Signals) -> Result<(), CniError> {
         const WHAT: &str = "the ADD";
-        let Some(start) = self.start.take() else { return Ok(()) };
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(());
+        }
         let started = Instant::now();
-        let sandbox = start()
+        let sandbox = (self.start)()
             .map_err(|error| error::unavailable(self.name, &format!("cannot start a sandbox: {error}")))?;
         self.sandbox.insert(sandbox).summon();
         let subject = std::mem::take(&mut self.subject);
         let first = self.exchange(&subject, until, signals);
+        self.subject = subject;
         let (verdict, timings) = first.map_err(|silence| self.silent(WHAT, silence))?;
         self.begun = Some((timings, started.elapsed()));
         match verdict {
@@ -187,11 +188,10 @@ impl<'a> Judge<'a> {
         let Some(mut sandbox) = self.sandbox.take() else {
             return Err(Silence::Failed("it has failed before".to_owned()));
         };
-        let own = Instant::now() + self.deadline;
-        let end = until.map_or(own, |until| until.min(own));
-        let heard = write_all(sandbox.as_mut(), frame, end, signals)
-            .and_then(|()| self.hear(sandbox.as_mut(), end, signals))
-            .map_err(|ended| silence(ended, self.deadline));
+        let wait = Wait::of(Instant::now(), self.deadline, until);
+        let heard = write_all(sandbox.as_mut(), frame, wait.end, signals)
+            .and_then(|()| self.hear(sandbox.as_mut(), wait.end, signals))
+            .map_err(|ended| silence(ended, &wait));
         let answer = heard.and_then(|(outcome, timings)| match outcome {
             Ok(Answer::Verdict(verdict)) => Ok((verdict, timings)),
             Ok(Answer::Metadata(_) | Answer::Result(_) | Answer::Done) => {
@@ -228,6 +228,16 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Another instance takes its place, and knows nothing yet.
+    pub(super) fn renew<L: Launcher>(&mut self, launcher: &L) {
+        if let Some(mut sandbox) = self.sandbox.take() {
+            sandbox.kill();
+            launcher.retire(sandbox);
+        }
+        self.frames = Frames::new();
+        self.started = false;
+    }
+
     /// It is asked nothing more.
     pub(super) fn dismiss<L: Launcher>(mut self, launcher: &L) {
         if let Some((timings, waited)) = self.begun {
@@ -253,10 +263,31 @@ type Heard = (Result<Answer, Failure>, Timings);
 /// Not an answer to what was asked.
 const NO_VERDICT: &str = "its answer is no verdict";
 
-fn silence(ended: Ended, deadline: Duration) -> Silence {
+/// How long an answer is waited for.
+struct Wait {
+    end: Instant,
+    /// In words.
+    within: String,
+}
+
+impl Wait {
+    /// For the policy's own time, or for what is left of that of the call that waits.
+    fn of(now: Instant, own: Duration, until: Option<Instant>) -> Self {
+        let end = now + own;
+        match until.filter(|until| *until < end) {
+            None => Self { end, within: format!("{} ms", own.as_millis()) },
+            Some(end) => {
+                let left = end.saturating_duration_since(now).as_millis();
+                Self { end, within: format!("{left} ms, which is all that the guest that asked had left") }
+            }
+        }
+    }
+}
+
+fn silence(ended: Ended, wait: &Wait) -> Silence {
     match ended {
         Ended::Interrupted(signal) => Silence::Interrupted(signal),
-        Ended::Deadline => Silence::Failed(format!("no answer within {} ms", deadline.as_millis())),
+        Ended::Deadline => Silence::Failed(format!("no answer within {}", wait.within)),
         Ended::Limit(reason) => Silence::Failed(reason),
         Ended::Gone(reason) => Silence::Failed(format!("its sandbox ended ({reason})")),
         Ended::Vetoed(error) => Silence::Failed(error.msg),

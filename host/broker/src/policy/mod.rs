@@ -20,6 +20,7 @@ use wharf_cni::CniError;
 use wharf_ops::Op;
 use wharf_ops::call::NetworkResult;
 use wharf_ops::policy::Question;
+use wharf_ops::wire;
 
 use crate::Paths;
 use crate::failure;
@@ -31,7 +32,7 @@ use crate::signals::Signals;
 pub(crate) use admit::reapply;
 pub(crate) use judge::Judge;
 pub use named::NodePolicies;
-pub(crate) use subject::{add_arguments, subject};
+pub(crate) use subject::{add_arguments, add_stages, subject};
 
 /// What a guest's world is called in its manifest.
 const REVIEWS: &str = "policy";
@@ -42,11 +43,46 @@ const ADMITS: &str = "admission";
 #[derive(Default)]
 pub(crate) struct Policies<'a> {
     judges: Vec<Judge<'a>>,
+    /// The changes that were allowed and made, in the order in which they were asked for.
+    made: Vec<Asked>,
+    /// How long they are together, in bytes.
+    kept: usize,
+    /// Whether one that was allowed was not made.
+    amiss: bool,
     /// Why the ADD is over.
     veto: Option<CniError>,
 }
 
+/// A question as it is sent, and what it is about.
+struct Asked {
+    frame: Vec<u8>,
+    what: String,
+}
+
+impl Asked {
+    fn new(question: &Question<'_>, what: String) -> Result<Self, CniError> {
+        let frame = wire::encode(question).map_err(|error| error::untold(&what, &error.to_string()))?;
+        Ok(Self { frame, what })
+    }
+}
+
+/// A change that every policy has allowed, until it is known what came of it.
+#[must_use]
+pub(crate) struct Allowed {
+    asked: Asked,
+    /// Its place among those that were made: what a delegate does comes behind its being called.
+    place: usize,
+}
+
+/// The most that is kept of the changes that were made, in bytes.
+const MOST_KEPT: usize = 32 << 20;
+
 impl Policies<'_> {
+    /// Whether there is one that sees changes.
+    pub(crate) fn review_changes(&self) -> bool {
+        self.judges.iter().any(Judge::reviews)
+    }
+
     /// Asks every policy about a change. If one denies it, that is kept as the [veto](Self::veto), with the reasons of all.
     pub(crate) fn review(
         &mut self,
@@ -54,24 +90,50 @@ impl Policies<'_> {
         op: &Op,
         until: Option<Instant>,
         signals: &Signals,
-    ) -> Result<(), CniError> {
-        if self.judges.is_empty() {
-            return Ok(());
+    ) -> Result<Option<Allowed>, CniError> {
+        if !self.review_changes() {
+            return Ok(None);
         }
         let question = Question::Review { guest: Cow::Borrowed(guest), op: Cow::Borrowed(op) };
-        self.ask(&question, &format!("{} of {guest}", op.operation().name), until, signals)
+        let asked = Asked::new(&question, format!("{} of {guest}", op.operation().name));
+        let asked = asked.map_err(|veto| self.veto.insert(veto).clone())?;
+        self.ask(&asked, until, signals)?;
+        Ok(Some(Allowed { asked, place: self.made.len() }))
     }
 
-    /// Asks every policy about what is to be answered.
-    pub(crate) fn review_result(
+    /// Notes whether a change that was allowed was made.
+    pub(crate) fn came_of(&mut self, allowed: Allowed, made: bool) {
+        let Allowed { asked, place } = allowed;
+        if !made {
+            self.amiss = true;
+            return;
+        }
+        self.kept += asked.frame.len();
+        self.made.insert(place.min(self.made.len()), asked);
+        if self.kept > MOST_KEPT {
+            self.veto = Some(error::untold("the result", "its changes are more than can be kept in mind"));
+        }
+    }
+
+    /// Asks every policy about what is to be answered. One that was shown a change that then failed may believe that it was
+    /// made: a new instance in its place sees those that were, and judges the result.
+    pub(crate) fn review_result<L: Launcher>(
         &mut self,
         result: &NetworkResult,
+        launcher: &L,
         signals: &Signals,
     ) -> Result<(), CniError> {
-        if self.judges.is_empty() {
+        if !self.review_changes() {
             return Ok(());
         }
-        self.ask(&Question::Result(Cow::Borrowed(result)), "the result", None, signals)
+        if std::mem::take(&mut self.amiss) {
+            self.judges.iter_mut().filter(|judge| judge.reviews()).for_each(|judge| judge.renew(launcher));
+            for asked in std::mem::take(&mut self.made) {
+                self.ask(&asked, None, signals)?;
+            }
+        }
+        let asked = Asked::new(&Question::Result(Cow::Borrowed(result)), "the result".to_owned())?;
+        self.ask(&asked, None, signals)
     }
 
     /// What a policy said that ended the ADD.
@@ -79,15 +141,9 @@ impl Policies<'_> {
         self.veto.as_ref()
     }
 
-    fn ask(
-        &mut self,
-        question: &Question<'_>,
-        what: &str,
-        until: Option<Instant>,
-        signals: &Signals,
-    ) -> Result<(), CniError> {
+    fn ask(&mut self, asked: &Asked, until: Option<Instant>, signals: &Signals) -> Result<(), CniError> {
         let reviewing = self.judges.iter_mut().filter(|judge| judge.reviews());
-        let denials = reviewing.filter_map(|judge| judge.agree(question, what, until, signals).err());
+        let denials = reviewing.filter_map(|judge| judge.agree(asked, until, signals).err());
         match failure::together(denials.collect()) {
             None => Ok(()),
             Some(veto) => Err(self.veto.insert(veto).clone()),

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use wharf_cni::CniError;
 use wharf_cni::error::code;
+use wharf_cni::spelling::{self, POLICIES as MEMBER};
 
 use super::error;
 use crate::failure::{self, Fault};
 use crate::guests::check_name;
-
-/// The member of a configuration that names more.
-const MEMBER: &str = "policies";
 
 /// What `/etc/cni/wharf.toml` says of policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +78,12 @@ fn members(conf: &Map<String, Value>) -> Result<Vec<&str>, CniError> {
             format!("{MEMBER}: {what}; it is a list of the names of policies, such as [\"host-ports\"]");
         failure::host(code::INVALID_CONFIG, Fault::Runtime, message)
     };
-    match conf.get(MEMBER) {
+    let mut spellings = conf.iter().filter(|(key, _)| spelling::alike(key, MEMBER));
+    let found = spellings.next();
+    if let (Some((one, _)), Some((other, _))) = (found, spellings.next()) {
+        return Err(wrong(format!("it is there twice, as {one:?} and as {other:?}")));
+    }
+    match found.map(|(_, value)| value) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(items)) => items
             .iter()
@@ -97,6 +100,7 @@ fn members(conf: &Map<String, Value>) -> Result<Vec<&str>, CniError> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use wharf_cni::NetConf;
 
     use super::*;
 
@@ -113,6 +117,17 @@ mod tests {
             assert_eq!(error.code, 7);
             assert!(error.msg.starts_with("policies: "), "{error}");
         }
+    }
+
+    #[test]
+    fn a_name_in_two_spellings_is_none() {
+        let node = NodePolicies::default();
+        let text = br#"{"name":"n","type":"wharf","chain":[{"type":"g","Policies":["a"],"policies":[]}]}"#;
+        let conf = NetConf::parse(text).unwrap();
+        let error = node.named(&conf.raw).unwrap_err();
+        assert!(error.code == 7 && error.msg.contains("as \"Policies\" and as \"policies\""), "{error}");
+        let conf = NetConf::parse(br#"{"name":"n","type":"g","POLICIES":["a"]}"#).unwrap();
+        assert_eq!(node.named(&conf.raw).unwrap(), ["a"]);
     }
 
     #[test]

@@ -49,7 +49,8 @@ pub(super) fn run<'a, L: Launcher>(
 ) -> Result<String, CniError> {
     let begun = Policies::begin(invocation, policies, subject, stages);
     let done = begun.and_then(|()| all(invocation, stages)).and_then(|(text, result)| {
-        invocation.policies.review_result(&result, &invocation.broker.signals)?;
+        let broker = invocation.broker;
+        invocation.policies.review_result(&result, &broker.launcher, &broker.signals)?;
         if let Some(signal) = invocation.broker.signals.caught() {
             return Err(failure::interrupted(signal));
         }

@@ -41,7 +41,7 @@ pub(super) fn entry(name: &str, stages: &[Stage]) -> String {
 }
 
 /// What is to run. Under a plugin's own name (a symlink), that plugin; as `wharf`, the chain of the configuration.
-pub(super) fn stages(name: &str, conf: NetConf) -> Result<Vec<Stage>, CniError> {
+pub(crate) fn stages(name: &str, conf: NetConf) -> Result<Vec<Stage>, CniError> {
     if name != OWN_NAME {
         return Ok(vec![Stage { guest: name.to_string(), conf, chained: false }]);
     }

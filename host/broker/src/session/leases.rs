@@ -1,7 +1,7 @@
 //! Operations of a guest on leases: whose they may be about, and how they are recorded.
 
 use wharf_ops::leases::LeaseOp;
-use wharf_ops::{Error, ErrorKind, Op, Reply};
+use wharf_ops::{Attachment, Error, ErrorKind, Op, Reply};
 
 use super::{Invocation, Session};
 use crate::journal::{Effect, Outcome};
@@ -10,7 +10,41 @@ use crate::lease_ops::{self, Access};
 use crate::pipeline::Course;
 use crate::run::{LeaseChange, Moment};
 
+impl Session<'_> {
+    /// Refuses what is about another attachment's leases, or a pool that this call has not opened.
+    pub(super) fn check_lease(&self, attachment: &Attachment, op: &LeaseOp) -> Result<(), Error> {
+        if self.leases != Access::Any
+            && let Some(owner) = lease_ops::owner_of(op)
+            && (owner.container != attachment.container || owner.ifname != attachment.ifname)
+        {
+            let reason = format!("leases of {}/{} are another attachment's", owner.container, owner.ifname);
+            return Err(Error::new(ErrorKind::Denied, reason));
+        }
+        match op {
+            LeaseOp::ReadResolvConf { .. } | LeaseOp::Open { .. } | LeaseOp::Close { .. } => Ok(()),
+            LeaseOp::Release { pool, .. }
+            | LeaseOp::TryReserve { pool, .. }
+            | LeaseOp::ReserveNext { pool, .. }
+            | LeaseOp::Find { pool, .. }
+            | LeaseOp::GetAll { pool }
+            | LeaseOp::LastReserved { pool, .. }
+            | LeaseOp::SetLastReserved { pool, .. } => {
+                if self.pools.contains_key(pool) {
+                    Ok(())
+                } else {
+                    Err(not_open(*pool))
+                }
+            }
+        }
+    }
+}
+
+fn not_open(pool: u32) -> Error {
+    Error::new(ErrorKind::Denied, format!("pool {pool} is not open in this call"))
+}
+
 impl<L: Launcher> Invocation<'_, L> {
+    /// Carries out what [`Session::check_lease`] let pass.
     pub(super) fn lease(
         &mut self,
         session: &mut Session<'_>,
@@ -55,16 +89,7 @@ impl<L: Launcher> Invocation<'_, L> {
             | LeaseOp::LastReserved { pool, .. }
             | LeaseOp::SetLastReserved { pool, .. } => (pool, op),
         };
-        if session.leases != Access::Any
-            && let Some(owner) = lease_ops::owner_of(&op)
-            && (owner.container != self.attachment.container || owner.ifname != self.attachment.ifname)
-        {
-            let reason = format!("leases of {}/{} are another attachment's", owner.container, owner.ifname);
-            return Err(Error::new(ErrorKind::Denied, reason));
-        }
-        let Some((directory, pool)) = session.pools.get_mut(&number) else {
-            return Err(Error::new(ErrorKind::Denied, format!("pool {number} is not open in this call")));
-        };
+        let (directory, pool) = session.pools.get_mut(&number).ok_or_else(|| not_open(number))?;
         let changes = Op::Lease(op.clone()).operation().changes;
         if !changes {
             return lease_ops::apply(pool, &op).map(|(reply, _)| reply);

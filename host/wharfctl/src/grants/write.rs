@@ -1,7 +1,6 @@
 //! Writing grant files without losing what an operator changed in them.
 
 use std::fs;
-use std::io;
 
 use anyhow::{Context, Result, anyhow};
 use wharf_broker::Paths;
@@ -28,7 +27,7 @@ pub(crate) fn write(paths: &Paths, manifest: &Manifest, before: Option<&Manifest
     let name = format!("{}.toml", manifest.name);
     let file = directory.join(&name);
     let old = match fs::read_to_string(&file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) if wharf_broker::is_absent(&file, &error) => None,
         other => Some(other.with_context(|| format!("cannot read {}", file.display()))?),
     };
     let (text, written) = match old {
@@ -121,6 +120,18 @@ mod tests {
         assert_eq!((grant.limits.deadline_ms, grant.digest.as_str()), (5, new.digest.as_str()));
         assert!(!grant.allows("routes/add"));
     }
+
+    #[test]
+    fn a_grant_whose_file_is_elsewhere_and_gone_is_not_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        fs::create_dir_all(paths.grants()).unwrap();
+        let file = paths.grants().join("g.toml");
+        std::os::unix::fs::symlink("operators.toml", &file).unwrap();
+        let error = write(&paths, &manifest('1', &["links/get"]), None).unwrap_err();
+        assert!(error.to_string().contains("g.toml") && file.is_symlink(), "{error:#}");
+    }
+
     #[test]
     fn comments_and_constraints_of_an_operator_stay() {
         let root = tempfile::tempdir().unwrap();

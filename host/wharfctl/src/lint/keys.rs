@@ -1,16 +1,24 @@
 //! Keys that nobody reads, and values of a shape that nobody can read.
 
 use serde_json::{Map, Value};
+use wharf_cni::spelling::{POLICIES, alike};
 
 use super::schema::{self, Key, Shape};
 use super::spelling::nearest;
 use crate::doctor::Findings;
-use crate::lists::{List, OWN, Plugin};
+use crate::lists::{List, OWN, Plugin, member};
 
 /// Looks at the list's own object.
 pub(super) fn network(file: &str, list: &Map<String, Value>, is_list: bool, findings: &mut Findings) {
-    if is_list {
-        object(file, "", list, &[schema::NETWORK], findings);
+    if !is_list {
+        return;
+    }
+    // Runtimes mind the case here, other than in a plugin's object.
+    for (key, value) in list {
+        match schema::NETWORK.iter().find(|(name, _)| name == key) {
+            Some((_, shape)) => values(file, key, value, *shape, findings),
+            None => unread(file, key, key, schema::NETWORK.iter(), findings),
+        }
     }
 }
 
@@ -28,11 +36,11 @@ fn one(file: &str, place: &str, plugin: &Plugin, findings: &mut Findings) {
         // Its members are handed on to every plugin of the chain: what any of them knows is known here.
         let all = ["bridge", "portmap", "bandwidth"].map(|kind| schema::of_plugin(kind).unwrap_or_default());
         let [bridge, portmap, bandwidth] = all;
-        object(file, place, &plugin.raw, &[schema::PLUGIN, own, bridge, portmap, bandwidth], findings);
+        object(file, place, &plugin.written, &[schema::PLUGIN, own, bridge, portmap, bandwidth], findings);
     } else {
-        object(file, place, &plugin.raw, &[schema::PLUGIN, own], findings);
+        object(file, place, &plugin.written, &[schema::PLUGIN, own], findings);
     }
-    let section = plugin.raw.get("ipam").and_then(Value::as_object);
+    let section = member(&plugin.written, "ipam").and_then(Value::as_object);
     if let (Some(section), Some(keys)) = (section, plugin.ipam().and_then(schema::of_ipam)) {
         object(file, &join(place, "ipam"), section, &[keys], findings);
     }
@@ -50,19 +58,52 @@ fn object(
         let all = || known.iter().copied().flatten();
         if let Some((_, shape)) = all().find(|(name, _)| name == key) {
             values(file, &at, value, *shape, findings);
-        } else if let Some((name, shape)) = all().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
-            let cure = format!("write {name:?}: other tools that read the list may mind the case");
-            findings.note(format!("{file}: {at}"), format!("it is read as {name:?}"), cure);
+        } else if let Some((name, shape)) = all().find(|(name, _)| alike(name, key)) {
+            match object.keys().find(|other| *other != key && alike(other, key)) {
+                Some(other) => twice(file, &at, key, other, findings),
+                None => {
+                    let cure = format!("write {name:?}: other tools that read the list may mind the case");
+                    findings.note(format!("{file}: {at}"), format!("it is read as {name:?}"), cure);
+                }
+            }
             values(file, &at, value, *shape, findings);
-        } else if !free(key) {
-            let what = format!("nobody reads the key {key:?}");
-            let cure = match nearest(key, all().map(|(name, _)| *name)) {
-                Some(name) => format!("did you mean {name:?}?"),
-                None => "remove it, or begin it with `_` if it is a remark".to_owned(),
-            };
-            findings.warning(format!("{file}: {at}"), what, cure);
+        } else {
+            unread(file, &at, key, all(), findings);
         }
     }
+}
+
+/// Two spellings of one name.
+fn twice(file: &str, at: &str, key: &str, other: &str, findings: &mut Findings) {
+    let place = format!("{file}: {at}");
+    let what = format!("{key:?} and {other:?} are one key");
+    if alike(key, POLICIES) {
+        findings.error(
+            place,
+            format!("{what}, and no ADD is served that names policies twice"),
+            "write one list",
+        );
+    } else {
+        findings.warning(place, format!("{what}, and not everybody reads the same of them"), "remove one");
+    }
+}
+
+fn unread<'k>(
+    file: &str,
+    at: &str,
+    key: &str,
+    known: impl Iterator<Item = &'k Key>,
+    findings: &mut Findings,
+) {
+    if free(key) {
+        return;
+    }
+    let what = format!("nobody reads the key {key:?}");
+    let cure = match nearest(key, known.map(|(name, _)| *name)) {
+        Some(name) => format!("did you mean {name:?}?"),
+        None => "remove it, or begin it with `_` if it is a remark".to_owned(),
+    };
+    findings.warning(format!("{file}: {at}"), what, cure);
 }
 
 /// Keys that are nobody's by convention: remarks, and names with a domain (CNI specification: `cni.dev/...`).

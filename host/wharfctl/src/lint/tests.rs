@@ -70,6 +70,54 @@ fn a_key_that_nobody_reads_comes_with_the_one_that_was_meant() {
         assert_eq!(at, &format!("a.conflist: {place}"));
         assert!(said.contains(what) && help.contains(cure), "{said}: {help}");
     }
+    for (plugins, severity, place, words) in [
+        (
+            r#"{"type": "bridge", "Policies": ["p"]}"#,
+            Severity::Note,
+            "plugins[0].Policies",
+            "read as \"policies\"",
+        ),
+        (
+            r#"{"type": "wharf", "Chain": [{"Type": "loopback", "Policies": ["p"], "type": "loopback"}]}"#,
+            Severity::Note,
+            "plugins[0].chain[0].Policies",
+            "read as \"policies\"",
+        ),
+        (
+            r#"{"type": "bridge", "Policies": ["p"], "policies": []}"#,
+            Severity::Error,
+            "plugins[0].Policies",
+            "are one key",
+        ),
+        (
+            r#"{"type": "bridge", "IPAM": {}, "ipam": {}}"#,
+            Severity::Warning,
+            "plugins[0].IPAM",
+            "are one key",
+        ),
+        (
+            r#"{"type": "bridge", "IPAM": {"type": "host-local", "subnett": ""}}"#,
+            Severity::Warning,
+            "plugins[0].ipam.subnett",
+            "nobody reads",
+        ),
+    ] {
+        let all = found("a.conflist", &list(plugins));
+        let known = all.iter().any(|(level, at, what, _)| {
+            *level == severity && *at == format!("a.conflist: {place}") && what.contains(words)
+        });
+        assert!(known, "{plugins}: {all:?}");
+    }
+    // Runtimes read the list's own members by their exact names.
+    let all = found(
+        "a.conflist",
+        &list(r#"{"type": "loopback"}"#).replace("\"plugins\"", "\"DisableCheck\": true, \"plugins\""),
+    );
+    assert!(
+        matches!(all.as_slice(), [(Severity::Warning, at, what, cure)]
+            if at.ends_with(": DisableCheck") && what.contains("nobody reads") && cure.contains("\"disableCheck\"?")),
+        "{all:?}"
+    );
     let all = found(
         "a.conflist",
         r#"{"cniVersion": "1.0.0", "nam": "x", "name": "pods", "plugins": [{"type": "x"}]}"#,

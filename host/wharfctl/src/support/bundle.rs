@@ -35,7 +35,7 @@ impl Bundle {
 
     /// Adds a JSON value without its secrets.
     pub(super) fn json(&mut self, name: &str, about: &'static str, mut value: Value) {
-        scrub_all(&mut value);
+        scrub(&mut value);
         let text = serde_json::to_string_pretty(&value).unwrap_or_default() + "\n";
         self.text(name, about, text);
     }
@@ -94,26 +94,6 @@ impl Bundle {
             let _ = writeln!(text, "\nLeft out:\n{}", self.left_out.join("\n"));
         }
         text
-    }
-}
-
-/// Also in strings that are JSON themselves: a journal keeps a plugin's configuration as text.
-fn scrub_all(value: &mut Value) {
-    scrub(value);
-    inner(value);
-}
-
-fn inner(value: &mut Value) {
-    match value {
-        Value::String(text) if text.trim_start().starts_with('{') => {
-            if let Ok(mut object @ Value::Object(_)) = serde_json::from_str::<Value>(text) {
-                scrub_all(&mut object);
-                *text = object.to_string();
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(inner),
-        Value::Object(members) => members.values_mut().for_each(inner),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

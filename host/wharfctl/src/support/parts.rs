@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use wharf_broker::journal::{Effect, Store};
+use wharf_broker::journal::Store;
 use wharf_broker::overview::overview;
-use wharf_broker::secrets::learn;
+use wharf_broker::secrets::{learn, learn_record};
 use wharf_broker::settings::{Destination, Settings};
 use wharf_broker::telemetry::EVENTS;
 use wharf_broker::{Paths, guests};
@@ -83,15 +83,7 @@ pub(super) fn journals(node: &Node<'_>, bundle: &mut Bundle) {
         Ok(all) => all,
         Err(error) => return bundle.leave_out("journals.json", &error.to_string()),
     };
-    let steps =
-        all.iter().flat_map(|one| &one.record.transactions).flat_map(|transaction| &transaction.steps);
-    for step in steps {
-        if let Effect::Native { config, .. } = &step.effect
-            && let Ok(Value::Object(config)) = serde_json::from_str(config)
-        {
-            learn(&config);
-        }
-    }
+    all.iter().for_each(|one| learn_record(&one.record));
     let shown: Vec<Value> =
         all.iter().map(|one| json!({"journal": one.name, "busy": one.busy, "record": one.record})).collect();
     bundle.json("journals.json", "what ADDs did to this host, and how it would be undone", shown.into());
