@@ -27,7 +27,9 @@ pub(crate) fn show(paths: &Paths, attachment: Option<&str>, json: bool) -> Resul
     if let Some(wanted) = attachment.filter(|_| all.is_empty()) {
         bail!("no journal is of {wanted:?}; `wharfctl journal show` lists all");
     }
-    all.iter().for_each(|one| secrets::learn_record(&one.record));
+    for one in &all {
+        secrets::learn_record(&one.record);
+    }
     let text = if json {
         let shown: Vec<_> =
             all.iter().map(|one| Shown { journal: &one.name, busy: one.busy, record: &one.record }).collect();

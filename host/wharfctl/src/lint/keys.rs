@@ -59,12 +59,11 @@ fn object(
         if let Some((_, shape)) = all().find(|(name, _)| name == key) {
             values(file, &at, value, *shape, findings);
         } else if let Some((name, shape)) = all().find(|(name, _)| alike(name, key)) {
-            match object.keys().find(|other| *other != key && alike(other, key)) {
-                Some(other) => twice(file, &at, key, other, findings),
-                None => {
-                    let cure = format!("write {name:?}: other tools that read the list may mind the case");
-                    findings.note(format!("{file}: {at}"), format!("it is read as {name:?}"), cure);
-                }
+            if let Some(other) = object.keys().find(|other| *other != key && alike(other, key)) {
+                twice(file, &at, key, other, findings);
+            } else {
+                let cure = format!("write {name:?}: other tools that read the list may mind the case");
+                findings.note(format!("{file}: {at}"), format!("it is read as {name:?}"), cure);
             }
             values(file, &at, value, *shape, findings);
         } else {

@@ -83,7 +83,9 @@ pub(super) fn journals(node: &Node<'_>, bundle: &mut Bundle) {
         Ok(all) => all,
         Err(error) => return bundle.leave_out("journals.json", &error.to_string()),
     };
-    all.iter().for_each(|one| learn_record(&one.record));
+    for one in &all {
+        learn_record(&one.record);
+    }
     let shown: Vec<Value> =
         all.iter().map(|one| json!({"journal": one.name, "busy": one.busy, "record": one.record})).collect();
     bundle.json("journals.json", "what ADDs did to this host, and how it would be undone", shown.into());
