@@ -102,7 +102,7 @@ fn a_chained_plugin_and_an_address_manager_are_ready_to_run() {
 
 #[test]
 fn a_policy_is_ready_to_run() {
-    made("policy");
+    scenarios("policy", &made("policy"));
 }
 
 #[test]

@@ -11,8 +11,7 @@ struct Template {
     about: &'static str,
     guest: &'static str,
     test: &'static str,
-    /// Nothing where `wharfctl test` has no place for such a guest.
-    scenario: Option<&'static str>,
+    scenario: &'static str,
     /// Nothing where what `wharfctl grants suggest` prints is enough.
     grant: Option<&'static str>,
     usage: &'static str,
@@ -24,7 +23,7 @@ const INTERFACE: Template = Template {
     about: "a cable between the host and a container, with addresses from an IPAM plugin",
     guest: include_str!("template/interface/lib.rs"),
     test: include_str!("template/interface/node.rs"),
-    scenario: Some(include_str!("template/interface/attach.toml")),
+    scenario: include_str!("template/interface/attach.toml"),
     grant: Some(include_str!("template/interface/grant.toml")),
     usage: include_str!("template/interface/use.md"),
     on_node: true,
@@ -34,7 +33,7 @@ const CHAINED: Template = Template {
     about: "an MTU for the container's interface, whoever made it",
     guest: include_str!("template/chained/lib.rs"),
     test: include_str!("template/chained/node.rs"),
-    scenario: Some(include_str!("template/chained/attach.toml")),
+    scenario: include_str!("template/chained/attach.toml"),
     grant: None,
     usage: include_str!("template/chained/use.md"),
     on_node: true,
@@ -44,7 +43,7 @@ const IPAM: Template = Template {
     about: "one free address of a subnet after the other",
     guest: include_str!("template/ipam/lib.rs"),
     test: include_str!("template/ipam/node.rs"),
-    scenario: Some(include_str!("template/ipam/attach.toml")),
+    scenario: include_str!("template/ipam/attach.toml"),
     grant: None,
     usage: include_str!("template/ipam/use.md"),
     on_node: true,
@@ -54,7 +53,7 @@ const POLICY: Template = Template {
     about: "a policy: no pod gets an address outside of the operator's networks",
     guest: include_str!("template/policy/lib.rs"),
     test: include_str!("template/policy/policy.rs"),
-    scenario: None,
+    scenario: include_str!("template/policy/attach.toml"),
     grant: None,
     usage: include_str!("template/policy/use.md"),
     on_node: false,
@@ -94,7 +93,6 @@ fn grant_file(name: &Name) -> String {
 /// Every file of a project, by its path inside.
 pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(String, String)>> {
     let template = world.template();
-    let scenarios = template.scenario.map_or("", |_| README_OF_SCENARIOS);
     let testkit = if template.on_node {
         format!("\n[dev-dependencies]\nwharf-testkit = {}\n", sdk.dependency("testkit"))
     } else {
@@ -104,7 +102,7 @@ pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(String,
     let sdk_dependency = sdk.dependency("rust");
     // Those of whole parts first: there are names in them.
     let values = [
-        ("{{scenarios}}", scenarios),
+        ("{{scenarios}}", README_OF_SCENARIOS),
         ("{{use}}", template.usage),
         ("{{grant}}", &grant),
         ("{{about}}", template.about),
@@ -129,12 +127,10 @@ pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(String,
         (".gitignore", include_str!("template/common/gitignore").to_owned()),
         ("src/lib.rs", fill(template.guest)?),
         (if template.on_node { "tests/node.rs" } else { "tests/policy.rs" }, fill(template.test)?),
+        ("scenarios/attach.toml", fill(template.scenario)?),
     ]
     .map(|(path, text)| (path.to_owned(), text))
     .into();
-    if let Some(scenario) = template.scenario {
-        files.push(("scenarios/attach.toml".to_owned(), fill(scenario)?));
-    }
     if let Some(grant) = template.grant {
         files.push((grant_file(name), fill(grant)?));
     }
