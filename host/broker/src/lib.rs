@@ -16,7 +16,7 @@ pub mod launch;
 mod lease_ops;
 pub mod leases;
 pub mod log;
-mod native;
+pub mod native;
 pub mod overview;
 mod paths;
 mod pipeline;
@@ -36,6 +36,7 @@ mod teardown;
 pub mod telemetry;
 pub mod time;
 mod undo;
+pub mod witness;
 
 pub use paths::Paths;
 pub use repair::Recovered;
