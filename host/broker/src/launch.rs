@@ -28,6 +28,11 @@ pub trait Sandbox {
     /// Brings it to where the broker runs, which is about to talk with it.
     fn summon(&mut self) {}
 
+    /// What its random numbers are made from; none if they are real.
+    fn seed(&self) -> Option<u64> {
+        None
+    }
+
     /// Ends it now.
     fn kill(&mut self);
 

@@ -16,7 +16,7 @@ pub mod launch;
 mod lease_ops;
 pub mod leases;
 pub mod log;
-mod native;
+pub mod native;
 pub mod overview;
 mod paths;
 mod pipeline;
@@ -37,6 +37,7 @@ mod teardown;
 pub mod telemetry;
 pub mod time;
 mod undo;
+pub mod witness;
 
 pub use paths::{Paths, is_absent};
 pub use repair::Recovered;

@@ -26,30 +26,36 @@ const MAX_OUTPUT: usize = 8 << 20;
 const BUSY_TRIES: u32 = 6;
 
 /// Starts a program.
-pub(crate) type Start<'a> = &'a dyn Fn(&mut Command) -> io::Result<Child>;
+pub type Start<'a> = &'a dyn Fn(&mut Command) -> io::Result<Child>;
 
 /// One execution.
-pub(crate) struct Execution<'a> {
-    pub(crate) plugin: &'a str,
-    pub(crate) verb: Verb,
-    pub(crate) attachment: &'a Attachment,
-    pub(crate) netns: Option<&'a str>,
+pub struct Execution<'a> {
+    /// The plugin's type.
+    pub plugin: &'a str,
+    /// What it is to do.
+    pub verb: Verb,
+    /// For which attachment.
+    pub attachment: &'a Attachment,
+    /// CNI_NETNS.
+    pub netns: Option<&'a str>,
     /// CNI_ARGS, as it came.
-    pub(crate) args: &'a str,
+    pub args: &'a str,
     /// CNI_PATH.
-    pub(crate) path: &'a [String],
-    pub(crate) stdin: &'a [u8],
-    pub(crate) deadline: Option<Instant>,
+    pub path: &'a [String],
+    /// Its configuration.
+    pub stdin: &'a [u8],
+    /// When it must be over; a minute at most.
+    pub deadline: Option<Instant>,
     /// The span that it is part of, for TRACEPARENT.
-    pub(crate) traceparent: Option<String>,
+    pub traceparent: Option<String>,
     /// What ends it before its time; nothing while something is being undone.
-    pub(crate) signals: &'a Signals,
+    pub signals: &'a Signals,
 }
 
 impl Execution<'_> {
     /// Executes the plugin and answers what it printed. Its input and its standard error are files in memory, so that
     /// neither side can block the other.
-    pub(crate) fn run(&self, start: Start<'_>) -> Result<Vec<u8>, CniError> {
+    pub fn run(&self, start: Start<'_>) -> Result<Vec<u8>, CniError> {
         let path = find(self.path, self.plugin)?;
         let fault = |what: &str, error: io::Error| {
             failure::host(code::IO_FAILURE, Fault::Host, format!("{}: {what}: {error}", path.display()))

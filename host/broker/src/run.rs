@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::process::Child;
+use std::rc::Rc;
 use std::time::Instant;
 
 use wharf_cni::error::code;
@@ -25,7 +26,7 @@ use crate::failure::{self, Fault};
 use crate::journal::{Held, JournalError, Key};
 use crate::launch::Launcher;
 use crate::log::Log;
-use crate::native::{self, Start};
+use crate::native::{self, Execution, Start};
 use crate::pipeline::Course;
 use crate::policy::{self, NodePolicies, Policies};
 use crate::repair::{self, Recovered, Tools};
@@ -36,6 +37,7 @@ use crate::signals::Signals;
 use crate::spent::Meter;
 use crate::teardown::Removal;
 use crate::telemetry::Telemetry;
+use crate::witness::Witness;
 pub(crate) use chain::Stage;
 #[cfg(test)]
 pub(crate) use chain::stages;
@@ -85,6 +87,8 @@ pub struct Broker<L: Launcher> {
     pub signals: Signals,
     /// Where faults can be put into lease stores.
     pub lease_hook: Box<LeaseHook>,
+    /// Who sees what passes between guests and the host.
+    pub witness: Option<Rc<dyn Witness>>,
 }
 
 /// What is to be printed on standard output, and the exit status.
@@ -109,6 +113,7 @@ impl<L: Launcher> Broker<L> {
             meter: Meter::from_env(),
             signals: Signals::none(),
             lease_hook: Box::new(|_, _| Ok(())),
+            witness: None,
         }
     }
 
@@ -269,6 +274,11 @@ impl<L: Launcher> Broker<L> {
     pub(crate) fn tools<'a>(&'a self, start: Start<'a>) -> Tools<'a> {
         let machine = self.machine.as_ref();
         Tools { paths: &self.paths, machine, start, lease_hook: &*self.lease_hook, log: self.log }
+    }
+
+    /// Executes a plugin of a list that is no guest, and answers what it printed: what a runtime does, for who is one.
+    pub fn execute(&self, plugin: &Execution<'_>) -> Result<Vec<u8>, CniError> {
+        plugin.run(&|command| self.start(command))
     }
 
     /// Starts a native plugin.

@@ -30,6 +30,7 @@ use crate::run::Broker;
 use crate::signals::Signals;
 use crate::spent::Spent;
 use crate::telemetry::Outcome;
+use crate::witness::{Begun, Ending};
 
 /// Delegates may delegate, but not for ever.
 const MAX_DEPTH: u32 = 3;
@@ -156,7 +157,21 @@ impl<L: Launcher> Invocation<'_, L> {
             log: GuestLog::new(self.broker.log, name, loaded.grant.limits.log_bytes),
         };
         let read_only = matches!(call, Call::Describe | Call::Check(_) | Call::Status { .. });
+        let witness = self.broker.witness.as_deref();
+        if let Some(witness) = witness {
+            witness.begun(&Begun {
+                guest: name,
+                digest: &digest,
+                call,
+                container_present: self.container_present,
+                seed: sandbox.seed(),
+                limits: &loaded.grant.limits,
+            });
+        }
         let ended = self.serve(&loaded, sandbox.as_mut(), &mut session, read_only);
+        if let Some(witness) = witness {
+            witness.ended(&Ending::of(&ended));
+        }
         sandbox.kill();
         self.deadline = outer;
         let ended = ended.map_err(|failure| match failure {
@@ -179,7 +194,7 @@ impl<L: Launcher> Invocation<'_, L> {
             }
         });
         self.broker.launcher.retire(sandbox);
-        let (outcome, timings, served) = ended?;
+        let Finished { outcome, timings, served } = ended?;
         self.broker.meter.add(|| Spent {
             guest: name.to_owned(),
             waited: launched - started,
@@ -240,8 +255,9 @@ impl<L: Launcher> Invocation<'_, L> {
         sandbox: &mut dyn Sandbox,
         session: &mut Session<'_>,
         read_only: bool,
-    ) -> Result<(Result<Answer, Failure>, Timings, Served), Ended> {
+    ) -> Result<Finished, Ended> {
         let limits = &loaded.grant.limits;
+        let witness = self.broker.witness.as_deref();
         let (mut frames, mut served) = (Frames::new(), Served::default());
         loop {
             let message = loop {
@@ -261,6 +277,9 @@ impl<L: Launcher> Invocation<'_, L> {
                         return Err(Ended::Limit(format!("more than {} operations", limits.operations)));
                     }
                     let name = op.operation().name;
+                    if let Some(witness) = witness {
+                        witness.asked(&op);
+                    }
                     let asked = Instant::now();
                     let answer = self.answer(loaded, session, read_only, op).map_err(|mut error| {
                         error.operation = name.to_string();
@@ -277,12 +296,20 @@ impl<L: Launcher> Invocation<'_, L> {
                     if let Some(veto) = self.policies.veto() {
                         return Err(Ended::Vetoed(Box::new(veto.clone())));
                     }
+                    if let Some(witness) = witness {
+                        witness.answered(&answer);
+                    }
                     self.kernel.set_deadline(Some(session.deadline));
                     let frame = wire::encode::<ToSandbox>(&answer)?;
                     write_all(sandbox, &frame, session.deadline, &self.broker.signals)?;
                 }
-                ToBroker::Log(line) => session.log.say(&line),
-                ToBroker::Finished { outcome, timings } => return Ok((outcome, timings, served)),
+                ToBroker::Log(line) => {
+                    if let Some(witness) = witness {
+                        witness.said(&line);
+                    }
+                    session.log.say(&line);
+                }
+                ToBroker::Finished { outcome, timings } => return Ok(Finished { outcome, timings, served }),
             }
         }
     }
@@ -369,6 +396,13 @@ pub(crate) struct Served {
     pub(crate) operations: u32,
     /// How long they took, those of delegates included.
     pub(crate) kernel: Duration,
+}
+
+/// What the sandbox has told at its end.
+pub(crate) struct Finished {
+    pub(crate) outcome: Result<Answer, Failure>,
+    timings: Timings,
+    served: Served,
 }
 
 /// Why a conversation ended before the guest was finished.

@@ -119,11 +119,11 @@ impl Launcher for ForkLauncher {
     }
 
     fn launch(&self, mapped: &Mapped, call: launch::Job<'_>) -> io::Result<Box<dyn Sandbox>> {
-        let before = self.count(mapped);
-        let mut child = self.child(self.job(&mapped.0, call.limits, call.container_present, before))?;
+        let job = self.job(&mapped.0, call.limits, call.container_present, self.count(mapped));
+        let mut child = self.child(job)?;
         child.begin(call.call).map_err(io::Error::other)?;
         (self.started)(child.pid());
-        Ok(Box::new(Running(child)))
+        Ok(Box::new(Running { child, seed: job.seed }))
     }
 
     fn launch_policy(
@@ -132,8 +132,8 @@ impl Launcher for ForkLauncher {
         limits: &GrantedLimits,
         container_present: bool,
     ) -> io::Result<Box<dyn Sandbox>> {
-        let before = self.count(mapped);
-        Ok(Box::new(Running(self.child(self.job(&mapped.0, limits, container_present, before))?)))
+        let job = self.job(&mapped.0, limits, container_present, self.count(mapped));
+        Ok(Box::new(Running { child: self.child(job)?, seed: job.seed }))
     }
 
     fn retire(&self, sandbox: Box<dyn Sandbox>) {
@@ -141,24 +141,31 @@ impl Launcher for ForkLauncher {
     }
 }
 
-struct Running(Child);
+struct Running {
+    child: Child,
+    seed: Option<u64>,
+}
 
 impl Sandbox for Running {
     fn socket(&mut self) -> &mut UnixStream {
-        &mut self.0.socket
+        &mut self.child.socket
     }
 
     fn summon(&mut self) {
-        self.0.summon();
+        self.child.summon();
+    }
+
+    fn seed(&self) -> Option<u64> {
+        self.seed
     }
 
     fn kill(&mut self) {
         // It may have ended by itself.
-        let _ = self.0.kill();
+        let _ = self.child.kill();
     }
 
     fn wait(&mut self) -> String {
-        match self.0.wait() {
+        match self.child.wait() {
             Ok(ended) => ended.to_string(),
             Err(error) => format!("its end is unknown: {error}"),
         }

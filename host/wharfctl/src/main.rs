@@ -23,9 +23,11 @@ mod new;
 mod plan;
 mod pod_cidr;
 mod reconcile;
+mod record;
 mod recover;
 mod reference;
 mod remove;
+mod replay;
 mod scenario;
 mod simulated;
 mod status;
@@ -97,6 +99,15 @@ enum Command {
     /// Reads the state of the kernel, then runs the list's guests on a simulated machine in that state. Without root, a
     /// namespace of its own stands for the container's.
     Plan(plan::Options),
+    /// Do an ADD and record what passes between its guests and this host, in one file.
+    ///
+    /// The attachment stays, as any does. An ADD that fails is recorded, too. `wharfctl replay` runs the guests again, on any
+    /// machine.
+    Record(record::Options),
+    /// Run the guests of a recorded ADD again, without root and without any network: the recording answers what they ask for.
+    ///
+    /// Fails if a guest asks for something else, or in another order, or comes to another end than was recorded.
+    Replay(replay::Options),
     /// Run scenarios: what guests do on a simulated machine, without root and without touching anything.
     ///
     /// A scenario is a TOML file: a network, a machine, calls, packets, faults, and what is expected. Each ADD in it is also
@@ -170,6 +181,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(options),
         Command::Lint(options) => lint::run(&paths, options),
         Command::Plan(options) => plan::run(&paths, options),
+        Command::Record(options) => record::run(&paths, options),
+        Command::Replay(options) => replay::run(&paths, options),
         Command::Guests { json } => guests::run(&paths, *json),
         Command::Grants(command) => grants::run(&paths, command),
         Command::Reconcile(options) => reconcile::run(&paths, options),

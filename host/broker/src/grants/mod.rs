@@ -45,7 +45,7 @@ mod words;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wharf_ops::{Attachment, OPERATIONS, Op};
 
 use crate::guests::Manifest;
@@ -115,7 +115,7 @@ fn lines(operations: &[String]) -> String {
 }
 
 /// What a guest may use up in one call.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
     /// Milliseconds until the sandbox is killed.

@@ -11,7 +11,7 @@ enum Line<'a> {
 }
 
 /// None if they are the same; else `-` is what was expected, `+` what was found.
-pub(super) fn diff(expected: &str, found: &str) -> Option<String> {
+pub(crate) fn diff(expected: &str, found: &str) -> Option<String> {
     if expected == found {
         return None;
     }

@@ -4,7 +4,7 @@
 //! beside it. Nothing needs root, nothing is touched.
 
 mod calls;
-mod diff;
+pub(crate) mod diff;
 mod errno;
 mod expect;
 mod format;
