@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use wharf_tests::install::{self, wharfctl};
 use wharf_tests::{Container, Network, Node, Outcome, Target, Value, json, sh};
 
-use crate::common::{assert_undone, bandwidth, bridge, full, limits, portmap, with};
+use crate::common::{assert_undone, bandwidth, bridge, full, layer2, limits, portmap, with};
 
 /// A root with the four policies.
 fn installed() -> &'static Path {
@@ -159,6 +159,29 @@ fn policies_stack_in_their_order_and_a_network_only_adds() {
     let text = Network::new(&node, [both]).add(&container.eth0()).error(901);
     let (first, second) = text.split_once("; policy \"other-cidrs\" denies").expect(&text);
     assert!(first.starts_with("policy \"pod-cidrs\" denies") && second.contains("10.1.0.2"), "{text}");
+}
+
+#[test]
+fn no_spelling_hides_a_policy() {
+    let node = node("");
+    let container = node.container("c");
+    let add = |plugin: Value| Network::new(&node, [plugin]).add(&container.eth0());
+    let before = node.dump();
+    for (policies, code, words) in [
+        (json!({"Policies": ["missing"]}), 901, "policy \"missing\" cannot be asked"),
+        (json!({"policie\u{17f}": ["missing"]}), 901, "policy \"missing\" cannot be asked"),
+        (json!({"POLICIES": ["missing"], "policies": []}), 7, "as \"POLICIES\" and as \"policies\""),
+    ] {
+        add(with(bridge(json!({})), policies)).error_naming(code, &[words]);
+        assert_undone(&node.dump(), &before);
+    }
+    // The same of everything that the host reads: here, which address manager there is.
+    let ranges = bridge(json!({}))["ipam"]["ranges"].clone();
+    let plugin = layer2(json!({"IPAM": {"Type": "host-local", "Ranges": ranges}}));
+    let attachment = Network::new(&node, [plugin]).attach(&container.eth0());
+    attachment.check().silent();
+    attachment.del().silent();
+    assert_eq!(node.leased("net"), [""; 0]);
 }
 
 /// An attachment with everything, made before there were policies.

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use wharf_tests::Outcome;
+use wharf_tests::install::{self, wharfctl};
+use wharf_tests::{Outcome, json, sh};
 
 use crate::common::{assert_undone, layer2};
 use crate::hostile::Stage;
@@ -12,7 +13,7 @@ use crate::hostile::Stage;
 fn add(stage: &Stage) -> Outcome {
     let settings = format!("policies = [{:?}]\n", stage.name);
     fs::write(stage.node.root().join("etc/cni/wharf.toml"), settings).unwrap();
-    wharf_tests::Network::new(&stage.node, [layer2(wharf_tests::json!({}))]).add(&stage.target())
+    wharf_tests::Network::new(&stage.node, [layer2(json!({}))]).add(&stage.target())
 }
 
 /// It is denied with these words behind the policy's name, and nothing is left.
@@ -73,4 +74,48 @@ fn policy_usurps() {
         &Stage::new("policy-usurps"),
         &["cannot judge the configuration of bridge", "its patch changes", "which no policy can"],
     );
+}
+
+#[test]
+fn policy_redirects() {
+    let words = ["its patch changes \"ipam.type\", which no policy can"];
+    denied(&Stage::new("policy-redirects"), &words);
+}
+
+#[test]
+fn policy_leaks() {
+    let stage = Stage::new("policy-leaks");
+    let root = stage.node.root();
+    fs::create_dir_all(root.join("var/log")).unwrap();
+    add(&stage).ok();
+    let shown = sh::run(wharfctl(&root).args(["journal", "show"]));
+    assert!(shown.contains("\"apiToken\":\"[redacted]\"") && shown.contains("\"mtu\":1400"), "{shown}");
+    // Whoever else repeats it: here somebody's line in the log.
+    let settings = format!("policies = [{:?}]\n[log]\nto = '/var/log/wharf.log'\n", stage.name);
+    fs::write(root.join("etc/cni/wharf.toml"), settings).unwrap();
+    fs::write(root.join("var/log/wharf.log"), "a token of hunter2-patch\n").unwrap();
+    let tar = stage.node.folder("bundle").join("bundle.tar");
+    stage.node.run(|| sh::run(wharfctl(&root).arg("support").arg("--output").arg(&tar)));
+    let bundle = fs::read(&tar).unwrap();
+    let bundle = String::from_utf8_lossy(&bundle);
+    assert!(bundle.contains("a token of [redacted]"));
+    let json = sh::run(wharfctl(&root).args(["journal", "show", "--json"]));
+    for text in [shown.as_str(), json.as_str(), &bundle] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn swallowed_limit() {
+    let mut stage = Stage::new("swallowed-limit");
+    let root = stage.node.root();
+    sh::run(wharfctl(&root).arg("add").arg(install::policies().join("bandwidth-required.wasm")));
+    stage.config = json!({"type": "wharf", "chain": [{"type": "swallowed-limit"}]});
+    let settings = root.join("etc/cni/wharf.toml");
+    fs::write(&settings, "").unwrap();
+    stage.call("ADD").ok();
+    stage.call("DEL").silent();
+    fs::write(&settings, "policies = ['bandwidth-required']\n").unwrap();
+    let words = ["policy \"bandwidth-required\" denies the result: the pod has no limit on its bandwidth"];
+    stage.add_fails(901, &words);
 }
