@@ -28,6 +28,7 @@ pages! {
     third_party_guest: "docs/how-to/third-party-guest.md", Installed;
     test_a_guest: "docs/how-to/test-a-guest.md", Missing;
     lint_and_plan: "docs/how-to/lint-and-plan.md", Installed;
+    record_and_replay: "docs/how-to/record-and-replay.md", Installed;
     failed_add: "docs/how-to/failed-add.md", Installed;
     policies_explained: "docs/policies.md", Installed;
     policies: "docs/how-to/policies.md", Installed;

@@ -58,6 +58,7 @@ mod protocol;
 mod random_kills;
 mod reconcile;
 mod record;
+mod record_replay;
 mod recorded;
 mod reference;
 mod results;
