@@ -12,7 +12,11 @@ pub struct BandwidthRequired(bool);
 
 impl Policy for BandwidthRequired {
     fn review(&mut self, _call: &Call, _guest: &str, change: &Change) -> Verdict {
-        self.0 |= matches!(change, Change::ShapingSetEgress { .. });
+        match change {
+            Change::ShapingSetEgress { .. } => self.0 = true,
+            Change::ShapingClear { .. } => self.0 = false,
+            _ => {}
+        }
         Ok(())
     }
 
