@@ -243,7 +243,7 @@ impl<L: Launcher> Broker<L> {
             policies: Policies::default(),
             guests: BTreeMap::new(),
         };
-        let guests = chain::guests(&stages);
+        let guests = chain::guests(env.command, &stages);
         if reviewed {
             let order = policy::order(&mut invocation, &named, guests);
             invocation.foresee(order);

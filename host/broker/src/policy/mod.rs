@@ -163,8 +163,9 @@ impl Policies<'_> {
 pub(crate) fn order<'n, L: Launcher>(
     invocation: &mut Invocation<'_, L>,
     named: &'n [String],
-    mut guests: impl Iterator<Item = &'n str>,
+    guests: Vec<&'n str>,
 ) -> Vec<&'n str> {
+    let mut guests = guests.into_iter();
     let mut admits =
         |name: &&str| invocation.loaded(name).is_ok_and(|loaded| loaded.manifest.world == ADMITS);
     let (mut order, reviewing): (Vec<_>, Vec<_>) =

@@ -88,13 +88,20 @@ pub(super) fn not_retired(paths: &Paths, command: Command) -> Result<(), CniErro
     }
 }
 
-/// The guests that will be called, as far as the configuration says so: each plugin's, and that of its IPAM.
-pub(super) fn guests(stages: &[Stage]) -> impl Iterator<Item = &str> {
-    stages.iter().flat_map(|stage| {
-        let ipam =
-            stage.conf.raw.get("ipam").and_then(|ipam| ipam.get("type")).and_then(|kind| kind.as_str());
-        std::iter::once(stage.guest.as_str()).chain(ipam)
-    })
+/// The guests that will be called, as far as the configuration says so, in the order of their calls: each plugin's, and
+/// that of its IPAM. A DEL begins with the last plugin, and would wait for its sandbox longest.
+pub(super) fn guests(command: Command, stages: &[Stage]) -> Vec<&str> {
+    match command {
+        Command::Del => stages.iter().rev().flat_map(guests_of).collect(),
+        Command::Add | Command::Check | Command::Status | Command::Gc | Command::Version => {
+            stages.iter().flat_map(guests_of).collect()
+        }
+    }
+}
+
+fn guests_of(stage: &Stage) -> impl Iterator<Item = &str> {
+    let ipam = stage.conf.raw.get("ipam").and_then(|ipam| ipam.get("type")).and_then(|kind| kind.as_str());
+    std::iter::once(stage.guest.as_str()).chain(ipam)
 }
 
 pub(super) fn request<L: Launcher>(
@@ -181,5 +188,19 @@ fn sweep_stale<L: Launcher>(
     };
     for owner in crate::collect::stale(owners, &invocation.attachment.network, valid) {
         errors.extend(invocation.kernel.sweep(&owner).err().map(fault));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sandboxes_are_made_in_the_order_of_the_calls() {
+        let conf = br#"{"cniVersion": "1.0.0", "name": "n", "type": "wharf", "chain": [
+            {"type": "bridge", "ipam": {"type": "host-local"}}, {"type": "portmap"}, {"type": "bandwidth"}]}"#;
+        let stages = stages(OWN_NAME, NetConf::parse(conf).unwrap()).unwrap();
+        assert_eq!(guests(Command::Add, &stages), ["bridge", "host-local", "portmap", "bandwidth"]);
+        assert_eq!(guests(Command::Del, &stages), ["bandwidth", "portmap", "bridge", "host-local"]);
     }
 }
