@@ -2,7 +2,9 @@
 
 pub(crate) mod scene;
 
-use wharf_tests::{Dump, Value, json};
+use std::fs;
+
+use wharf_tests::{Dump, Node, Value, json};
 
 /// The subnets of [`bridge`], per family.
 pub(crate) const SUBNETS: [&str; 2] = ["10.1.0.0/24", "fd01::/64"];
@@ -82,4 +84,18 @@ pub(crate) fn assert_undone(now: &Dump, before: &Dump) {
     let changes: Vec<String> =
         now.changes_since(before).into_iter().filter(|change| !is_shared(change)).collect();
     assert!(changes.is_empty(), "this is left:\n{}", changes.join("\n"));
+}
+
+/// A list in a file, as drop-ins or as one chain.
+pub(crate) fn written(node: &Node, plugins: &[Value], chain: bool) -> String {
+    let capabilities = json!({"portMappings": true, "bandwidth": true});
+    let plugins = if chain {
+        json!([{"type": "wharf", "capabilities": capabilities, "chain": plugins}])
+    } else {
+        json!(plugins)
+    };
+    let list = json!({"cniVersion": "1.1.0", "name": "net", "plugins": plugins});
+    let file = node.folder("lists").join("10-net.conflist");
+    fs::write(&file, list.to_string()).unwrap();
+    file.to_str().unwrap().to_owned()
 }

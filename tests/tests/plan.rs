@@ -1,30 +1,15 @@
 //! wharfctl plan and lint: what a list would do, told beforehand; and what is wrong with one.
 
-use std::fs;
 use std::process::Output;
 
 use wharf_tests::install::wharfctl;
 use wharf_tests::node::files;
 use wharf_tests::{Network, Node, Value, json, sh};
 
-use crate::common::{BACKENDS, bridge, full, limits, portmap};
+use crate::common::{BACKENDS, bridge, full, limits, portmap, written};
 
 fn ctl(node: &Node, args: &[&str]) -> Output {
     node.run(|| wharfctl(&node.root()).args(args).output().unwrap())
-}
-
-/// A list in a file, as drop-ins or as one chain.
-fn written(node: &Node, plugins: &[Value], chain: bool) -> String {
-    let capabilities = json!({"portMappings": true, "bandwidth": true});
-    let plugins = if chain {
-        json!([{"type": "wharf", "capabilities": capabilities, "chain": plugins}])
-    } else {
-        json!(plugins)
-    };
-    let list = json!({"cniVersion": "1.1.0", "name": "net", "plugins": plugins});
-    let file = node.folder("lists").join("10-net.conflist");
-    fs::write(&file, list.to_string()).unwrap();
-    file.to_str().unwrap().to_owned()
 }
 
 fn planned(node: &Node, file: &str, netns: &str, capabilities: &Value) -> Value {

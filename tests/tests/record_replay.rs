@@ -12,23 +12,9 @@ use wharf_tests::install::{Binaries, wharfctl};
 use wharf_tests::native::Native;
 use wharf_tests::{Container, Node, Value, json, sh};
 
-use crate::common::{BACKENDS, bridge, full, limits, with};
+use crate::common::{BACKENDS, bridge, full, limits, with, written};
 
 const NOBODY: u32 = 65534;
-
-/// A list in a file, as drop-ins or as one chain.
-fn written(node: &Node, plugins: &[Value], chain: bool) -> String {
-    let capabilities = json!({"portMappings": true, "bandwidth": true});
-    let plugins = if chain {
-        json!([{"type": "wharf", "capabilities": capabilities, "chain": plugins}])
-    } else {
-        json!(plugins)
-    };
-    let list = json!({"cniVersion": "1.1.0", "name": "net", "plugins": plugins});
-    let file = node.folder("lists").join("10-net.conflist");
-    fs::write(&file, list.to_string()).unwrap();
-    file.display().to_string()
-}
 
 fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat()

@@ -32,6 +32,7 @@ mod scenario;
 mod simulated;
 mod status;
 mod support;
+mod told;
 mod uninstall;
 mod words;
 

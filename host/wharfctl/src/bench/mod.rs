@@ -20,6 +20,7 @@ use crate::install;
 use crate::lists::{List, Plugin};
 use crate::scenario::grants;
 use crate::simulated::{Cache, Call, Guests, Node};
+use crate::told::Told;
 use table::Table;
 
 /// CNI_NETNS on the simulated machine.
@@ -41,12 +42,8 @@ pub(crate) struct Options {
     /// What `/etc/cni/wharf.toml` is on the machine: a policy's table is there.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// What the runtime tells about capabilities, as JSON.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    capabilities: String,
-    /// CNI_ARGS, as the runtime would set it: `K8S_POD_NAMESPACE=games;K8S_POD_NAME=chess`.
-    #[arg(long, default_value = "")]
-    args: String,
+    #[command(flatten)]
+    told: Told,
     /// The folder of the guests (*.wasm) that the list names beside it. [default: as for `wharfctl test`]
     #[arg(long, value_name = "DIR")]
     guests: Option<PathBuf>,
@@ -60,13 +57,12 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let name = options.guest.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_owned();
-    let capabilities: Map<String, Value> =
-        serde_json::from_str(&options.capabilities).context("--capabilities is not a JSON object")?;
+    let capabilities = options.told.capabilities()?;
     let mut tried = Vec::new();
     for list in list::candidates(&options.guest, &name, options.conf.as_deref(), &capabilities)? {
         let machine = Machine::new(options, &name, &list)?;
         let bench =
-            Bench { node: &machine.node, list: &list, capabilities: &capabilities, args: &options.args };
+            Bench { node: &machine.node, list: &list, capabilities: &capabilities, args: &options.told.args };
         // Whether the list suits the guest shows itself in the first round.
         if let Err(error) = bench.rounds(WARM_UP) {
             tried.push(error);

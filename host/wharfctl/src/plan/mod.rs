@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use wharf_broker::journal::Store;
 use wharf_broker::{Paths, guests};
 use wharf_cni::conflist::RequestArgs;
@@ -18,6 +18,7 @@ use wharf_cni::{CniError, NetworkResult};
 use crate::journal::words_of;
 use crate::lists::{self, List, OWN, Plugin};
 use crate::simulated::{Call, Node};
+use crate::told::Told;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -32,12 +33,8 @@ pub(crate) struct Options {
     /// CNI_IFNAME.
     #[arg(long, default_value = "eth0")]
     ifname: String,
-    /// CNI_ARGS, as the runtime would set it: `K8S_POD_NAMESPACE=games;K8S_POD_NAME=chess`.
-    #[arg(long, default_value = "")]
-    args: String,
-    /// What the runtime tells about capabilities, as JSON: `{"portMappings": [{"hostPort": 8080, "containerPort": 80}]}`.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    capabilities: String,
+    #[command(flatten)]
+    told: Told,
     /// Run the guests (*.wasm) of this folder instead of those that are installed.
     #[arg(long, value_name = "FOLDER")]
     guests: Option<PathBuf>,
@@ -91,8 +88,7 @@ fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
     let bytes = fs::read(&options.file).with_context(|| format!("cannot read {shown}"))?;
     let is_list = options.file.extension().is_some_and(|extension| extension == "conflist");
     let list = lists::parse(&bytes, is_list).with_context(|| shown.to_string())?;
-    let capabilities: Map<String, Value> =
-        serde_json::from_str(&options.capabilities).context("--capabilities is not a JSON object")?;
+    let capabilities = options.told.capabilities()?;
     let mut plan = Plan { network: list.network.name.clone(), ..Plan::default() };
     let (node, netns) = node::like_this_host(paths, options, &list, &mut plan.unknown)?;
     let mut previous: Option<NetworkResult> = None;
@@ -123,7 +119,7 @@ fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
             container: &options.container,
             ifname: &options.ifname,
             netns: Some(&netns),
-            args: &options.args,
+            args: &options.told.args,
             name: kind,
             config: &config,
         };

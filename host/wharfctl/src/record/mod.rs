@@ -15,7 +15,6 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::utsname::uname;
-use serde_json::{Map, Value};
 use wharf_broker::{Paths, secrets, time};
 use wharf_ops::Attachment;
 
@@ -24,6 +23,8 @@ use file::{Pending, VERSION};
 use runtime::{Refused, Runtime};
 pub(crate) use texts::embedded;
 use witness::Recorder;
+
+use crate::told::Told;
 
 #[cfg(test)]
 pub(crate) use file::tests;
@@ -43,12 +44,8 @@ pub(crate) struct Options {
     /// CNI_IFNAME.
     #[arg(long, default_value = "eth0")]
     ifname: String,
-    /// CNI_ARGS, as the runtime would set it: `K8S_POD_NAMESPACE=games;K8S_POD_NAME=chess`.
-    #[arg(long, default_value = "")]
-    args: String,
-    /// What the runtime tells about capabilities, as JSON: `{"portMappings": [{"hostPort": 8080, "containerPort": 80}]}`.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    capabilities: String,
+    #[command(flatten)]
+    told: Told,
     /// Where the recording is written to, for nobody but you to read.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -68,8 +65,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let list = list::find(paths, options)?;
-    let capabilities: Map<String, Value> =
-        serde_json::from_str(&options.capabilities).context("--capabilities is not a JSON object")?;
+    let capabilities = options.told.capabilities()?;
     for plugin in &list.plugins {
         secrets::learn(&plugin.raw);
     }
@@ -85,7 +81,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let netns = std::path::absolute(&options.netns).context("--netns")?;
     let mut runtime = Runtime::new(paths, &list.network, attachment, Rc::clone(&recorder));
     runtime.netns = netns.to_string_lossy().into_owned();
-    runtime.args.clone_from(&options.args);
+    runtime.args.clone_from(&options.told.args);
     runtime.capabilities = capabilities;
     let mut failures = Vec::new();
     let mut result = None;
@@ -159,8 +155,8 @@ fn deletion(options: &Options) -> String {
     for (option, value, usual) in [
         (" --container ", options.container.as_str(), "recorded"),
         (" --ifname ", &options.ifname, "eth0"),
-        (" --args ", &options.args, ""),
-        (" --capabilities ", &options.capabilities, "{}"),
+        (" --args ", &options.told.args, ""),
+        (" --capabilities ", &options.told.capabilities, "{}"),
         (" --conf-dir ", &options.conf_dir.to_string_lossy(), crate::lists::CONF_DIR),
     ] {
         if value != usual {
