@@ -53,6 +53,11 @@ impl Paths {
         self.root.join("etc/cni/wharf.d")
     }
 
+    /// What the grants said when they were read last; may vanish at any time.
+    pub fn remembered_grants(&self) -> PathBuf {
+        self.root.join("run/wharf/grants")
+    }
+
     /// The leases of one network: host-local's `dataDir`, `/var/lib/cni/networks` by default.
     pub fn leases(&self, directory: Option<&str>, network: &str) -> PathBuf {
         self.inside(directory.unwrap_or("/var/lib/cni/networks")).join(network)

@@ -34,7 +34,7 @@ use crate::running::Running;
 use crate::secrets;
 use crate::session::Invocation;
 use crate::signals::Signals;
-use crate::spent::Meter;
+use crate::spent::{Meter, Safeguard};
 use crate::teardown::Removal;
 use crate::telemetry::Telemetry;
 use crate::witness::Witness;
@@ -214,12 +214,13 @@ impl<L: Launcher> Broker<L> {
             Some(recorded) => namespace::of_record(self.machine.as_ref(), env, &recorded, self.log)?,
             None => namespace::open(self.machine.as_ref(), env)?,
         };
+        let safeguards = self.meter.safeguards();
         let course = match env.command {
             Command::Add => {
-                let held = add::journal(self, &key, &stages)?;
+                let held = safeguards.time(Safeguard::Journal, || add::journal(self, &key, &stages))?;
                 let begin = attachment::begin(&key, env, &namespaces);
-                let running = Running::begin(held, begin).map_err(|error| attachment::fault(&error))?;
-                Course::Add(Box::new(running))
+                let running = Running::begin(held, begin, &safeguards);
+                Course::Add(Box::new(running.map_err(|error| attachment::fault(&error))?))
             }
             Command::Del | Command::Gc => Course::Del(Removal::default()),
             Command::Check | Command::Status | Command::Version => Course::Look,
@@ -242,6 +243,7 @@ impl<L: Launcher> Broker<L> {
             deadline: None,
             policies: Policies::default(),
             guests: BTreeMap::new(),
+            safeguards,
         };
         let guests = chain::guests(env.command, &stages);
         if reviewed {
@@ -250,7 +252,7 @@ impl<L: Launcher> Broker<L> {
         } else {
             invocation.foresee(guests);
         }
-        match env.command {
+        let done = match env.command {
             Command::Add => add::run(&mut invocation, &mut stages, &named, subject, stdout),
             Command::Check => check::run(&mut invocation, &stages, identity, journals.first()),
             Command::Del => {
@@ -262,7 +264,9 @@ impl<L: Launcher> Broker<L> {
             Command::Status => chain::status(&mut invocation, &stages, &named),
             Command::Gc => chain::gc(&mut invocation, &stages),
             Command::Version => Ok(String::new()),
-        }
+        };
+        self.meter.guarded(env.command.as_str(), &invocation.safeguards);
+        done
     }
 
     /// Undoes every ADD that was cut short and that nobody works on, and answers what was found.

@@ -8,11 +8,13 @@ use wharf_ops::{Error, KernelOp, Link, Ns};
 use crate::journal::{
     Begin, Commit, ConfigChange, Effect, GuestRun, Held, JournalError, Outcome, Step, Transaction, unix_time,
 };
+use crate::spent::{Safeguard, Safeguards};
 
 /// The running transaction and the file that it is written to.
 #[derive(Debug)]
 pub(crate) struct Running {
     journal: Held,
+    safeguards: Safeguards,
     transaction: Transaction,
     created: Vec<Link>,
     /// Those of them that go when the attachment goes. A bridge stays, and so does a veth between two ends of the host.
@@ -21,10 +23,15 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts one in a journal that holds nothing unfinished.
-    pub(crate) fn begin(mut journal: Held, begin: Begin) -> Result<Self, JournalError> {
-        match journal.begin(&begin) {
+    pub(crate) fn begin(
+        mut journal: Held,
+        begin: Begin,
+        safeguards: &Safeguards,
+    ) -> Result<Self, JournalError> {
+        match safeguards.time(Safeguard::Journal, || journal.begin(&begin)) {
             Ok(()) => Ok(Self {
                 journal,
+                safeguards: safeguards.clone(),
                 transaction: Transaction::new(begin),
                 created: Vec::new(),
                 private: Vec::new(),
@@ -40,7 +47,7 @@ impl Running {
     /// Notes a guest that is about to run.
     pub(crate) fn guest(&mut self, name: &str, digest: &str) -> Result<(), Error> {
         let guest = GuestRun { name: name.to_owned(), digest: digest.to_owned() };
-        self.journal.guest(&guest)?;
+        self.safeguards.time(Safeguard::Journal, || self.journal.guest(&guest))?;
         self.transaction.guests.push(guest);
         Ok(())
     }
@@ -48,14 +55,14 @@ impl Running {
     /// Notes a policy that is going to be asked.
     pub(crate) fn policy(&mut self, name: &str, digest: &str) -> Result<(), Error> {
         let policy = GuestRun { name: name.to_owned(), digest: digest.to_owned() };
-        self.journal.policy(&policy)?;
+        self.safeguards.time(Safeguard::Journal, || self.journal.policy(&policy))?;
         self.transaction.policies.push(policy);
         Ok(())
     }
 
     /// Notes what a policy changed in a configuration. Nothing has been done with it: it may wait.
     pub(crate) fn changed(&mut self, change: ConfigChange) -> Result<(), Error> {
-        self.journal.changed(&change)?;
+        self.safeguards.time(Safeguard::Journal, || self.journal.changed(&change))?;
         self.transaction.changes.push(change);
         Ok(())
     }
@@ -63,7 +70,8 @@ impl Running {
     /// Records what is about to be done. What has to be undone is in the file when this returns.
     pub(crate) fn intend(&mut self, guest: &str, effect: Effect) -> Result<(), Error> {
         let seq = u32::try_from(self.transaction.steps.len()).unwrap_or(u32::MAX);
-        self.journal.intent(seq, guest, &effect, needs_undo(&effect))?;
+        self.safeguards
+            .time(Safeguard::Journal, || self.journal.intent(seq, guest, &effect, needs_undo(&effect)))?;
         let step = Step { seq, guest: guest.to_owned(), effect, outcome: Outcome::Pending };
         self.transaction.steps.push(step);
         Ok(())
@@ -80,7 +88,7 @@ impl Running {
         // That it was simply done follows from whatever is written next.
         if step.outcome != Outcome::Done {
             let now = needs_undo(&step.effect) || !step.created().is_empty();
-            self.journal.done(step.seq, &step.outcome, now)?;
+            self.safeguards.time(Safeguard::Journal, || self.journal.done(step.seq, &step.outcome, now))?;
         }
         Ok(())
     }
@@ -94,7 +102,7 @@ impl Running {
     /// Makes it a record.
     pub(crate) fn commit(&mut self, result: NetworkResult) -> Result<(), JournalError> {
         let commit = Commit { time: unix_time(), result };
-        self.journal.commit(&commit)?;
+        self.safeguards.time(Safeguard::Journal, || self.journal.commit(&commit))?;
         self.transaction.commit = Some(commit);
         Ok(())
     }
@@ -159,7 +167,7 @@ mod tests {
         let attachment = Attachment { network: "n".into(), container: "c".into(), ifname: "eth0".into() };
         let key = Key { attachment, entry: "g".into() };
         let journal = Store::of(&Paths::below(root)).create(&key, &Patience::NONE).unwrap();
-        Running::begin(journal, Begin::of_test(&key)).unwrap()
+        Running::begin(journal, Begin::of_test(&key), &Safeguards::default()).unwrap()
     }
 
     fn rules() -> Effect {

@@ -28,7 +28,7 @@ use crate::pipeline::{Course, Gate, Handles};
 use crate::policy::{self, Policies};
 use crate::run::Broker;
 use crate::signals::Signals;
-use crate::spent::Spent;
+use crate::spent::{Safeguard, Safeguards, Spent};
 use crate::telemetry::Outcome;
 use crate::witness::{Begun, Ending};
 
@@ -56,6 +56,8 @@ pub(crate) struct Invocation<'a, L: Launcher> {
     pub(crate) policies: Policies<'a>,
     /// The guests that are mapped, by name: they stay until the end.
     pub(crate) guests: BTreeMap<String, Rc<Loaded<L::Artefact>>>,
+    /// What grants and journal cost.
+    pub(crate) safeguards: Safeguards,
 }
 
 /// A guest that is installed, granted and mapped.
@@ -234,7 +236,8 @@ impl<L: Launcher> Invocation<'_, L> {
             }
             _ => unavailable(error.to_string()),
         })?;
-        let grant = Grant::read_for(&paths.grants(), &manifest).map_err(|error| match error {
+        let grant = self.safeguards.time(Safeguard::Grants, || Grant::read_for(paths, &manifest));
+        let grant = grant.map_err(|error| match error {
             GrantError::Imports { .. } => failure::host(code::DENIED, Fault::Host, error.to_string()),
             _ => unavailable(error.to_string()),
         })?;
@@ -336,7 +339,7 @@ impl<L: Launcher> Invocation<'_, L> {
         if let Op::Kernel(op) = &op {
             session.handles.check(op)?;
         }
-        gate.admit(&op)?;
+        self.safeguards.time(Safeguard::Checks, || gate.admit(&op))?;
         match &op {
             Op::Kernel(op) => gate.reaches(self.kernel, &session.handles, &self.course, op)?,
             Op::Lease(op) => session.check_lease(&self.attachment, op)?,

@@ -1,9 +1,10 @@
 //! Where the time of a guest's call went, for who measures.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use wharf_ops::wire::Timings;
 
@@ -66,12 +67,26 @@ impl Meter {
     pub(crate) fn add(&self, spent: impl FnOnce() -> Spent) {
         match self {
             Self::Off => {}
-            Self::File(file) => {
-                let file = std::fs::File::options().append(true).create(true).open(file);
-                // The benchmark notices a line that is missing; a call does not fail for it.
-                let _ = file.and_then(|mut file| file.write_all(spent().line().as_bytes()));
-            }
+            Self::File(file) => append(file, &spent().line()),
             Self::Kept(all) => all.borrow_mut().push(spent()),
+        }
+    }
+
+    /// To be filled by one invocation.
+    pub(crate) fn safeguards(&self) -> Safeguards {
+        Safeguards(matches!(self, Self::File(_)).then(Rc::default))
+    }
+
+    /// The invocation is over.
+    pub(crate) fn guarded(&self, command: &str, safeguards: &Safeguards) {
+        if let (Self::File(file), Some([grants, checks, journal])) = (self, safeguards.0.as_deref()) {
+            let line = serde_json::json!({
+                "command": command,
+                "grants_us": grants.get().as_micros(),
+                "checks_us": checks.get().as_micros(),
+                "journal_us": journal.get().as_micros(),
+            });
+            append(file, &format!("{line}\n"));
         }
     }
 
@@ -81,5 +96,41 @@ impl Meter {
             Self::Off | Self::File(_) => Vec::new(),
             Self::Kept(all) => all.take(),
         }
+    }
+}
+
+fn append(file: &OsString, line: &str) {
+    let file = std::fs::File::options().append(true).create(true).open(file);
+    // The benchmark notices a line that is missing; a call does not fail for it.
+    let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+}
+
+/// What keeps an invocation safe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Safeguard {
+    /// Reading grants.
+    Grants,
+    /// Holding operations against them.
+    Checks,
+    /// Opening and writing the journal.
+    Journal,
+}
+
+/// How long one invocation was busy with that. Nothing is measured if nobody wants to know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Safeguards(Option<Rc<[Cell<Duration>; 3]>>);
+
+impl Safeguards {
+    pub(crate) fn time<T>(&self, what: Safeguard, work: impl FnOnce() -> T) -> T {
+        let Some([grants, checks, journal]) = self.0.as_deref() else { return work() };
+        let took = match what {
+            Safeguard::Grants => grants,
+            Safeguard::Checks => checks,
+            Safeguard::Journal => journal,
+        };
+        let started = Instant::now();
+        let done = work();
+        took.set(took.get() + started.elapsed());
+        done
     }
 }

@@ -15,6 +15,8 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 
+use crate::sysctl::Parameters;
+
 /// NSFS_MAGIC.
 const NSFS: FsType = FsType(0x6e73_6673);
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -54,6 +56,8 @@ impl NetnsError {
 pub struct Netns {
     fd: OwnedFd,
     identity: (u64, u64),
+    /// Folders of parameters: see [`crate::sysctl`].
+    pub(crate) parameters: Parameters,
 }
 
 impl AsFd for Netns {
@@ -146,7 +150,7 @@ impl Netns {
     pub fn stand_in(identity: (u64, u64)) -> Result<Self, NetnsError> {
         let nothing = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
         let fd = nothing.map_err(|errno| NetnsError::io("opening /dev/null", errno))?;
-        Ok(Self { fd, identity })
+        Ok(Self { fd, identity, parameters: Parameters::default() })
     }
 
     /// Device and inode: what the namespace is known by as long as somebody holds it.
@@ -176,7 +180,7 @@ impl Netns {
 
     fn from_fd(fd: OwnedFd) -> Result<Self, Errno> {
         let status = fstat(&fd)?;
-        Ok(Self { fd, identity: (status.st_dev, status.st_ino) })
+        Ok(Self { fd, identity: (status.st_dev, status.st_ino), parameters: Parameters::default() })
     }
 }
 

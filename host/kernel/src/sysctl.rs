@@ -2,7 +2,9 @@
 //! after it has left.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -122,11 +124,37 @@ pub(crate) fn open_setting(netns: &Netns, ns: Ns, key: &str) -> Result<Option<Se
 
 fn open_file(netns: &Netns, ns: Ns, key: &str, flags: OFlag) -> Result<Result<File, Errno>, Error> {
     check(key)?;
-    let path = format!("{ROOT}/{key}");
-    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    let opened = netns.enter(|| openat(AT_FDCWD, path.as_str(), flags, Mode::empty()));
-    let opened = opened.map_err(|error| Error::internal(format!("entering {}: {error}", place(ns))))?;
-    Ok(opened.map(File::from))
+    let opened = netns.enter(|| netns.parameters.open(key, flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW));
+    opened.map_err(|error| Error::internal(format!("entering {}: {error}", place(ns))))
+}
+
+/// The folders of a namespace's parameters that are opened once. All namespaces' folders of a name stand in one chain of
+/// the kernel's cache of paths: on a node with hundreds of containers, each walk from the root goes past all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Parameters {
+    ipv4: OnceLock<OwnedFd>,
+    ipv6: OnceLock<OwnedFd>,
+}
+
+impl Parameters {
+    /// Opens a parameter. The calling thread must be inside the namespace.
+    fn open(&self, key: &str, flags: OFlag) -> Result<File, Errno> {
+        let (family, folder, rest) = match key.split_once('/') {
+            Some(("ipv4", rest)) => ("ipv4", &self.ipv4, rest),
+            Some(("ipv6", rest)) => ("ipv6", &self.ipv6, rest),
+            _ => {
+                return openat(AT_FDCWD, format!("{ROOT}/{key}").as_str(), flags, Mode::empty())
+                    .map(File::from);
+            }
+        };
+        if folder.get().is_none() {
+            let how = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            let opened = openat(AT_FDCWD, format!("{ROOT}/{family}").as_str(), how, Mode::empty())?;
+            // Another thread's is as good.
+            drop(folder.set(opened));
+        }
+        openat(folder.get().ok_or(Errno::EBADF)?, rest, flags, Mode::empty()).map(File::from)
+    }
 }
 
 /// Only a path that stays below [`ROOT`], where there are neither symbolic links nor names with a leading dot.

@@ -37,17 +37,19 @@ mod file;
 mod key;
 mod pattern;
 mod profile;
+mod remembered;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wharf_ops::{Attachment, OPERATIONS, Op};
 
+use crate::Paths;
 use crate::guests::Manifest;
 use constraint::{Constraints, Refusal};
 
@@ -176,26 +178,17 @@ pub struct Grant {
 impl Grant {
     /// Reads the grant of `name`.
     pub fn read(directory: &Path, name: &str) -> Result<Self, GrantError> {
-        let file = directory.join(format!("{name}.toml"));
-        let path = file.display().to_string();
-        match std::fs::File::open(&file) {
-            Ok(handle) => {
-                let malformed = |reason| GrantError::Malformed { path: path.clone(), reason };
-                crate::guests::check_owner(&handle, &path).map_err(|error| malformed(error.to_string()))?;
-                let text = std::io::read_to_string(handle);
-                let text = text.map_err(|source| GrantError::Io { path: path.clone(), source })?;
-                Self::parse(&text).map_err(malformed)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(GrantError::Missing { name: name.to_string(), path })
-            }
-            Err(source) => Err(GrantError::Io { path, source }),
-        }
+        let path = file(directory, name);
+        let text = text(&path, name)?;
+        Self::parse(&text).map_err(|reason| malformed(&path, reason))
     }
 
     /// Parses the text of a grant file.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let document: Document = toml::from_str(text).map_err(|error| in_line(text, &error))?;
+        Self::of(toml::from_str(text).map_err(|error| in_line(text, &error))?)
+    }
+
+    fn of(document: Document) -> Result<Self, String> {
         let hex = document.digest.strip_prefix("sha256:").unwrap_or_default();
         if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(format!("digest: {:?} is not `sha256:` and 64 hexadecimal digits", document.digest));
@@ -230,9 +223,20 @@ impl Grant {
     }
 
     /// Reads the grant of an installed guest, which must be for its component and cover all that it imports.
-    pub fn read_for(directory: &Path, manifest: &Manifest) -> Result<Self, GrantError> {
-        let grant = Self::read(directory, &manifest.name)?;
-        let path = || directory.join(format!("{}.toml", manifest.name)).display().to_string();
+    pub fn read_for(paths: &Paths, manifest: &Manifest) -> Result<Self, GrantError> {
+        let path = file(&paths.grants(), &manifest.name);
+        let text = text(&path, &manifest.name)?;
+        let (folder, name) = (paths.remembered_grants(), &manifest.name);
+        let remembered =
+            remembered::recall(&folder, name, &text).and_then(|document| Self::of(document).ok());
+        let grant = if let Some(grant) = remembered {
+            grant
+        } else {
+            let grant = Self::parse(&text).map_err(|reason| malformed(&path, reason))?;
+            remembered::remember(&folder, name, &text);
+            grant
+        };
+        let path = || path.display().to_string();
         if grant.digest != manifest.digest {
             let installed = manifest.digest.clone();
             return Err(GrantError::Digest { path: path(), granted: grant.digest, installed });
@@ -274,6 +278,29 @@ impl Grant {
     pub fn missing<'a>(&self, imports: &'a [String]) -> Vec<&'a str> {
         imports.iter().map(String::as_str).filter(|name| !self.allows(name)).collect()
     }
+}
+
+fn file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.toml"))
+}
+
+fn text(file: &Path, name: &str) -> Result<String, GrantError> {
+    let path = || file.display().to_string();
+    match std::fs::File::open(file) {
+        Ok(handle) => {
+            let owned = crate::guests::check_owner(&handle, &path());
+            owned.map_err(|error| malformed(file, error.to_string()))?;
+            std::io::read_to_string(handle).map_err(|source| GrantError::Io { path: path(), source })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(GrantError::Missing { name: name.to_string(), path: path() })
+        }
+        Err(source) => Err(GrantError::Io { path: path(), source }),
+    }
+}
+
+fn malformed(file: &Path, reason: String) -> GrantError {
+    GrantError::Malformed { path: file.display().to_string(), reason }
 }
 
 /// A table of constraints; one that is not there has no keys.

@@ -372,7 +372,9 @@ fn a_call_without_an_interface_matches_no_ifname() {
 #[test]
 fn a_grant_is_for_one_component_and_all_that_it_imports() {
     let directory = tempfile::tempdir().unwrap();
-    let write = |text: &str| std::fs::write(directory.path().join("g.toml"), text).unwrap();
+    let paths = Paths::below(directory.path());
+    std::fs::create_dir_all(paths.grants()).unwrap();
+    let write = |text: &str| std::fs::write(paths.grants().join("g.toml"), text).unwrap();
     let manifest = Manifest {
         name: "g".into(),
         digest: DIGEST.into(),
@@ -382,7 +384,7 @@ fn a_grant_is_for_one_component_and_all_that_it_imports() {
         size: 1,
         seen: None,
     };
-    let read = || Grant::read_for(directory.path(), &manifest).map_err(|error| error.to_string());
+    let read = || Grant::read_for(&paths, &manifest).map_err(|error| error.to_string());
     assert!(read().unwrap_err().contains("g.toml is missing"));
     write(&format!("digest = {OTHER:?}\noperations = []"));
     let error = read().unwrap_err();
@@ -397,5 +399,7 @@ fn a_grant_is_for_one_component_and_all_that_it_imports() {
     let error = read().unwrap_err();
     assert!(error.contains("g.toml: operations: \"*/*\" names no operation"), "{error}");
     write(&suggest("g", "network", DIGEST, &manifest.imports));
-    read().unwrap();
+    let parsed = read().unwrap();
+    assert_eq!(read().unwrap(), parsed, "from memory");
+    assert!(paths.remembered_grants().join("g").exists());
 }

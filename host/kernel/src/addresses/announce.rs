@@ -4,7 +4,13 @@
 //! of the link, also if the hardware address is the one it has. A packet socket could do it too, but closing one
 //! waits for an RCU grace period: milliseconds on the path of every ADD.
 
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use netlink_packet_route::AddressFamily;
 use wharf_ops::{Error, Link, Reply};
+
+use super::list;
 
 use crate::links::{describe, set_same_mac, state};
 use crate::real::RealKernel;
@@ -17,22 +23,31 @@ pub(super) fn announce(kernel: &mut RealKernel, on: &Link) -> Result<Reply, Erro
     let Some(mac) = state.info.mac else {
         return Err(Error::invalid(format!("{} has no hardware address to announce", describe(on))));
     };
+    // Nobody waits for the address that a link gives itself, and a bridge floods each announcement to every port.
+    let index = state.info.index;
+    let held = list(kernel.route(on.ns)?, index, AddressFamily::Inet6);
+    let held = held.map_err(|error| error.explain(format!("listing the addresses of {}", describe(on))))?;
+    let has_six = held.iter().any(|held| !is_link_local(held.address));
     let netns = kernel.netns(on.ns)?;
     let mut settings = Vec::with_capacity(2);
-    for key in [format!("ipv4/conf/{name}/arp_notify"), format!("ipv6/conf/{name}/ndisc_notify")] {
-        // A kernel without IPv6 has nothing to announce there.
-        settings.extend(open_setting(netns, on.ns, &key)?);
+    settings.extend(open_setting(netns, on.ns, &format!("ipv4/conf/{name}/arp_notify"))?);
+    if has_six {
+        settings.extend(open_setting(netns, on.ns, &format!("ipv6/conf/{name}/ndisc_notify"))?);
     }
     let mut changed = Vec::with_capacity(2);
     let mut result = settings.into_iter().try_for_each(|setting| turn_on(setting, &mut changed));
     if result.is_ok() {
-        result = set_same_mac(kernel, on, state.info.index, mac);
+        result = set_same_mac(kernel, on, index, mac);
     }
     // Whatever came of it; the first failure is the one to tell.
     for setting in changed {
         result = result.and(setting.write("0"));
     }
     result.map(|()| Reply::Done)
+}
+
+fn is_link_local(address: IpNetwork) -> bool {
+    matches!(address.ip(), IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// Remembers what has to be turned off again.

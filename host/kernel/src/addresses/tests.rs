@@ -169,6 +169,24 @@ fn announcing_teaches_the_neighbours_and_leaves_the_settings_as_they_were() {
 }
 
 #[test]
+fn what_a_link_named_itself_is_not_announced() {
+    let mut rig = Rig::new();
+    let (_, eth0) = rig.veth_up();
+    rig.run(Ns::Container, "ip address add fe80::3/64 dev eth0 nodad");
+    add(&mut rig, &eth0, "10.0.0.3/24").unwrap();
+    let sent = |rig: &mut Rig| {
+        rig.apply(KernelOp::Address(AddressOp::Announce { on: eth0.clone() })).unwrap().done().unwrap();
+        let counters = rig.run(Ns::Container, "cat /proc/net/dev_snmp6/eth0");
+        let mut lines = counters.lines().filter_map(|line| line.split_once(char::is_whitespace));
+        let line = lines.find(|(name, _)| *name == "Icmp6OutNeighborAdvertisements");
+        line.unwrap().1.trim().parse::<u64>().unwrap()
+    };
+    assert_eq!(sent(&mut rig), 0);
+    rig.run(Ns::Container, "ip address add fd00::3/64 dev eth0 nodad");
+    assert!(sent(&mut rig) > 0);
+}
+
+#[test]
 fn announcing_leaves_settings_alone_that_are_on() {
     let mut rig = Rig::new();
     let (_, eth0) = rig.veth_up();

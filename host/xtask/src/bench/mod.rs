@@ -57,7 +57,7 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, out: Option<PathBuf>) -> R
     } else {
         Extent { rounds: 30, rounds_at_once: 10, marks: [100, 500] }
     };
-    let (rows, guests) = measure(&contenders, &field, &extent, &work.join("timings"))?;
+    let (rows, share) = measure(&contenders, &field, &extent, &work.join("timings"))?;
     let policies = workspace.target().join("policies");
     let tools = [built.wharfctl.as_path(), policies.as_path()];
     let policy = policy::measure(&contenders, &field, extent.rounds, tools, &work.join("policy-timings"))?;
@@ -65,10 +65,10 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, out: Option<PathBuf>) -> R
     say::heading("Results");
     say::line(scenario::LEGEND);
     report::table(&rows);
-    report::overhead(&guests);
-    let targets = targets::all(&rows, &guests, policy, extent.marks);
+    report::overhead(&share);
+    let targets = targets::all(&rows, &share, policy, extent.marks);
     report::targets(&targets);
-    let json = report::json(&machine, &rows, &guests, &targets);
+    let json = report::json(&machine, &rows, &share, &targets);
     write_atomically(&out.join("bench.json"), format!("{json:#}\n").as_bytes())?;
     write_atomically(&out.join("bench.svg"), svg::chart(&rows, &machine.line()).as_bytes())?;
     say::line(format_args!("written: bench.json and bench.svg in {}", out.display()));
@@ -146,7 +146,7 @@ fn measure(
     field: &Field,
     extent: &Extent,
     timings: &Path,
-) -> Result<(Vec<rounds::Row>, Vec<overhead::Guest>)> {
+) -> Result<(Vec<rounds::Row>, overhead::Share)> {
     let mut rows = Vec::new();
     for scenario in scenario::all() {
         rows.extend(rounds::alternating(contenders, &scenario, field, extent.rounds)?);
@@ -154,10 +154,10 @@ fn measure(
     for backend in [Backend::Iptables, Backend::Nftables] {
         rows.extend(rounds::at_once(contenders, &full(backend, 1), field, extent.rounds_at_once)?);
     }
-    let guests = overhead::measure(contenders, &full(Backend::Nftables, 1), field, extent.rounds, timings)?;
+    let share = overhead::measure(contenders, &full(Backend::Nftables, 1), field, extent.rounds, timings)?;
     // Last, for it leaves a thousand interfaces behind until the bench ends.
     for backend in [Backend::Iptables, Backend::Nftables] {
         rows.extend(rounds::growing(contenders, &full(backend, 1), field, extent.marks)?);
     }
-    Ok((rows, guests))
+    Ok((rows, share))
 }

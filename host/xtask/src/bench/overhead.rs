@@ -45,6 +45,14 @@ impl Guest {
     }
 }
 
+/// What is measured apart from the rounds.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Share {
+    pub(crate) guests: Vec<Guest>,
+    /// Of an ADD's journal and grants, in microseconds.
+    pub(crate) safeguards: Option<f64>,
+}
+
 /// Runs the list some more times with the timings on, apart from the measured runs.
 pub(crate) fn measure(
     contenders: &[Contender],
@@ -52,9 +60,9 @@ pub(crate) fn measure(
     field: &Field,
     rounds: usize,
     file: &Path,
-) -> Result<Vec<Guest>> {
+) -> Result<Share> {
     let Some(contender) = contenders.iter().find(|contender| contender.side == Side::OneProcess) else {
-        return Ok(Vec::new());
+        return Ok(Share::default());
     };
     say::line(format_args!("the guests' own share, {rounds} rounds"));
     let mut runtime = contender.runtime.clone();
@@ -69,10 +77,10 @@ pub(crate) fn measure(
         traced.delete(scenario, &attached)?;
     }
     if !file.exists() {
-        return Ok(Vec::new());
+        return Ok(Share::default());
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(guests(&text))
+    Ok(Share { guests: guests(&text), safeguards: safeguards(&text) })
 }
 
 /// The medians per guest, in the order of their first lines; a line that is no JSON object is passed over.
@@ -104,6 +112,19 @@ fn guests(text: &str) -> Vec<Guest> {
         .collect()
 }
 
+/// The median of what the lines say that an ADD spent on them.
+fn safeguards(text: &str) -> Option<f64> {
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let adds = lines.filter(|line| line.get("command").and_then(Value::as_str) == Some("ADD"));
+    let sum = |line: Value| {
+        ["grants_us", "checks_us", "journal_us"]
+            .iter()
+            .map(|field| line.get(field)?.as_f64())
+            .sum::<Option<f64>>()
+    };
+    median(&adds.filter_map(sum).collect::<Vec<_>>())
+}
+
 /// All but the kernel's work and the wait for a sandbox; a line that does not tell the kernel's work apart counts without the
 /// guest's whole run, its calls included. The parts before the run are not added up, for the two processes do some of
 /// it side by side.
@@ -131,8 +152,11 @@ mod tests {
         let text = r#"
 {"guest":"bridge","fork_us":100,"load_us":400,"instantiate_us":300,"run_us":900,"ops":20,"total_us":1700}
 {"guest":"portmap","fork_us":90,"load_us":0,"instantiate_us":20,"run_us":1,"ops":1,"total_us":200,"kernel_us":50}
+{"command":"ADD","grants_us":50,"checks_us":20,"journal_us":130}
+{"command":"DEL","grants_us":1,"checks_us":1,"journal_us":1}
 {"guest":"bridge","fork_us":200,"load_us":500,"instantiate_us":300,"run_us":1000,"ops":22,"total_us":2000}
 cut sh"#;
+        assert_eq!(safeguards(text), Some(200.0));
         let guests = guests(text);
         assert_eq!(guests.len(), 2);
         assert_eq!(

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::contender::Side;
-use super::overhead::Guest;
+use super::overhead::{Guest, Share};
 use super::rounds::Row;
 use super::stats::round;
 use super::targets::Target;
@@ -85,7 +85,8 @@ const SHOWN: [(&str, &str); 8] = [
 ];
 
 /// The guests' own share.
-pub(crate) fn overhead(guests: &[Guest]) {
+pub(crate) fn overhead(share: &Share) {
+    let guests = &share.guests;
     say::heading("Wasm overhead per guest, medians in microseconds");
     if guests.is_empty() {
         say::line("not reported: wharf wrote no timings");
@@ -99,6 +100,9 @@ pub(crate) fn overhead(guests: &[Guest]) {
         };
         let fields = SHOWN.map(|(_, field)| number(guest.get(field))).concat();
         say::line(format_args!("{:<12}{fields}{}", guest.name, number(guest.overhead)));
+    }
+    if let Some(safeguards) = share.safeguards {
+        say::line(format_args!("journal and grants of an ADD: {safeguards:.0}"));
     }
 }
 
@@ -118,7 +122,7 @@ pub(crate) fn targets(targets: &[Target]) {
 }
 
 /// Everything in one object.
-pub(crate) fn json(machine: &Machine, rows: &[Row], guests: &[Guest], targets: &[Target]) -> Value {
+pub(crate) fn json(machine: &Machine, rows: &[Row], share: &Share, targets: &[Target]) -> Value {
     let row = |row: &Row| {
         let cells: Vec<Value> =
             row.cells.iter().map(|(side, summary)| cell_json(row, *side, summary.json())).collect();
@@ -130,7 +134,8 @@ pub(crate) fn json(machine: &Machine, rows: &[Row], guests: &[Guest], targets: &
         },
         "reference": machine.reference,
         "rows": rows.iter().map(row).collect::<Vec<_>>(),
-        "overhead": guests.iter().map(Guest::json).collect::<Vec<_>>(),
+        "safeguards_us": share.safeguards.map(round),
+        "overhead": share.guests.iter().map(Guest::json).collect::<Vec<_>>(),
         "targets": targets.iter().map(Target::json).collect::<Vec<_>>(),
     })
 }

@@ -86,6 +86,19 @@ fn bridge(masquerade: Option<Backend>) -> Value {
 }
 
 impl Scenario {
+    /// The same with so many routes for the container, each a change of its own.
+    pub(crate) fn with_routes(mut self, count: u8) -> Self {
+        self.name = format!("{}, {count} routes", self.name);
+        let routes: Vec<Value> =
+            (0..count).map(|number| json!({"dst": format!("10.200.{number}.0/24")})).collect();
+        for plugin in &mut self.plugins {
+            if let Some(ipam) = plugin.get_mut("ipam").and_then(Value::as_object_mut) {
+                ipam.insert("routes".to_owned(), routes.clone().into());
+            }
+        }
+        self
+    }
+
     /// The interface that the list is about.
     pub(crate) fn interface(&self) -> &'static str {
         if self.name == "loopback" { "lo" } else { "eth0" }

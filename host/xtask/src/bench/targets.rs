@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::contender::Side;
-use super::overhead::Guest;
+use super::overhead::Share;
 use super::policy::{self, Cost};
 use super::rounds::Row;
 use super::scenario::{Backend, full, plain};
@@ -55,7 +55,7 @@ impl Target {
 }
 
 /// Every target with its figure; `marks` are the numbers of the growing series.
-pub(crate) fn all(rows: &[Row], guests: &[Guest], policy: Option<Cost>, marks: [usize; 2]) -> Vec<Target> {
+pub(crate) fn all(rows: &[Row], share: &Share, policy: Option<Cost>, marks: [usize; 2]) -> Vec<Target> {
     let find = |scenario: &str, operation| {
         rows.iter().find(|row| row.scenario == scenario && row.operation == operation)
     };
@@ -94,18 +94,18 @@ pub(crate) fn all(rows: &[Row], guests: &[Guest], policy: Option<Cost>, marks: [
             growth,
         ));
     }
-    let worst = guests.iter().filter_map(|guest| guest.overhead).reduce(f64::max);
+    let worst = share.guests.iter().filter_map(|guest| guest.overhead).reduce(f64::max);
     targets.push(Target::at_most(
         "wasm overhead of the costliest guest, ms".to_owned(),
         1.2,
         worst.map(|us| us / 1e3),
     ));
-    let asked = policy.map_or_else(String::new, |cost| {
-        format!(" (measured: {:.2} ms for {} reviews)", cost.added, cost.reviews)
-    });
-    let what =
-        format!("a policy adds to an ADD with {} reviews, its start included, ms{asked}", policy::REVIEWS);
-    targets.push(Target::at_most(what, 2.5, policy.map(Cost::scaled)));
+    let enough = policy.filter(|cost| cost.reviews >= policy::REVIEWS);
+    let reviews = enough.map_or(policy::REVIEWS, |cost| cost.reviews);
+    let what = format!("a policy adds to an ADD with {reviews} reviews, its start included, ms");
+    targets.push(Target::at_most(what, 2.5, enough.map(|cost| cost.added)));
+    let what = "journal and grants of an ADD, ms".to_owned();
+    targets.push(Target::at_most(what, 0.3, share.safeguards.map(|us| us / 1e3)));
     targets
 }
 
@@ -133,7 +133,7 @@ mod tests {
             row(format!("{chain}: 1st"), "ADD", 90.0, 10.0),
             row(format!("{chain}: 500th"), "ADD", 220.0, 13.0),
         ];
-        let targets = all(&rows, &[], None, [100, 500]);
+        let targets = all(&rows, &Share::default(), None, [100, 500]);
         let reached =
             |what: &str| targets.iter().find(|target| target.what.starts_with(what)).unwrap().reached();
         assert_eq!(reached("iptables, one process: ADD faster"), Some(true));
