@@ -263,8 +263,8 @@ fn route_localnet(netns: &Netns) -> Vec<String> {
     links.into_iter().filter(on).map(|link| format!("{link}: route_localnet")).collect()
 }
 
-/// State files with their content, journals by their names. Locks, cursors, indices and what was counted are meant to
-/// stay.
+/// State files with their content, journals by their names. Locks, cursors, indices, grants that were read and what was
+/// counted are meant to stay.
 fn state_files(root: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     for folder in ["var/lib/cni", "run"] {
@@ -277,7 +277,9 @@ fn state_files(root: &Path) -> Vec<String> {
             }
             let stays = name == "lock"
                 || name.starts_with("last_reserved_ip")
-                || ["wharf/leases", "wharf/telemetry"].iter().any(|folder| file.starts_with(folder));
+                || ["wharf/grants", "wharf/leases", "wharf/telemetry"]
+                    .iter()
+                    .any(|folder| file.starts_with(folder));
             if !stays {
                 let content = fs::read(folder.join(&file)).unwrap_or_default();
                 lines.push(format!("{}: {:?}", file.display(), String::from_utf8_lossy(&content)));
