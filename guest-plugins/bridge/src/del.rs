@@ -35,9 +35,11 @@ fn removed(outcome: HostResult<()>) -> HostResult<()> {
 /// The container's end takes the host's along. The host's end is only looked for if the other was not found.
 fn remove_links(request: &Request, host: &Netns, container: Option<&Netns>) -> Result<()> {
     let ifname = request.ifname();
+    // By its address it is known from the interface of whoever has the namespace by now.
+    let known = request.previous().and_then(|previous| inner_end(previous, ifname));
     if let Some(container) = container
         && !is_of_another_bridge(request, host, container)
-        && remove_veth(container, ifname, None).context(format_args!("remove {ifname:?}"))?
+        && remove_veth(container, ifname, known).context(format_args!("remove {ifname:?}"))?
     {
         return Ok(());
     }
@@ -84,6 +86,12 @@ fn remove_veth(namespace: &Netns, name: &str, mac: Option<Mac>) -> HostResult<bo
         Err(error) if error.kind == HostErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// The hardware address that an earlier ADD gave to the container's end.
+fn inner_end(previous: &NetworkResult, ifname: &str) -> Option<Mac> {
+    let mut inside = previous.interfaces.iter().filter(|interface| interface.sandbox.is_some());
+    inside.find(|interface| interface.name == ifname)?.mac
 }
 
 /// The host's ends among the interfaces of an earlier ADD.

@@ -17,6 +17,7 @@ use serde::Serialize;
 use wharf_kernel::RealKernel;
 
 use crate::Paths;
+use crate::journal::{JournalError, Store};
 
 /// What is to be collected.
 #[derive(Clone, Debug)]
@@ -107,13 +108,37 @@ impl Collection {
         records::collect(self, paths, &mut report);
         let mut pool = leases::open(self, paths, &mut report);
         let leased = leases::list(&mut pool, &mut report);
-        rules::own(self, kernel, &mut report);
+        // While the pool is held: an ADD that has something of it has a journal since before.
+        let wanted = &match self.with_running(paths) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                report.errors.push(error.to_string());
+                return report;
+            }
+        };
+        rules::own(wanted, kernel, &mut report);
         if self.adopt {
-            rules::of_reference(self, kernel, &leased, &mut report);
+            rules::of_reference(wanted, kernel, &leased, &mut report);
         }
-        links::collect(self, kernel, &leased, &mut report);
-        leases::collect(self, pool.as_mut(), &leased, &mut report);
+        links::collect(wanted, kernel, &leased, &mut report);
+        leases::collect(wanted, pool.as_mut(), &leased, &mut report);
         report
+    }
+
+    /// The same with those who are being attached, whom nobody can call valid yet. Records of what is not valid were swept;
+    /// where they were only looked at, a journal that is locked tells.
+    fn with_running(&self, paths: &Paths) -> Result<Self, JournalError> {
+        let store = Store::of(paths);
+        let mut wanted = self.clone();
+        if !self.dry_run {
+            wanted.valid.extend(store.attachments(&self.network)?);
+            return Ok(wanted);
+        }
+        for listed in store.list()?.into_iter().filter(|listed| listed.busy) {
+            let owner = listed.record.attachment().filter(|owner| owner.network == self.network);
+            wanted.valid.extend(owner.map(|owner| (owner.container.clone(), owner.ifname.clone())));
+        }
+        Ok(wanted)
     }
 
     /// Only what has a record. What has none may be in use: nobody here knows all attachments.

@@ -29,7 +29,7 @@ pub(crate) fn run<L: Launcher>(
         }
         Err(error) => Err(failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, error.to_string())),
         Ok(_) => {
-            let call = call_for(invocation, &conf, op);
+            let call = call_for(invocation, &conf, op)?;
             Ok(match invocation.call(&op.plugin, &conf, &call, depth)? {
                 Answer::Result(result) => Reply::Result(result),
                 Answer::Done | Answer::Metadata(_) | Answer::Verdict(_) => Reply::Done,
@@ -41,13 +41,14 @@ pub(crate) fn run<L: Launcher>(
 /// The members of a configuration that name a delegate by their `type`.
 const DELEGATES: [&str; 2] = ["ipam", "delegate"];
 
-/// What the guest wrote, with the version, name and prevResult of the request it belongs to. Which plugin it may be, and
+/// What the guest wrote, with the version, name, prevResult and valid attachments of the request it belongs to. Which plugin it may be, and
 /// with which `ipam`, is the configuration's to say and not the guest's.
 pub(crate) fn configuration(outer: &NetConf, op: &DelegateOp) -> Result<NetConf, CniError> {
     let mut conf = NetConf::parse(op.config.as_bytes())?;
     conf.previous.clone_from(&outer.previous);
     conf.cni_version = outer.cni_version;
-    for key in ["cniVersion", "ipam"] {
+    conf.valid_attachments.clone_from(&outer.valid_attachments);
+    for key in ["cniVersion", "ipam", "cni.dev/valid-attachments", "cni.dev/attachments"] {
         match outer.raw.get(key) {
             Some(value) => conf.raw.insert(key.to_string(), value.clone()),
             None => conf.raw.remove(key),
@@ -66,7 +67,11 @@ pub(crate) fn configuration(outer: &NetConf, op: &DelegateOp) -> Result<NetConf,
     Ok(conf)
 }
 
-fn call_for<L: Launcher>(invocation: &Invocation<'_, L>, conf: &NetConf, op: &DelegateOp) -> Call {
+fn call_for<L: Launcher>(
+    invocation: &Invocation<'_, L>,
+    conf: &NetConf,
+    op: &DelegateOp,
+) -> Result<Call, CniError> {
     let request = || Request {
         attachment: invocation.attachment.clone(),
         netns_path: invocation.netns_path.clone(),
@@ -74,13 +79,18 @@ fn call_for<L: Launcher>(invocation: &Invocation<'_, L>, conf: &NetConf, op: &De
         config: conf.guest_config(),
         previous: conf.previous.as_ref().map(convert::to_guest),
     };
-    match op.verb {
+    Ok(match op.verb {
         Verb::Add => Call::Add(request()),
         Verb::Check => Call::Check(request()),
         Verb::Del => Call::Del(request()),
         Verb::Status => Call::Status { config: conf.guest_config() },
-        Verb::Gc => Call::Gc { config: conf.guest_config(), valid: crate::run::valid_pairs(conf) },
-    }
+        Verb::Gc => {
+            let valid = crate::run::kept(&invocation.broker.paths, conf);
+            let valid =
+                valid.map_err(|error| failure::host(code::IO_FAILURE, Fault::Host, error.to_string()))?;
+            Call::Gc { config: conf.guest_config(), valid }
+        }
+    })
 }
 
 fn execute<L: Launcher>(

@@ -143,7 +143,7 @@ pub(crate) fn find(path: &[String], plugin: &str) -> Result<PathBuf, CniError> {
 pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
     let mut tries = 1;
     loop {
-        match command.spawn() {
+        match wharf_kernel::programs::spawn(command) {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES => {
                 tries += 1;
                 std::thread::sleep(Duration::from_secs(1));

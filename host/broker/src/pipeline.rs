@@ -4,7 +4,16 @@
 use std::time::Instant;
 
 use wharf_kernel::Kernel;
+use wharf_ops::addresses::AddressOp;
+use wharf_ops::bridge_ports::BridgePortOp;
+use wharf_ops::delegate::Verb;
+use wharf_ops::filter::FilterOp;
+use wharf_ops::leases::LeaseOp;
 use wharf_ops::links::LinkOp;
+use wharf_ops::nat::NatOp;
+use wharf_ops::neighbours::NeighbourOp;
+use wharf_ops::routes::RouteOp;
+use wharf_ops::shaping::ShapingOp;
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 
 use crate::grants::Grant;
@@ -106,6 +115,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) imports: &'a [String],
     /// CHECK and STATUS look, and do not touch.
     pub(crate) read_only: bool,
+    /// DEL and GC make nothing that somebody would have to remove again.
+    pub(crate) tears_down: bool,
     pub(crate) container_present: bool,
     /// Of a GC: container and interface of what stays.
     pub(crate) valid: Option<&'a [(String, String)]>,
@@ -136,6 +147,10 @@ impl Gate<'_> {
         }
         if self.read_only && operation.changes {
             let reason = format!("{} changes something, and this call may only look", operation.name);
+            return Err(Error::new(ErrorKind::Denied, reason));
+        }
+        if self.tears_down && makes(op) {
+            let reason = format!("{} makes something, and this call takes down", operation.name);
             return Err(Error::new(ErrorKind::Denied, reason));
         }
         Ok(())
@@ -219,6 +234,31 @@ impl Gate<'_> {
     }
 }
 
+/// Whether an operation makes what is not there, and is to be removed with the attachment. What sets something that is
+/// there, or puts it back, is not meant.
+fn makes(op: &Op) -> bool {
+    match op {
+        Op::Kernel(op) => match op {
+            KernelOp::Link(op) => matches!(
+                op,
+                LinkOp::CreateVeth { .. } | LinkOp::CreateIfb { .. } | LinkOp::EnsureBridge { .. }
+            ),
+            KernelOp::BridgePort(op) => matches!(op, BridgePortOp::AddVlan { .. }),
+            KernelOp::Address(op) => matches!(op, AddressOp::Add { .. }),
+            KernelOp::Route(op) => matches!(op, RouteOp::Add { .. }),
+            KernelOp::Neighbour(op) => matches!(op, NeighbourOp::Set { .. }),
+            KernelOp::Nat(op) => matches!(op, NatOp::Masquerade { .. } | NatOp::ForwardPorts { .. }),
+            KernelOp::Filter(op) => matches!(op, FilterOp::AntiSpoof { .. }),
+            KernelOp::Shaping(op) => {
+                matches!(op, ShapingOp::SetEgress { .. } | ShapingOp::RedirectIngress { .. })
+            }
+            KernelOp::Sysctl(_) | KernelOp::Conntrack(_) => false,
+        },
+        Op::Lease(op) => matches!(op, LeaseOp::TryReserve { .. } | LeaseOp::ReserveNext { .. }),
+        Op::Delegate(op) => op.verb == Verb::Add,
+    }
+}
+
 /// Whether an operation that failed left everything as it was. Most are one netlink message; rules (one family, then the
 /// other), qdiscs with their filters, and links that are read back after they were made can fail half-way.
 fn did_nothing(op: &KernelOp, kind: ErrorKind) -> bool {
@@ -241,8 +281,6 @@ fn did_nothing(op: &KernelOp, kind: ErrorKind) -> bool {
 mod tests {
     use super::*;
     use wharf_ops::links::Common;
-    use wharf_ops::nat::NatOp;
-
     #[test]
     fn what_may_have_been_done_by_half_is_undone() {
         let common = Common { name: "ifb0".into(), ..Common::default() };

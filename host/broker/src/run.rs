@@ -23,7 +23,7 @@ use wharf_ops::{Attachment, Error, Reply};
 
 use crate::Paths;
 use crate::failure::{self, Fault};
-use crate::journal::{Held, JournalError, Key};
+use crate::journal::{Held, JournalError, Key, Store};
 use crate::launch::Launcher;
 use crate::log::Log;
 use crate::native::{self, Execution, Start};
@@ -305,6 +305,14 @@ pub(crate) fn tools_alone<'a>(paths: &'a Paths, machine: &'a dyn Machine, log: L
 pub(crate) fn valid_pairs(conf: &NetConf) -> Vec<(String, String)> {
     let valid = conf.valid_attachments.iter().flatten();
     valid.map(|attachment| (attachment.container_id.clone(), attachment.ifname.clone())).collect()
+}
+
+/// What a GC leaves alone: what the runtime calls valid, and what has a journal once the records of all else were swept.
+/// An ADD that is on its way is among these, of which no runtime can know.
+pub(crate) fn kept(paths: &Paths, conf: &NetConf) -> Result<Vec<(String, String)>, JournalError> {
+    let mut kept = valid_pairs(conf);
+    kept.extend(Store::of(paths).attachments(&conf.name)?);
+    Ok(kept)
 }
 
 /// Reads the configuration. A DEL goes on without a prevResult that cannot be read.

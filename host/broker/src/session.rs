@@ -330,6 +330,7 @@ impl<L: Launcher> Invocation<'_, L> {
             grant: &loaded.grant,
             imports: &loaded.manifest.imports,
             read_only,
+            tears_down: matches!(self.course, Course::Del(_)),
             container_present: self.container_present,
             valid: session.valid,
             log: &session.log,
@@ -342,7 +343,7 @@ impl<L: Launcher> Invocation<'_, L> {
         self.safeguards.time(Safeguard::Checks, || gate.admit(&op))?;
         match &op {
             Op::Kernel(op) => gate.reaches(self.kernel, &session.handles, &self.course, op)?,
-            Op::Lease(op) => session.check_lease(&self.attachment, op)?,
+            Op::Lease(op) => session.check_lease(&self.broker.paths, &self.attachment, op)?,
             // Its being called checks that by itself.
             Op::Delegate(op) if self.policies.review_changes() => {
                 if let Err(error) = crate::delegate::configuration(session.conf, op) {

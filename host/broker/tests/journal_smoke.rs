@@ -33,7 +33,12 @@ fn begin() -> Frame<'static> {
     Frame::Begin(Cow::Owned(Begin {
         attachment: Attachment { network: "n".into(), container: "c1".into(), ifname: "eth0".into() },
         entry: "wharf".into(),
-        netns: Some(NetnsId { path: "/run/netns/x".into(), device: 4, inode: 4_026_532_000 }),
+        netns: Some(NetnsId {
+            path: "/run/netns/x".into(),
+            device: 4,
+            inode: 4_026_532_000,
+            cookie: Some(7),
+        }),
         boot: "0b0c7d5e-0000-4000-8000-000000000000".into(),
         time: 1_700_000_000,
         pid: 4711,

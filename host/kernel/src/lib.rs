@@ -18,6 +18,7 @@ mod neighbours;
 mod netlink;
 pub mod netns;
 mod nftables;
+pub mod programs;
 mod real;
 pub mod reference;
 mod routes;

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 
@@ -156,6 +157,16 @@ impl Netns {
     /// Device and inode: what the namespace is known by as long as somebody holds it.
     pub fn identity(&self) -> (u64, u64) {
         self.identity
+    }
+
+    /// The kernel's own number of it, which is never given twice, as the inode's is once nobody holds the namespace. None
+    /// before Linux 5.14, and of a [stand-in](Self::stand_in).
+    pub fn cookie(&self) -> Option<u64> {
+        let made = self.enter(|| {
+            let socket = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+            kind::cookie(socket.as_fd())
+        });
+        made.ok()?.ok()
     }
 
     /// Whether both are one namespace.

@@ -23,7 +23,11 @@ pub(crate) struct Patience<'a> {
 
 impl Patience<'_> {
     /// None: somebody works on it.
+    #[cfg(test)]
     pub(crate) const NONE: Patience<'static> = Patience { until: &Instant::now, interrupted: &|| None };
+    /// Next to none: whoever lists journals tries their locks for a moment, and does not work on them.
+    pub(crate) const BRIEF: Patience<'static> =
+        Patience { until: &|| Instant::now() + Duration::from_millis(20), interrupted: &|| None };
 }
 
 /// Takes the lock. A wait that has an end is made of tries, for a blocking flock could only be ended by a signal.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use wharf_kernel::Netns;
 use wharf_ops::call::NetworkResult;
 use wharf_ops::links::LinkOp;
 use wharf_ops::{Attachment, KernelOp, Link, Ns};
@@ -16,8 +17,24 @@ pub struct NetnsId {
     pub path: String,
     /// Device of its inode.
     pub device: u64,
-    /// Its inode.
+    /// Its inode, which another namespace may get once this one is gone.
     pub inode: u64,
+    /// What no other namespace gets (SO_NETNS_COOKIE), if the kernel tells it.
+    pub cookie: Option<u64>,
+}
+
+impl NetnsId {
+    /// Of a namespace that was found at `path`.
+    pub(crate) fn of(path: String, netns: &Netns) -> Self {
+        let (device, inode) = netns.identity();
+        Self { path, device, inode, cookie: netns.cookie() }
+    }
+
+    /// Whether that is the one.
+    pub(crate) fn is(&self, found: &Netns) -> bool {
+        let same = found.identity() == (self.device, self.inode);
+        same && (self.cookie.is_none() || self.cookie == found.cookie())
+    }
 }
 
 /// What a transaction starts with.

@@ -48,7 +48,7 @@ impl Store {
         Self { directory: paths.attachments() }
     }
 
-    /// Every journal, by name. Takes no part in the locking: one that is being written is seen as far as it is.
+    /// Every journal, by name. One that is being written is seen as far as it is; its lock is tried, and not kept.
     pub fn list(&self) -> Result<Vec<Listed>, JournalError> {
         let mut all = Vec::new();
         for name in self.names()? {
@@ -77,6 +77,17 @@ impl Store {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Container and interface of the network's attachments that have a journal: those that were recorded, and those whose
+    /// ADD is on its way. Takes no lock.
+    pub(crate) fn attachments(&self, network: &str) -> Result<Vec<(String, String)>, JournalError> {
+        let mut all = Vec::new();
+        for name in self.names()? {
+            let key = self.key_of(&name)?.filter(|key| key.attachment.network == network);
+            all.extend(key.map(|Key { attachment, .. }| (attachment.container, attachment.ifname)));
+        }
+        Ok(all)
     }
 
     /// Opens and locks the journal of a key, which need not be there before.

@@ -60,7 +60,7 @@ impl Pass<'_> {
                 failures: Vec::new(),
                 legacy: legacy && of_iptables,
             };
-            match store.open(&listed.name, &Patience::NONE) {
+            match store.open(&listed.name, &Patience::BRIEF) {
                 // Another ADD came between listing and locking.
                 Ok(Some(held)) if *held.record() != listed.record => answer.busy = true,
                 Ok(Some(held)) => {

@@ -14,7 +14,7 @@ use crate::log::Level;
 pub(crate) fn reopen(machine: &dyn Machine, recorded: Option<&NetnsId>) -> Option<Netns> {
     let recorded = recorded?;
     let found = machine.open(Path::new(&recorded.path)).ok()?;
-    (found.identity() == (recorded.device, recorded.inode)).then_some(found)
+    recorded.is(&found).then_some(found)
 }
 
 /// Undoes the transaction that was cut short, if there is one, and cuts it off; damage is told in the log and goes with
@@ -128,7 +128,7 @@ fn one(
     let Some(key) = store.key_of(name)?.filter(|key| key.attachment.network == network) else {
         return Ok(None);
     };
-    let Some(mut held) = store.open(name, &Patience::NONE)? else { return Ok(None) };
+    let Some(mut held) = store.open(name, &Patience::BRIEF)? else { return Ok(None) };
     let own = &key.attachment;
     let stays = valid.iter().any(|(container, ifname)| (container, ifname) == (&own.container, &own.ifname));
     if dry_run {
@@ -171,7 +171,7 @@ pub(crate) fn recover(tools: &Tools<'_>) -> Result<Vec<Recovered>, JournalError>
     let store = tools.store();
     let mut all = Vec::new();
     for name in store.names()? {
-        let mut held = match store.open(&name, &Patience::NONE) {
+        let mut held = match store.open(&name, &Patience::BRIEF) {
             Ok(Some(held)) => held,
             Ok(None) | Err(JournalError::Busy { .. }) => continue,
             Err(error) => {

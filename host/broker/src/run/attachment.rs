@@ -74,10 +74,10 @@ pub(super) fn of_del<L: Launcher>(
 
 /// What the journal of an ADD begins with.
 pub(super) fn begin(key: &Key, env: &Env, namespaces: &Namespaces) -> Begin {
-    let netns = namespaces.container.as_ref().map(|container| {
-        let (device, inode) = container.identity();
-        NetnsId { path: namespaces.path.clone().unwrap_or_default(), device, inode }
-    });
+    let netns = namespaces
+        .container
+        .as_ref()
+        .map(|container| NetnsId::of(namespaces.path.clone().unwrap_or_default(), container));
     Begin {
         attachment: key.attachment.clone(),
         entry: key.entry.clone(),

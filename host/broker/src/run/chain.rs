@@ -4,7 +4,7 @@ use wharf_cni::error::code;
 use wharf_cni::{CniError, Command, NetConf, NetworkResult};
 use wharf_ops::call::{Call, Request};
 
-use super::valid_pairs;
+use super::{attachment, kept, valid_pairs};
 use crate::Paths;
 use crate::convert;
 use crate::failure::{self, Fault};
@@ -153,14 +153,16 @@ pub(super) fn gc<L: Launcher>(
     }
     let mut errors = stages.first().map(|stage| records(invocation, stage)).unwrap_or_default();
     for stage in stages {
-        let call = Call::Gc { config: stage.conf.guest_config(), valid: valid_pairs(&stage.conf) };
-        if let Err(error) = invocation.call(&stage.guest, &stage.conf, &call, 0) {
-            errors.push(error);
-        }
+        let ended = kept(&invocation.broker.paths, &stage.conf).map_err(|error| attachment::fault(&error));
+        let ended = ended.and_then(|valid| {
+            let call = Call::Gc { config: stage.conf.guest_config(), valid };
+            invocation.call(&stage.guest, &stage.conf, &call, 0)
+        });
+        errors.extend(ended.err());
     }
     take_down(invocation, &mut errors);
     if let Some(stage) = stages.first() {
-        sweep_stale(invocation, &valid_pairs(&stage.conf), &mut errors);
+        sweep_stale(invocation, &stage.conf, &mut errors);
     }
     failure::together(errors).map_or(Ok(String::new()), Err)
 }
@@ -175,18 +177,19 @@ fn records<L: Launcher>(invocation: &Invocation<'_, L>, stage: &Stage) -> Vec<Cn
     failures.into_iter().map(fault).collect()
 }
 
-fn sweep_stale<L: Launcher>(
-    invocation: &mut Invocation<'_, L>,
-    valid: &[(String, String)],
-    errors: &mut Vec<CniError>,
-) {
+fn sweep_stale<L: Launcher>(invocation: &mut Invocation<'_, L>, conf: &NetConf, errors: &mut Vec<CniError>) {
     let fault = |error: wharf_ops::Error| failure::host(code::INTERNAL, Fault::Host, format!("GC: {error}"));
     invocation.kernel.set_deadline(None);
     let owners = match invocation.kernel.owners(&invocation.attachment.network) {
         Ok(owners) => owners,
         Err(error) => return errors.push(fault(error)),
     };
-    for owner in crate::collect::stale(owners, &invocation.attachment.network, valid) {
+    // Later than the owners: who has rules has a journal before.
+    let kept = match kept(&invocation.broker.paths, conf) {
+        Ok(kept) => kept,
+        Err(error) => return errors.push(attachment::fault(&error)),
+    };
+    for owner in crate::collect::stale(owners, &invocation.attachment.network, &kept) {
         errors.extend(invocation.kernel.sweep(&owner).err().map(fault));
     }
 }

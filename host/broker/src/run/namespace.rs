@@ -60,7 +60,7 @@ pub(super) fn of_record(
     let Ok(found) = machine.open(Path::new(&path)) else {
         return Ok(Namespaces { host, container: None, path: Some(path) });
     };
-    if found.identity() == (recorded.device, recorded.inode) {
+    if recorded.is(&found) {
         return Ok(Namespaces { host, container: Some(found), path: Some(path) });
     }
     let message = format!(

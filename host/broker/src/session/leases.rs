@@ -1,24 +1,39 @@
 //! Operations of a guest on leases: whose they may be about, and how they are recorded.
 
-use wharf_ops::leases::LeaseOp;
+use wharf_ops::leases::{Lease, LeaseOp, LeaseOwner};
 use wharf_ops::{Attachment, Error, ErrorKind, Op, Reply};
 
 use super::{Invocation, Session};
-use crate::journal::{Effect, Outcome};
+use crate::Paths;
+use crate::journal::{Effect, Outcome, Store};
 use crate::launch::Launcher;
 use crate::lease_ops::{self, Access};
 use crate::pipeline::Course;
 use crate::run::{LeaseChange, Moment};
 
 impl Session<'_> {
-    /// Refuses what is about another attachment's leases, or a pool that this call has not opened.
-    pub(super) fn check_lease(&self, attachment: &Attachment, op: &LeaseOp) -> Result<(), Error> {
-        if self.leases != Access::Any
-            && let Some(owner) = lease_ops::owner_of(op)
-            && (owner.container != attachment.container || owner.ifname != attachment.ifname)
-        {
-            let reason = format!("leases of {}/{} are another attachment's", owner.container, owner.ifname);
-            return Err(Error::new(ErrorKind::Denied, reason));
+    /// Refuses what is about another attachment's leases, or a pool that this call has not opened. A GC may give back what
+    /// is nobody's.
+    pub(super) fn check_lease(
+        &self,
+        paths: &Paths,
+        attachment: &Attachment,
+        op: &LeaseOp,
+    ) -> Result<(), Error> {
+        if let Some(owner) = lease_ops::owner_of(op) {
+            let is_others = match self.leases {
+                Access::Any => {
+                    matches!(op, LeaseOp::Release { .. }) && self.stays(paths, attachment, owner)?
+                }
+                Access::Make | Access::Own | Access::Survey => {
+                    owner.container != attachment.container || owner.ifname != attachment.ifname
+                }
+            };
+            if is_others {
+                let reason =
+                    format!("leases of {}/{} are another attachment's", owner.container, owner.ifname);
+                return Err(Error::new(ErrorKind::Denied, reason));
+            }
         }
         match op {
             LeaseOp::ReadResolvConf { .. } | LeaseOp::Open { .. } | LeaseOp::Close { .. } => Ok(()),
@@ -37,6 +52,26 @@ impl Session<'_> {
             }
         }
     }
+}
+
+impl Session<'_> {
+    /// Whether a GC has to leave an owner's leases alone.
+    fn stays(&self, paths: &Paths, of: &Attachment, owner: &LeaseOwner) -> Result<bool, Error> {
+        let holds = |(container, ifname): &(String, String)| holds(owner, container, ifname);
+        Ok(self.valid.is_some_and(|valid| valid.iter().any(holds)) || running(paths, of)?.iter().any(holds))
+    }
+}
+
+/// Whether a lease is the attachment's. One without an interface, as old versions of the reference wrote it, is any
+/// attachment's of its container.
+fn holds(owner: &LeaseOwner, container: &str, ifname: &str) -> bool {
+    owner.container == container && (owner.ifname == ifname || owner.ifname.is_empty())
+}
+
+/// The attachments of the network that have a journal. In a GC, the records of what is not valid were swept before: what
+/// has one all the same is being made, or was not to be removed.
+fn running(paths: &Paths, of: &Attachment) -> Result<Vec<(String, String)>, Error> {
+    Store::of(paths).attachments(&of.network).map_err(|error| Error::new(ErrorKind::Io, error.to_string()))
 }
 
 fn not_open(pool: u32) -> Error {
@@ -92,7 +127,17 @@ impl<L: Launcher> Invocation<'_, L> {
         let (directory, pool) = session.pools.get_mut(&number).ok_or_else(|| not_open(number))?;
         let changes = Op::Lease(op.clone()).operation().changes;
         if !changes {
-            return lease_ops::apply(pool, &op).map(|(reply, _)| reply);
+            let (mut reply, _) = lease_ops::apply(pool, &op)?;
+            if let (Reply::Leases(leases), Some(valid)) = (&mut reply, session.valid) {
+                // Read while the pool is held: whoever has a lease in it has a journal since before. The guest knows whom
+                // it has to leave alone, but for those who came since.
+                let running = running(paths, &self.attachment)?;
+                leases.retain(|Lease { owner, .. }| {
+                    let by = |(container, ifname): &&(String, String)| holds(owner, container, ifname);
+                    valid.iter().any(|one| by(&one)) || !running.iter().any(|one| by(&one))
+                });
+            }
+            return Ok(reply);
         }
         let reserved = match &op {
             LeaseOp::TryReserve { address, owner, .. } => Some((Some(*address), owner)),

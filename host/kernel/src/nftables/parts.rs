@@ -200,7 +200,12 @@ pub(crate) fn replace(
                     keys.push(taken_key(map, key));
                 }
                 // The base or what was to be replaced went away meanwhile.
-                (Some(libc::ENOENT), Some(_)) => declare = declare || !present(table, socket)?,
+                (Some(libc::ENOENT), Some(gone)) => {
+                    if let Change::DeleteElement { map, key } = gone {
+                        taken.remove(&taken_key(map, key));
+                    }
+                    declare = declare || !present(table, socket)?;
+                }
                 _ => understood = false,
             }
         }

@@ -15,7 +15,7 @@ fn key(network: &str) -> Key {
 }
 
 fn begin(key: &Key) -> Begin {
-    let netns = Some(NetnsId { path: "/run/netns/x".into(), device: 4, inode: 7 });
+    let netns = Some(NetnsId { path: "/run/netns/x".into(), device: 4, inode: 7, cookie: Some(9) });
     Begin { netns, plugin_path: vec!["/opt/cni/bin".into()], args: "K=V".into(), ..Begin::of_test(key) }
 }
 
