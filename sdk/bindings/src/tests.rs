@@ -18,7 +18,7 @@ fn the_bindings_are_those_of_the_contract() {
     let mut known_files = Files::new();
     known(&folder(), &mut known_files);
     let wanted = files().unwrap();
-    let differ: Vec<_> = wanted
+    let differ: std::collections::BTreeSet<_> = wanted
         .keys()
         .chain(known_files.keys())
         .filter(|path| wanted.get(*path) != known_files.get(*path))
@@ -27,7 +27,7 @@ fn the_bindings_are_those_of_the_contract() {
     assert!(
         differ.is_empty(),
         "sdk/rust/src/bindings/generated is not what wit/ says: `cargo run -p wharf-sdk-bindings` writes it; {}",
-        differ.join(", ")
+        differ.into_iter().collect::<Vec<_>>().join(", ")
     );
 }
 
