@@ -1,10 +1,11 @@
 //! `wharf:net/bridge-ports`: links as ports of a bridge (IFLA_BRPORT_*) over rtnetlink.
 
-pub(crate) mod vlans;
+mod vlans;
 
 use wharf_ops::bridge_ports::{BridgePortOp, PortState};
 use wharf_ops::{Error, ErrorKind, Link, Reply};
 
+use crate::common::no_port;
 use crate::links::{LINK_HEADER, Selector, describe, index, select, state};
 use crate::netlink::{Builder, Message, NetlinkError};
 use crate::real::RealKernel;
@@ -76,10 +77,6 @@ fn explain(kernel: &mut RealKernel, port: &Link, error: NetlinkError, what: &str
         return Error { errno: error.errno, ..no_port(port) };
     }
     error
-}
-
-pub(crate) fn no_port(port: &Link) -> Error {
-    Error::invalid(format!("{} is no port of a bridge: set its master first", describe(port)))
 }
 
 #[cfg(test)]

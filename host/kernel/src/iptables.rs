@@ -5,13 +5,10 @@
 
 mod legacy;
 mod loopback;
-pub(crate) mod names;
 mod nft;
 mod plan;
 mod reference;
-pub(crate) mod rule;
 mod tables;
-pub(crate) mod words;
 mod xt;
 
 use std::net::IpAddr;
@@ -19,6 +16,7 @@ use std::net::IpAddr;
 use wharf_ops::nat::{ForwardOptions, MasqueradeRule, PortForward};
 use wharf_ops::{Attachment, Error, Ns};
 
+pub(crate) use crate::common::iptables::{names, rule, words};
 use crate::flavour::Flavour;
 use crate::nftables;
 use crate::nftables::expr::Side;
@@ -32,7 +30,6 @@ use nft::Nft;
 pub(crate) use reference::{reference_leftovers, remove_reference_chain};
 use rule::Target;
 use tables::{Found, Tables};
-pub(crate) use words::are_iptables;
 
 /// The chains of a container on a network: ipMasq's, portmap's, and that of portmap's old versions.
 #[cfg(test)]

@@ -2,34 +2,71 @@
 //!
 //! Nothing here knows of CNI JSON, grants or guests. An operation arrives as a value, is carried out natively
 //! (netlink, /proc/sys, setns), and answers as a value.
+//!
+//! Without the feature `real` there is only what a model of the kernel needs, which builds in a fraction of the time: the
+//! trait, and what every kernel does in the same way ([`common`]).
 
+#![cfg_attr(
+    not(feature = "real"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "a model needs only a part of what the real kernel has in common with it"
+    )
+)]
+
+#[cfg(feature = "real")]
 mod addresses;
+#[cfg(feature = "real")]
 mod bridge_ports;
 pub mod common;
+#[cfg(feature = "real")]
 mod conntrack;
+#[cfg(feature = "real")]
 mod events;
+#[cfg(feature = "real")]
 mod filter;
+#[cfg(feature = "real")]
 pub mod flavour;
+#[cfg(feature = "real")]
 mod iptables;
+#[cfg(feature = "real")]
 mod links;
+#[cfg(feature = "real")]
 mod machine;
+#[cfg(feature = "real")]
 mod nat;
+#[cfg(feature = "real")]
 mod neighbours;
+#[cfg(feature = "real")]
 mod netlink;
+#[cfg(feature = "real")]
 pub mod netns;
+#[cfg(feature = "real")]
 mod nftables;
+#[cfg(feature = "real")]
 pub mod programs;
+#[cfg(feature = "real")]
 mod real;
+#[cfg(feature = "real")]
 pub mod reference;
+#[cfg(feature = "real")]
 mod routes;
+#[cfg(feature = "real")]
 mod shaping;
+#[cfg(feature = "real")]
 mod sysctl;
+#[cfg(feature = "real")]
 #[cfg(test)]
 mod testing;
 
+#[cfg(feature = "real")]
 pub use events::FirewallEvents;
+#[cfg(feature = "real")]
 pub use machine::Machine;
+#[cfg(feature = "real")]
 pub use netns::{Netns, NetnsError};
+#[cfg(feature = "real")]
 pub use real::RealKernel;
 
 use wharf_ops::{Attachment, Error, KernelOp, Reply};
@@ -37,7 +74,7 @@ use wharf_ops::{Attachment, Error, KernelOp, Reply};
 /// Whether an owner that [`Kernel::owners`] answered is `owner`: one whose names are too long for the kernel comes
 /// back with a hash in the place of its container.
 pub fn is_same_owner(found: &Attachment, owner: &Attachment) -> bool {
-    nftables::owner::same(found, owner)
+    common::nftables::owner::same(found, owner)
 }
 
 /// Carries out operations, on the real kernel or on a model of it.

@@ -10,6 +10,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use wharf_ops::links::LinkOp;
 use wharf_ops::{Error, ErrorKind, Link, Mac, Ns, Reply};
 
+pub(crate) use crate::common::{check_name, describe};
 use crate::netlink::NetlinkError;
 use crate::real::{RealKernel, place};
 
@@ -17,8 +18,6 @@ pub(crate) use read::{HEADER as LINK_HEADER, Selector, State, select};
 
 /// IFALIASZ without its NUL.
 const ALIAS: usize = 255;
-/// IFNAMSIZ without its NUL.
-const NAME: usize = 15;
 
 /// Carries out one operation.
 pub(crate) fn apply(kernel: &mut RealKernel, op: &LinkOp) -> Result<Reply, Error> {
@@ -56,11 +55,6 @@ pub(crate) fn apply(kernel: &mut RealKernel, op: &LinkOp) -> Result<Reply, Error
     }
 }
 
-/// A link in the words of error messages.
-pub(crate) fn describe(link: &Link) -> String {
-    format!("link {} in {}", link.name, place(link.ns))
-}
-
 /// The index behind a handle; a handle without one is looked up by name.
 pub(crate) fn index(kernel: &mut RealKernel, link: &Link) -> Result<u32, Error> {
     if link.index != 0 { Ok(link.index) } else { state(kernel, link).map(|state| state.info.index) }
@@ -84,17 +78,6 @@ pub(crate) fn state(kernel: &mut RealKernel, link: &Link) -> Result<State, Error
             ..Error::not_found(format!("{} is not there", describe(link)))
         }),
     }
-}
-
-/// Refuses what the kernel would refuse, and what it would take for a pattern: a name with `%d` in it is counted up.
-pub(crate) fn check_name(name: &str) -> Result<(), Error> {
-    let bad = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || b"/:%".contains(&byte);
-    if name.is_empty() || name.len() > NAME || name == "." || name == ".." || name.bytes().any(bad) {
-        return Err(Error::invalid(format!(
-            "{name:?} cannot name a link: use 1 to 15 bytes without '/', ':', '%' and white space"
-        )));
-    }
-    Ok(())
 }
 
 fn get(kernel: &mut RealKernel, ns: Ns, name: &str) -> Result<Option<Link>, Error> {

@@ -5,13 +5,10 @@
 //! come and go, `owner` whose they are.
 
 mod base;
-pub(crate) mod conditions;
 pub(crate) mod encode;
-pub(crate) mod expr;
 mod forwards;
 mod in_force;
 mod masquerades;
-pub(crate) mod owner;
 mod parts;
 pub(crate) mod query;
 mod reference;
@@ -24,9 +21,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 
-pub(crate) use forwards::{
-    forward, get_forwards, number as protocol_number, protocol as protocol_of, remove_forwards,
-};
+pub(crate) use crate::common::nftables::{conditions, expr, owner};
+pub(crate) use crate::common::protocol_number;
+pub(crate) use forwards::{forward, get_forwards, protocol as protocol_of, remove_forwards};
 pub(crate) use masquerades::{get_masquerades, masquerade, remove_masquerades};
 pub(crate) use parts::{owners, remove_all};
 #[cfg(test)]

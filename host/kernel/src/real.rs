@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use wharf_ops::{Attachment, Error, KernelOp, Ns, Reply};
 
+pub(crate) use crate::common::{no_container as gone, place};
 use crate::netlink::{NetlinkError, Protocol, Socket};
 use crate::netns::Netns;
 use crate::{
@@ -116,14 +117,6 @@ impl Kernel for RealKernel {
     }
 }
 
-/// A namespace in the words of error messages.
-pub(crate) fn place(ns: Ns) -> &'static str {
-    match ns {
-        Ns::Host => "the host's namespace",
-        Ns::Container => "the container's namespace",
-    }
-}
-
 fn open(netns: &Netns, ns: Ns, protocol: Protocol) -> Result<Socket, Error> {
     inside(netns, ns, || {
         let opened: Result<Socket, NetlinkError> = Socket::open(protocol);
@@ -133,8 +126,4 @@ fn open(netns: &Netns, ns: Ns, protocol: Protocol) -> Result<Socket, Error> {
 
 fn inside<T>(netns: &Netns, ns: Ns, f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     netns.enter(f).map_err(|error| Error::internal(format!("entering {}: {error}", place(ns))))?
-}
-
-pub(crate) fn gone() -> Error {
-    Error::not_found("the container's namespace is not there: the runtime gave none, or it is gone already")
 }

@@ -2,10 +2,8 @@
 
 mod read;
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use ipnetwork::IpNetwork;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope, RouteType,
@@ -13,6 +11,7 @@ use netlink_packet_route::route::{
 use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::{Error, Ns, Reply};
 
+use crate::common::{check_route as check, describe_route as describe};
 use crate::netlink::{CREATE, NetlinkError};
 use crate::real::{RealKernel, place};
 
@@ -125,39 +124,8 @@ fn message(route: &Route) -> RouteMessage {
     message
 }
 
-pub(crate) fn check(route: &Route) -> Result<(), Error> {
-    let refuse = |why: String| Err(Error::invalid(format!("{} cannot be: {why}", describe(route))));
-    if route.dst.network() != route.dst.ip() {
-        return refuse(format!("{} has host bits, the network is {}", route.dst, network(route.dst)));
-    }
-    for (what, address) in [("gateway", route.gateway), ("source", route.source)] {
-        if let Some(address) = address.filter(|address| address.is_ipv4() != route.dst.is_ipv4()) {
-            return refuse(format!("the {what} {address} is of another family than the destination"));
-        }
-    }
-    Ok(())
-}
-
-fn network(dst: IpNetwork) -> String {
-    format!("{}/{}", dst.network(), dst.prefix())
-}
-
 fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
-}
-
-pub(crate) fn describe(route: &Route) -> String {
-    let mut text = format!("the route to {}", route.dst);
-    if let Some(gateway) = route.gateway {
-        let _ = write!(text, " via {gateway}");
-    }
-    if let Some(link) = route.link {
-        let _ = write!(text, " dev #{link}");
-    }
-    if let Some(table) = route.table {
-        let _ = write!(text, " table {table}");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,16 +3,17 @@
 //! Only what this crate makes is replaced or removed: a tbf at the root, an ingress qdisc. An operator's own qdisc
 //! is a conflict.
 
-pub(crate) mod bucket;
+mod bucket;
 mod redirect;
 
 use wharf_ops::shaping::{Rate, ShapingOp};
-use wharf_ops::{Error, ErrorKind, Link, Reply};
+use wharf_ops::{Error, Link, Reply};
 
+use crate::common::Bucket;
+use crate::common::foreign_qdisc as foreign;
 use crate::links::{describe, index, index_if_there};
 use crate::netlink::{Attributes, Builder, CREATE, ECHO, NetlinkError, REPLACE, Socket};
 use crate::real::RealKernel;
-use bucket::Bucket;
 
 /// sizeof(struct tcmsg).
 const HEADER: usize = 20;
@@ -146,14 +147,6 @@ fn header(body: &mut Builder, index: u32, handle: u32, parent: u32, info: u32) -
         body.raw(&field.to_ne_bytes());
     }
     body
-}
-
-pub(crate) fn foreign(on: &Link, at: &str, kind: &str) -> Error {
-    let message = format!(
-        "{} has a {kind} qdisc at its {at} that is not Wharf's: remove it or do not shape this link",
-        describe(on)
-    );
-    Error::new(ErrorKind::Conflict, message)
 }
 
 #[cfg(test)]

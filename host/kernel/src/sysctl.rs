@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{Error, Ns, Reply};
 
+use crate::common::{check_sysctl as check, same_value as same, sysctl_failed};
 use crate::netns::Netns;
 use crate::real::{RealKernel, place};
 
@@ -55,11 +56,6 @@ fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> Result<(), 
     }
     let file = open_file(netns, ns, key, OFlag::O_RDONLY)?.map_err(|errno| failed(errno, ns, key))?;
     if same(&setting(file).read()?, value) { Ok(()) } else { Err(failed(refused, ns, key)) }
-}
-
-/// Values of several numbers are printed with tabs and written with any white space.
-pub(crate) fn same(current: &str, wanted: &str) -> bool {
-    current.split_ascii_whitespace().eq(wanted.split_ascii_whitespace())
 }
 
 /// One open parameter.
@@ -157,33 +153,8 @@ impl Parameters {
     }
 }
 
-/// Only a path that stays below [`ROOT`], where there are neither symbolic links nor names with a leading dot.
-pub(crate) fn check(key: &str) -> Result<(), Error> {
-    let bad = |part: &str| part.is_empty() || part.starts_with('.') || part.contains('\0');
-    if key.len() > 255 || key.split('/').any(bad) {
-        return Err(Error::invalid(format!(
-            "{key:?} names no sysctl: write the path below /proc/sys/net with slashes, as in ipv4/conf/eth0/forwarding"
-        )));
-    }
-    Ok(())
-}
-
-pub(crate) fn failed(errno: Errno, ns: Ns, key: &str) -> Error {
-    let what = format!("the sysctl net/{key} in {}", place(ns));
-    match errno {
-        Errno::ENOENT | Errno::ENOTDIR => Error {
-            errno: Some(errno as i32),
-            ..Error::not_found(format!("{what} is not there: no such parameter or link"))
-        },
-        Errno::EISDIR => {
-            Error { errno: Some(errno as i32), ..Error::invalid(format!("{what} is a folder of parameters")) }
-        }
-        Errno::EACCES => Error::from_errno(
-            errno as i32,
-            format!("{what} cannot be written: the kernel lets it be read only"),
-        ),
-        errno => Error::from_errno(errno as i32, format!("opening {what}: {}", errno.desc())),
-    }
+fn failed(errno: Errno, ns: Ns, key: &str) -> Error {
+    sysctl_failed(errno as i32, ns, key)
 }
 
 #[cfg(test)]

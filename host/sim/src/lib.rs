@@ -32,6 +32,8 @@ mod history;
 mod imitate;
 mod kernel;
 mod links;
+#[cfg(feature = "machine")]
+mod machine;
 mod nat;
 mod neighbours;
 mod picture;

@@ -1,6 +1,6 @@
 //! Names derived from an attachment by hashing.
 
-use sha2::{Digest, Sha512};
+use hmac_sha512::Hash;
 
 /// `prefix` and the lower-case hexadecimal SHA-512 of the joined `parts`, cut to `length` bytes: how CNI plugins
 /// name what belongs to an attachment.
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha512};
 /// assert_eq!(wharf_sdk::names::hashed("CNI-", 28, &["test", "1234"]), "CNI-2bbe0c48b91a7d1b8a6753a8");
 /// ```
 pub fn hashed(prefix: &str, length: usize, parts: &[&str]) -> String {
-    let mut hash = Sha512::new();
+    let mut hash = Hash::new();
     for part in parts {
         hash.update(part.as_bytes());
     }

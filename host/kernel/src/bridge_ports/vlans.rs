@@ -4,6 +4,7 @@ use wharf_ops::bridge_ports::VlanRange;
 use wharf_ops::{Error, Link, Reply};
 
 use super::{AF_BRIDGE, explain, header};
+use crate::common::{check_vlans as check, describe_vlans as words};
 use crate::links::{LINK_HEADER, describe, index};
 use crate::netlink::{Builder, Message};
 use crate::real::RealKernel;
@@ -16,7 +17,6 @@ const RANGE_BEGIN: u16 = 0x8;
 const RANGE_END: u16 = 0x10;
 /// RTEXT_FILTER_BRVLAN_COMPRESSED: runs of VLANs as runs.
 const COMPRESSED: u32 = 0x4;
-const HIGHEST: u16 = 4094;
 
 pub(super) fn add(kernel: &mut RealKernel, port: &Link, range: VlanRange) -> Result<Reply, Error> {
     check(range)?;
@@ -101,27 +101,6 @@ fn read(message: &Message<'_>, index: u32) -> Option<Vec<VlanRange>> {
         begun = flags & RANGE_BEGIN != 0;
     }
     Some(ranges)
-}
-
-pub(crate) fn check(range: VlanRange) -> Result<(), Error> {
-    if range.first == 0 || range.last > HIGHEST || range.first > range.last {
-        let VlanRange { first, last, .. } = range;
-        return Err(Error::invalid(format!(
-            "{first} to {last} are no VLANs: write 1 to {HIGHEST}, the lower first"
-        )));
-    }
-    if range.pvid && range.first != range.last {
-        return Err(Error::invalid("a port has one VLAN for untagged frames: pvid goes with a single VLAN"));
-    }
-    Ok(())
-}
-
-pub(crate) fn words(range: VlanRange) -> String {
-    if range.first == range.last {
-        range.first.to_string()
-    } else {
-        format!("{} to {}", range.first, range.last)
-    }
 }
 
 #[cfg(test)]

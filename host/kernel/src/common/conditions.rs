@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use wharf_ops::nat::Backend;
 use wharf_ops::{Error, Mac};
 
-use crate::iptables::rule::Match;
-use crate::iptables::words;
-use crate::nftables::conditions::compile;
-use crate::nftables::expr::{Comparison, CtKey, Expr, Header, MetaKey, Side, bytes};
+use super::iptables::rule::Match;
+use super::iptables::words;
+use super::nftables::conditions::compile;
+use super::nftables::expr::{Comparison, CtKey, Expr, Header, MetaKey, Side, bytes};
 
 /// What is known of a packet that opens a connection.
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ fn load(expr: &Expr, packet: &Packet<'_>) -> Vec<u8> {
             MetaKey::IifName => name(packet.input),
             MetaKey::OifName => name(packet.output),
             MetaKey::IifType => ETHERNET.to_ne_bytes().to_vec(),
-            MetaKey::NfProto => vec![crate::nftables::expr::nfproto(packet.source.is_ipv4())],
+            MetaKey::NfProto => vec![super::nftables::expr::nfproto(packet.source.is_ipv4())],
             MetaKey::L4Proto => vec![packet.protocol],
         },
         Expr::Ct(CtKey::State) => NEW.to_ne_bytes().to_vec(),

@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use wharf_ops::{Error, ErrorKind};
 
+use crate::common::{errno_in_words, refusal};
+
 /// What went wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NetlinkError {
@@ -18,7 +20,7 @@ pub(crate) enum NetlinkError {
         sequence: u32,
     },
     /// A system call on the socket failed.
-    #[error("the netlink socket failed to {what}: {}", os(*errno))]
+    #[error("the netlink socket failed to {what}: {}", errno_in_words(*errno))]
     Socket {
         /// What it was to do.
         what: &'static str,
@@ -66,17 +68,6 @@ impl NetlinkError {
             Self::TooLong => Error::new(ErrorKind::Invalid, message),
             Self::Malformed(_) => Error::new(ErrorKind::Internal, message),
         }
-    }
-}
-
-fn os(errno: i32) -> String {
-    nix::errno::Errno::from_raw(errno).desc().to_owned()
-}
-
-fn refusal(errno: i32, text: Option<&str>) -> String {
-    match text {
-        Some(text) => format!("{} ({text})", os(errno)),
-        None => os(errno),
     }
 }
 

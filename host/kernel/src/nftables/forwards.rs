@@ -106,14 +106,6 @@ fn rewritten(container: IpAddr, options: &ForwardOptions) -> Vec<Option<IpNetwor
     sources.into_iter().map(Some).collect()
 }
 
-pub(crate) fn number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Tcp => 6,
-        Protocol::Udp => 17,
-        Protocol::Sctp => 132,
-    }
-}
-
 pub(crate) fn protocol(number: u8) -> Option<Protocol> {
     match number {
         6 => Some(Protocol::Tcp),
@@ -128,7 +120,7 @@ pub(crate) fn protocol(number: u8) -> Option<Protocol> {
 fn selector(forward: &PortForward) -> Vec<Expr> {
     let v4 = forward.container_address.is_ipv4();
     let mut exprs = family_is(v4).to_vec();
-    exprs.extend(protocol_is(number(forward.protocol)));
+    exprs.extend(protocol_is(super::protocol_number(forward.protocol)));
     match forward.host_address {
         // Always true: only there to be read back as it was written.
         Some(host) if host.is_unspecified() => {
@@ -155,7 +147,7 @@ fn translation(forward: &PortForward) -> Vec<Expr> {
 
 fn entry(forward: &PortForward) -> Entry {
     let v4 = forward.container_address.is_ipv4();
-    let mut key = vec![number(forward.protocol), 0, 0, 0];
+    let mut key = vec![super::protocol_number(forward.protocol), 0, 0, 0];
     let map = match forward.host_address {
         Some(host) if !host.is_unspecified() => {
             key.extend(bytes(host));

@@ -3,8 +3,8 @@
 use ipnetwork::IpNetwork;
 use wharf_ops::Error;
 
-use crate::nftables::conditions::{name_bytes, number};
-use crate::nftables::expr::Side;
+use crate::common::nftables::conditions::{name_bytes, number};
+use crate::common::nftables::expr::Side;
 
 use super::rule::{Match, Rule, Target, protocol_number};
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::nftables::expr::Side;
+use crate::common::nftables::expr::Side;
 
 /// One thing that a packet must be.
 #[derive(Clone, Debug, PartialEq, Eq)]

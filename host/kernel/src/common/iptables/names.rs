@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha512};
 use wharf_ops::Attachment;
 
-use crate::nftables::owner::hex;
+use crate::common::nftables::owner::hex;
 
 /// Where PREROUTING and OUTPUT lead for local destinations.
 pub(crate) const HOSTPORT_DNAT: &str = "CNI-HOSTPORT-DNAT";
