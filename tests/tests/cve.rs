@@ -1,9 +1,11 @@
 //! Vulnerabilities of CNI plugins that had a number, or deserved one, as tests that name them.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use wharf_tests::native::Native;
 use wharf_tests::node::{NODE, OUTSIDE};
 use wharf_tests::traffic::{Server, at, tcp};
-use wharf_tests::{Network, Node, Value, json, skip};
+use wharf_tests::{Container, Network, Node, Value, json, skip};
 
 use crate::common::{BACKENDS, GATEWAYS, bridge, dual_stack, portmap, with_ipam};
 
@@ -186,5 +188,39 @@ fn plugins_714_a_namespace_that_is_anothers_by_now_keeps_its_interface() {
         now.dump().assert_same(&before);
         assert_eq!(node.leased("net"), [""; 0], "what was the attachment's is gone");
         assert_eq!(node.leased("other").len(), 1);
+    }
+}
+
+/// plugins#714 again: the namespace at that path has the inode of the one that is gone, and its container is on the same
+/// network. Only what the kernel never gives twice tells them apart.
+#[test]
+fn plugins_714_nor_is_an_inode_that_was_given_again_the_namespace_that_had_it() {
+    let inode = |container: &Container| std::fs::metadata(container.path()).unwrap().ino();
+    for recorded in [true, false] {
+        let node = Node::new();
+        let gone = node.container("c");
+        let network = Network::new(&node, [bridge(json!({}))]);
+        let attachment = network.attach(&gone.eth0());
+        let before = inode(&gone);
+        gone.vanish();
+        let mut tries = 0..500;
+        let mut now = node.container("c");
+        while recorded && inode(&now) != before {
+            if tries.next().is_none() {
+                skip!("this kernel does not give inodes of namespaces again");
+            }
+            now.vanish();
+            now = node.container("c");
+        }
+        now.id = "d".into();
+        network.attach(&now.eth0());
+        let theirs = now.dump();
+        if !recorded {
+            let journals = node.root().join("run/wharf/attachments");
+            std::fs::remove_file(journals.join("c:eth0:bridge:net")).unwrap();
+        }
+        attachment.del().silent();
+        now.dump().assert_same(&theirs);
+        assert_eq!(node.leased("net").len(), 1, "what was the attachment's is gone");
     }
 }
