@@ -4,7 +4,7 @@ use std::fs;
 
 use wharf_tests::{Network, Node, Value, json};
 
-use crate::common::{BACKENDS, assert_undone, bridge, full, limits, with_ipam};
+use crate::common::{BACKENDS, assert_undone, bridge, full, limits, with, with_ipam};
 
 #[test]
 fn a_network_that_can_serve_is_ready() {
@@ -63,6 +63,29 @@ fn a_full_range_is_not_available() {
     network.status().error_naming(50, &["10.1.0.9"]);
     attachment.del().silent();
     network.status().silent();
+}
+
+#[test]
+fn ranges_that_come_with_each_add_are_not_missed_before() {
+    let node = Node::new();
+    let ranged = |wanted: bool| {
+        let plugin = with(with_ipam(json!({})), json!({"capabilities": {"ipRanges": wanted}}));
+        Network::new(&node, [plugin])
+    };
+    for network in [ranged(true), ranged(true).chain()] {
+        network.status().silent();
+        let container = node.container("c");
+        network.add(&container.eth0()).error_naming(7, &["no IP ranges specified"]);
+        let target = container.eth0().with("ipRanges", json!([[{"subnet": "10.1.0.0/24"}]]));
+        let attachment = network.attach(&target);
+        network.status().silent();
+        attachment.del().silent();
+    }
+    ranged(false).status().error_naming(7, &["no IP ranges specified"]);
+    // They would have to be written all the same.
+    fs::remove_dir_all(node.root().join("var/lib/cni")).unwrap();
+    fs::write(node.root().join("var/lib/cni"), "").unwrap();
+    ranged(true).status().error_naming(50, &["var/lib/cni"]);
 }
 
 #[test]
