@@ -2,7 +2,7 @@
 
 use wharf_tests::{Network, Node, Target, Value, json};
 
-use crate::common::{bridge, layer2};
+use crate::common::{bandwidth, bridge, layer2, portmap};
 
 const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
@@ -141,6 +141,43 @@ fn unknown_arguments_are_refused_unless_they_are_to_be_ignored() {
         network.add(&container.eth0().args(args)).error_naming(4, words);
     }
     node.dump().assert_same(&before);
+}
+
+#[test]
+fn what_is_no_argument_bothers_only_who_asks_for_arguments() {
+    let node = Node::new();
+    let container = node.container("c");
+    let plugins = [bridge(json!({})), portmap(json!({})), bandwidth()];
+    let sound = Network::new(&node, plugins.clone()).attach(&container.eth0());
+    for args in ["A=b=c", "IgnoreUnknown=1;;A", "=b", "IgnoreUnknown=1;A=b=c"] {
+        let target = container.eth0().args(args);
+        // As the reference's: only bridge and host-local read them.
+        for plugin in ["portmap", "bandwidth"] {
+            let config = json!({
+                "cniVersion": "1.1.0", "name": "net", "type": plugin, "prevResult": sound.result,
+            });
+            for command in ["ADD", "CHECK", "DEL"] {
+                assert_eq!(
+                    node.call(plugin, command, &target, &config).status,
+                    0,
+                    "{plugin} {command} {args}"
+                );
+            }
+        }
+        let lo = json!({"cniVersion": "1.1.0", "name": "lo", "type": "loopback"});
+        let on_lo = container.target("lo").args(args);
+        node.call("loopback", "ADD", &on_lo, &lo).ok();
+        node.call("loopback", "DEL", &on_lo, &lo).silent();
+        let network = Network::new(&node, plugins.clone());
+        network.check(&target, &sound.result).error_naming(4, &["CNI_ARGS", "invalid pair"]);
+        let other = container.target("eth1").args(args);
+        network.add(&other).error_naming(4, &["CNI_ARGS", "invalid pair"]);
+        network.clone().chain().add(&other).error_naming(4, &["CNI_ARGS", "invalid pair"]);
+    }
+    // What takes away does so.
+    sound.network.del(&container.eth0().args("A=b=c;K"), Some(&sound.result)).silent();
+    assert_eq!(container.links(), ["lo"]);
+    assert!(node.leased("net").is_empty());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod absent;
 mod add;
+mod arguments;
 pub(crate) mod attachment;
 mod chain;
 mod check;
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use wharf_cni::error::code;
-use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version, args};
+use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version};
 use wharf_kernel::{Kernel, Machine, Netns};
 use wharf_ops::leases::LeaseOp;
 use wharf_ops::{Attachment, Error, Reply};
@@ -187,8 +188,8 @@ impl<L: Launcher> Broker<L> {
         let mut stages = chain::stages(name, conf)?;
         chain::not_retired(&self.paths, env.command)?;
         chain::resolve(&self.paths, env.command, &mut stages)?;
-        let args = args::parse_args(&env.args)?;
-        secrets::learn_args(&args);
+        secrets::learn_args(&env.args);
+        let args = arguments::of(env, reviewed, self.log)?;
         if let Some(subject) = &mut subject {
             policy::add_stages(subject, &stages)?;
             policy::add_arguments(subject, &args);
