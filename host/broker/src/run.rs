@@ -174,7 +174,7 @@ impl<L: Launcher> Broker<L> {
         version: &mut Version,
         stdout: &mut dyn Write,
     ) -> Result<String, CniError> {
-        let conf = read_conf(env, stdin, self.log)?;
+        let conf = self.read_conf(env, stdin)?;
         *version = conf.cni_version;
         secrets::learn(&conf.raw);
         conf.cni_version.allows(env.command)?;
@@ -270,6 +270,31 @@ impl<L: Launcher> Broker<L> {
         done
     }
 
+    /// Reads the configuration. A DEL goes on without a prevResult that cannot be read.
+    fn read_conf(&self, env: &Env, stdin: impl Read) -> Result<NetConf, CniError> {
+        let mut bytes = Vec::new();
+        // One byte more than is allowed, so that too much is noticed.
+        let most = wharf_cni::config::MAX_BYTES as u64 + 1;
+        stdin.take(most).read_to_end(&mut bytes).map_err(|error| {
+            let message = format!("cannot read the configuration from standard input: {error}");
+            let unread = failure::host(code::IO_FAILURE, Fault::Runtime, message);
+            self.signals.caught().map_or(unread, failure::interrupted)
+        })?;
+        if env.command != Command::Del {
+            return Ok(NetConf::parse(&bytes)?);
+        }
+        let (conf, fault): (NetConf, Option<CniInputError>) = NetConf::parse_for_del(&bytes)?;
+        if let Some(fault) = fault {
+            self.log.line(
+                crate::log::Level::Warn,
+                "DEL",
+                &format!("goes on without prevResult: {fault}"),
+                &[],
+            );
+        }
+        Ok(conf)
+    }
+
     /// Undoes every ADD that was cut short and that nobody works on, and answers what was found.
     pub fn recover(&self) -> Result<Vec<Recovered>, JournalError> {
         repair::recover(&self.tools(&|command| self.start(command)))
@@ -306,26 +331,4 @@ pub(crate) fn tools_alone<'a>(paths: &'a Paths, machine: &'a dyn Machine, log: L
 pub(crate) fn valid_pairs(conf: &NetConf) -> Vec<(String, String)> {
     let valid = conf.valid_attachments.iter().flatten();
     valid.map(|attachment| (attachment.container_id.clone(), attachment.ifname.clone())).collect()
-}
-
-/// Reads the configuration. A DEL goes on without a prevResult that cannot be read.
-fn read_conf(env: &Env, stdin: impl Read, log: Log) -> Result<NetConf, CniError> {
-    let mut bytes = Vec::new();
-    // One byte more than is allowed, so that too much is noticed.
-    let most = wharf_cni::config::MAX_BYTES as u64 + 1;
-    stdin.take(most).read_to_end(&mut bytes).map_err(|error| {
-        failure::host(
-            code::IO_FAILURE,
-            Fault::Runtime,
-            format!("cannot read the configuration from standard input: {error}"),
-        )
-    })?;
-    if env.command != Command::Del {
-        return Ok(NetConf::parse(&bytes)?);
-    }
-    let (conf, fault): (NetConf, Option<CniInputError>) = NetConf::parse_for_del(&bytes)?;
-    if let Some(fault) = fault {
-        log.line(crate::log::Level::Warn, "DEL", &format!("goes on without prevResult: {fault}"), &[]);
-    }
-    Ok(conf)
 }
