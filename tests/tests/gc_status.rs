@@ -66,6 +66,25 @@ fn a_full_range_is_not_available() {
 }
 
 #[test]
+fn addresses_that_nobody_took_count_until_they_are_collected() {
+    // The reference, killed between making the file and writing into it.
+    let node = Node::new();
+    let container = node.container("c");
+    let range = json!({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.8", "rangeEnd": "10.1.0.9"});
+    let network = Network::new(&node, [with_ipam(json!({"ranges": [[range]]}))]);
+    fs::create_dir_all(node.leases("net")).unwrap();
+    for address in ["10.1.0.8", "10.1.0.9"] {
+        fs::write(node.leases("net").join(address), "").unwrap();
+    }
+    network.status().error_naming(50, &["10.1.0.8-10.1.0.9"]);
+    network.add(&container.eth0()).error(102);
+    network.gc(&[("c", "eth0")]).silent();
+    assert!(node.leased("net").is_empty());
+    network.status().silent();
+    network.attach(&container.eth0()).del().silent();
+}
+
+#[test]
 fn ranges_that_come_with_each_add_are_not_missed_before() {
     let node = Node::new();
     let ranged = |wanted: bool| {
