@@ -37,6 +37,17 @@ fn a_missing_guest_is_not_available_and_the_command_is_named() {
 }
 
 #[test]
+fn a_native_plugin_in_a_chain_is_told_its_place() {
+    let node = Node::new();
+    let container = node.container("c");
+    let chain = Network::new(&node, [bridge(json!({})), json!({"type": "tuning"})]).chain();
+    let words = ["\"tuning\" is not installed", "a chain runs nothing but guests", "\"plugins\""];
+    chain.status().error_naming(50, &words);
+    chain.add(&container.eth0()).error_naming(50, &words);
+    assert!(node.leased("net").is_empty());
+}
+
+#[test]
 fn a_missing_address_manager_is_not_available() {
     let node = Node::new();
     let network = Network::new(&node, [bridge(json!({"ipam": {"type": "no-such-ipam"}}))]);
