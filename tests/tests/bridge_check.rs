@@ -150,3 +150,15 @@ fn check_needs_the_previous_result_and_the_same_sandbox() {
     let elsewhere = network.check(&other.eth0(), &attachment.result);
     assert_eq!(elsewhere.status, 1, "{elsewhere}");
 }
+
+#[test]
+fn another_namespace_is_noticed_and_named_as_it_was_given() {
+    let node = Node::new();
+    let (container, other) = (node.container("c"), node.container("other"));
+    let attachment = Network::new(&node, [layer2(json!({}))]).attach(&container.eth0());
+    let mut target = other.eth0();
+    target.id = container.eth0().id;
+    let (was, is) = (container.eth0().netns, &target.netns);
+    let words = format!("\"eth0\" was made in the namespace {was}, CNI_NETNS is {is}");
+    attachment.network.check(&target, &attachment.result).error_naming(101, &[&words]);
+}

@@ -1,9 +1,9 @@
 //! DEL: idempotent, with whatever is missing, and nothing is left.
 
-use wharf_tests::{Dump, Network, Node, Target};
+use wharf_tests::{Dump, Network, Node, Target, json};
 
 use crate::common::scene::{Scene, everywhere, scene};
-use crate::common::{BACKENDS, full, limits};
+use crate::common::{BACKENDS, assert_undone, bridge, full, limits};
 
 #[test]
 fn a_plain_delete() {
@@ -158,5 +158,30 @@ fn what_remains_of_a_node_is_what_is_shared() {
             assert!(!change.contains("10.1.0.3") && !change.contains("8001"), "{backend}: {change}");
         }
         drop(container);
+    }
+}
+
+#[test]
+fn a_container_whose_id_is_longer_than_a_chain_may_be_called() {
+    // The reference calls a chain cni-br-iface-ID-eth0-mac, and nft takes 255 bytes.
+    for guarded in [false, true] {
+        let node = Node::new();
+        let container = node.container("c");
+        let network = Network::new(&node, [bridge(json!({"macspoofchk": guarded}))]);
+        let before = node.dump();
+        for length in [233, 234, 240, 250] {
+            let mut target = container.eth0();
+            target.id = "i".repeat(length);
+            for collected in [false, true] {
+                let attachment = network.attach(&target);
+                if collected {
+                    network.gc(&[]).silent();
+                }
+                attachment.del().silent();
+                attachment.del().silent();
+                assert!(node.leased("net").is_empty());
+                assert_undone(&node.dump(), &before);
+            }
+        }
     }
 }

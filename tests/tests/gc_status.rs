@@ -4,7 +4,7 @@ use std::fs;
 
 use wharf_tests::{Network, Node, Value, json};
 
-use crate::common::{BACKENDS, assert_undone, bridge, full, limits, with_ipam};
+use crate::common::{BACKENDS, assert_undone, bridge, full, limits, with, with_ipam};
 
 #[test]
 fn a_network_that_can_serve_is_ready() {
@@ -37,6 +37,17 @@ fn a_missing_guest_is_not_available_and_the_command_is_named() {
 }
 
 #[test]
+fn a_native_plugin_in_a_chain_is_told_its_place() {
+    let node = Node::new();
+    let container = node.container("c");
+    let chain = Network::new(&node, [bridge(json!({})), json!({"type": "tuning"})]).chain();
+    let words = ["\"tuning\" is not installed", "a chain runs nothing but guests", "\"plugins\""];
+    chain.status().error_naming(50, &words);
+    chain.add(&container.eth0()).error_naming(50, &words);
+    assert!(node.leased("net").is_empty());
+}
+
+#[test]
 fn a_missing_address_manager_is_not_available() {
     let node = Node::new();
     let network = Network::new(&node, [bridge(json!({"ipam": {"type": "no-such-ipam"}}))]);
@@ -63,6 +74,48 @@ fn a_full_range_is_not_available() {
     network.status().error_naming(50, &["10.1.0.9"]);
     attachment.del().silent();
     network.status().silent();
+}
+
+#[test]
+fn addresses_that_nobody_took_count_until_they_are_collected() {
+    // The reference, killed between making the file and writing into it.
+    let node = Node::new();
+    let container = node.container("c");
+    let range = json!({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.8", "rangeEnd": "10.1.0.9"});
+    let network = Network::new(&node, [with_ipam(json!({"ranges": [[range]]}))]);
+    fs::create_dir_all(node.leases("net")).unwrap();
+    for address in ["10.1.0.8", "10.1.0.9"] {
+        fs::write(node.leases("net").join(address), "").unwrap();
+    }
+    network.status().error_naming(50, &["10.1.0.8-10.1.0.9"]);
+    network.add(&container.eth0()).error(102);
+    network.gc(&[("c", "eth0")]).silent();
+    assert!(node.leased("net").is_empty());
+    network.status().silent();
+    network.attach(&container.eth0()).del().silent();
+}
+
+#[test]
+fn ranges_that_come_with_each_add_are_not_missed_before() {
+    let node = Node::new();
+    let ranged = |wanted: bool| {
+        let plugin = with(with_ipam(json!({})), json!({"capabilities": {"ipRanges": wanted}}));
+        Network::new(&node, [plugin])
+    };
+    for network in [ranged(true), ranged(true).chain()] {
+        network.status().silent();
+        let container = node.container("c");
+        network.add(&container.eth0()).error_naming(7, &["no IP ranges specified"]);
+        let target = container.eth0().with("ipRanges", json!([[{"subnet": "10.1.0.0/24"}]]));
+        let attachment = network.attach(&target);
+        network.status().silent();
+        attachment.del().silent();
+    }
+    ranged(false).status().error_naming(7, &["no IP ranges specified"]);
+    // They would have to be written all the same.
+    fs::remove_dir_all(node.root().join("var/lib/cni")).unwrap();
+    fs::write(node.root().join("var/lib/cni"), "").unwrap();
+    ranged(true).status().error_naming(50, &["var/lib/cni"]);
 }
 
 #[test]

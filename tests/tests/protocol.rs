@@ -1,8 +1,17 @@
 //! The protocol itself: VERSION, the environment, version gates, CNI_ARGS, error objects.
 
+use std::fs;
+use std::io::Write as _;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use wharf_tests::{Network, Node, Target, Value, json};
 
-use crate::common::{bridge, layer2};
+use crate::common::{bandwidth, bridge, layer2, portmap};
 
 const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
@@ -35,6 +44,64 @@ fn version_lists_every_version_and_echoes_the_one_asked_with() {
         ];
         let reply = node.exec("bridge", &env, stdin.as_bytes()).ok();
         assert_eq!(reply, json!({"cniVersion": expected, "supportedVersions": VERSIONS}), "{stdin}");
+    }
+}
+
+/// A call whose standard input gets this and stays open, and that `seen` may do something to. It must end before.
+fn with_open_input(node: &Node, env: &[(&str, &str)], stdin: &[u8], seen: impl FnOnce(&Child)) -> Output {
+    let mut command = Command::new(node.bin.join("bridge"));
+    command.env_clear().env("WHARF_ROOT", node.root()).envs(env.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = node.run(|| command.spawn()).unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(stdin).unwrap();
+    seen(&child);
+    let (ended, end) = mpsc::channel();
+    let closed = thread::spawn(move || {
+        let in_time = end.recv_timeout(Duration::from_secs(20)).is_ok();
+        drop(pipe);
+        in_time
+    });
+    let output = child.wait_with_output().unwrap();
+    let _ = ended.send(());
+    assert!(closed.join().unwrap(), "it waited for the end of its input: {output:?}");
+    output
+}
+
+#[test]
+fn version_does_not_wait_for_the_end_of_its_input() {
+    let node = Node::new();
+    for (stdin, expected) in [("", "1.1.0"), (r#"{"cniVersion":"0.4.0"}"#, "0.4.0")] {
+        let output = with_open_input(&node, &[("CNI_COMMAND", "VERSION")], stdin.as_bytes(), |_| {});
+        let reply: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &reply["cniVersion"]), (Some(0), &json!(expected)));
+    }
+}
+
+fn blocks_sigterm(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+    u64::from_str_radix(blocked.trim(), 16).unwrap() & (1 << (Signal::SIGTERM as u32 - 1)) != 0
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_configuration() {
+    let node = Node::new();
+    let container = node.container("c");
+    let target = container.eth0();
+    for command in ["ADD", "DEL"] {
+        for stdin in ["", r#"{"cniVersion": "1.1.0", "name""#] {
+            let output = with_open_input(&node, &target.env(command), stdin.as_bytes(), |child| {
+                let pid = Pid::from_raw(child.id().try_into().unwrap());
+                while !blocks_sigterm(pid) {
+                    thread::yield_now();
+                }
+                kill(pid, Signal::SIGTERM).unwrap();
+            });
+            let error: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!((output.status.code(), &error["code"]), (Some(1), &json!(11)), "{error}");
+            assert!(error["msg"].as_str().unwrap().contains("SIGTERM"), "{error}");
+        }
     }
 }
 
@@ -141,6 +208,43 @@ fn unknown_arguments_are_refused_unless_they_are_to_be_ignored() {
         network.add(&container.eth0().args(args)).error_naming(4, words);
     }
     node.dump().assert_same(&before);
+}
+
+#[test]
+fn what_is_no_argument_bothers_only_who_asks_for_arguments() {
+    let node = Node::new();
+    let container = node.container("c");
+    let plugins = [bridge(json!({})), portmap(json!({})), bandwidth()];
+    let sound = Network::new(&node, plugins.clone()).attach(&container.eth0());
+    for args in ["A=b=c", "IgnoreUnknown=1;;A", "=b", "IgnoreUnknown=1;A=b=c"] {
+        let target = container.eth0().args(args);
+        // As the reference's: only bridge and host-local read them.
+        for plugin in ["portmap", "bandwidth"] {
+            let config = json!({
+                "cniVersion": "1.1.0", "name": "net", "type": plugin, "prevResult": sound.result,
+            });
+            for command in ["ADD", "CHECK", "DEL"] {
+                assert_eq!(
+                    node.call(plugin, command, &target, &config).status,
+                    0,
+                    "{plugin} {command} {args}"
+                );
+            }
+        }
+        let lo = json!({"cniVersion": "1.1.0", "name": "lo", "type": "loopback"});
+        let on_lo = container.target("lo").args(args);
+        node.call("loopback", "ADD", &on_lo, &lo).ok();
+        node.call("loopback", "DEL", &on_lo, &lo).silent();
+        let network = Network::new(&node, plugins.clone());
+        network.check(&target, &sound.result).error_naming(4, &["CNI_ARGS", "invalid pair"]);
+        let other = container.target("eth1").args(args);
+        network.add(&other).error_naming(4, &["CNI_ARGS", "invalid pair"]);
+        network.clone().chain().add(&other).error_naming(4, &["CNI_ARGS", "invalid pair"]);
+    }
+    // What takes away does so.
+    sound.network.del(&container.eth0().args("A=b=c;K"), Some(&sound.result)).silent();
+    assert_eq!(container.links(), ["lo"]);
+    assert!(node.leased("net").is_empty());
 }
 
 #[test]

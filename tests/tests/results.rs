@@ -2,7 +2,7 @@
 
 use wharf_tests::{Network, Node, Value, json};
 
-use crate::common::{dual_stack, portmap};
+use crate::common::{dual_stack, portmap, with};
 
 const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
@@ -141,4 +141,22 @@ fn results_of_foreign_plugins_are_accepted_and_kept() {
     assert_eq!(result["interfaces"][2]["socketPath"], "/run/vhost.sock");
     assert_eq!(result["routes"], foreign["routes"]);
     assert_eq!(result["ips"], foreign["ips"]);
+}
+
+#[test]
+fn hardware_addresses_of_other_kinds_are_passed_on() {
+    let node = Node::new();
+    let container = node.container("c");
+    let infiniband = "80:00:02:08:fe:80:00:00:00:00:00:00:f4:52:14:03:00:7b:cb:a1";
+    let interface = json!({"name": "eth0", "mac": infiniband, "sandbox": container.eth0().netns});
+    let previous = json!({"cniVersion": "1.1.0", "interfaces": [interface], "ips": []});
+    let plugins = json!([portmap(json!({})), portmap(json!({}))]);
+    for (program, more) in [("portmap", json!({})), ("wharf", json!({"chain": plugins}))] {
+        let base =
+            json!({"cniVersion": "1.1.0", "name": "net", "type": program, "prevResult": previous.clone()});
+        let config = with(base, more);
+        let result = node.call(program, "ADD", &container.eth0(), &config).ok();
+        assert_eq!(result["interfaces"], previous["interfaces"], "{program}");
+        node.call(program, "DEL", &container.eth0(), &config).silent();
+    }
 }

@@ -1,5 +1,6 @@
 //! `wharfctl gc`: what an operator does on a node, for Wharf's attachments and for what the reference plugins left.
 
+use std::fs;
 use std::process::Output;
 
 use wharf_tests::install::{reference, wharfctl};
@@ -75,6 +76,20 @@ fn without_a_list_nothing_goes() {
     assert!(node.leased("net").is_empty());
     let again = gc(&node, &["--all"]);
     assert!(String::from_utf8_lossy(&again.stdout).contains("nothing"), "{again:?}");
+}
+
+#[test]
+fn an_address_that_was_taken_for_nobody() {
+    let node = Node::new();
+    fs::create_dir_all(node.leases("net")).unwrap();
+    fs::write(node.leases("net").join("10.1.0.2"), "").unwrap();
+    let keep = ["--valid", "c/eth0"];
+    assert_eq!(outcomes(&report(&node, &[&keep[..], &["--dry-run"]].concat()), "lease"), ["would-remove"]);
+    assert_eq!(node.leased("net").len(), 1);
+    let removed = report(&node, &keep);
+    assert_eq!(outcomes(&removed, "lease"), ["removed"]);
+    assert_eq!(removed["items"][0]["what"], "10.1.0.2");
+    assert!(node.leased("net").is_empty());
 }
 
 /// A bridge that masquerades and guards its ports, mapped ports, limits; leases where Wharf has them.

@@ -68,11 +68,10 @@ impl<'a> Listed<'a> {
             container: container.ok_or_else(|| missing(request.ifname()))?,
         };
         if listed.container.sandbox.as_deref() != request.netns_path() {
-            let (was, is) = (&listed.container.sandbox, request.netns_path());
             let name = request.ifname();
-            return Err(Error::check(format!(
-                "{name:?} was made in the namespace {was:?}, CNI_NETNS is {is:?}"
-            )));
+            let was = listed.container.sandbox.as_deref().unwrap_or("the host's");
+            let is = request.netns_path().unwrap_or("not given");
+            return Err(Error::check(format!("{name:?} was made in the namespace {was}, CNI_NETNS is {is}")));
         }
         Ok(listed)
     }

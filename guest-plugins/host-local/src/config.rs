@@ -19,6 +19,15 @@ struct Root {
     runtime_config: Runtime,
     #[serde(default, deserialize_with = "null_as_default")]
     args: Args,
+    #[serde(default, deserialize_with = "null_as_default")]
+    capabilities: Capabilities,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Capabilities {
+    #[serde(default, deserialize_with = "null_as_default")]
+    ip_ranges: bool,
 }
 
 #[derive(Deserialize)]
@@ -106,7 +115,18 @@ impl Plan {
 
     /// The plan of a configuration alone.
     pub(crate) fn of_config(config: &Config) -> Result<Self> {
+        Self::read(config.parse()?, false)
+    }
+
+    /// What STATUS can know of it: ranges that the runtime gives with each ADD, it does not give with a STATUS.
+    pub(crate) fn of_status(config: &Config) -> Result<Self> {
         let root: Root = config.parse()?;
+        let later = root.capabilities.ip_ranges;
+        Self::read(root, later)
+    }
+
+    /// `later`: there need not be ranges yet.
+    fn read(root: Root, later: bool) -> Result<Self> {
         let Some(ipam) = root.ipam else {
             return Err(Error::config("ipam", "IPAM config missing 'ipam' key"));
         };
@@ -115,7 +135,7 @@ impl Plan {
         add_sets(&mut named, "runtimeConfig.ipRanges", root.runtime_config.ip_ranges)?;
         add_flat_set(&mut named, &ipam)?;
         add_sets(&mut named, "ipam.ranges", ipam.ranges)?;
-        if named.is_empty() {
+        if named.is_empty() && !later {
             return Err(Error::config("ipam.ranges", "no IP ranges specified"));
         }
         check_overlaps(&named)?;

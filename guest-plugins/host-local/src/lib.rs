@@ -46,7 +46,7 @@ impl Ipam for HostLocal {
     }
 
     fn status(config: &Config) -> Result<()> {
-        let plan = Plan::of_config(config)?;
+        let plan = Plan::of_status(config)?;
         // Opening it shows whether leases could be written.
         let pool = Pool::open(plan.data_dir.as_deref()).map_err(HostError::not_available)?;
         if lookup::worth_counting(&plan.sets) { lookup::status(&pool, &plan.sets) } else { Ok(()) }

@@ -7,9 +7,9 @@ use wharf_sdk::{Error, NetworkResult, Owner, Result, code, info};
 
 use crate::range::RangeSet;
 
-/// Sets with more addresses than this are not counted by STATUS, which runtimes ask every few seconds: it would read
-/// every lease, to find a state that so large a pool is hardly ever in.
-const COUNTED: u128 = 4096;
+/// Sets with more addresses than a /16 are not counted by STATUS: no node ever has that many leases. What it costs to
+/// count grows with the leases that are there, not with the set.
+const COUNTED: u128 = 1 << 16;
 
 /// CHECK: of every range set, the attachment holds an address that is in its result.
 pub(crate) fn check(

@@ -66,7 +66,7 @@ impl Seen {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It is not there.
-    #[error("the guest {name:?} is not installed ({path} is missing): run `wharfctl install`")]
+    #[error("the guest {name:?} is not installed ({path} is missing): {cure}", cure = cure(name))]
     NotInstalled {
         /// Which guest.
         name: String,
@@ -94,6 +94,17 @@ pub enum StoreError {
         "{0:?} cannot be a guest's name: use letters, digits, `_`, `.` and `-`, a letter or digit first, 64 at most"
     )]
     Name(String),
+}
+
+/// The guests that come with Wharf.
+const OWN: [&str; 5] = ["bridge", "host-local", "loopback", "portmap", "bandwidth"];
+
+fn cure(name: &str) -> &'static str {
+    if OWN.contains(&name) {
+        return "run `wharfctl install`";
+    }
+    "a chain runs nothing but guests. If it is one, `wharfctl add` installs it; a native plugin goes beside the chain into \
+     the list's \"plugins\", where the runtime executes it"
 }
 
 /// Checks that a name can be a file name here.
@@ -307,7 +318,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let error = read(&Paths::below(root.path()), "bridge").unwrap_err();
         assert!(matches!(error, StoreError::NotInstalled { .. }));
-        assert!(error.to_string().contains("wharfctl install"));
+        assert!(error.to_string().contains("run `wharfctl install`"), "{error}");
+        // That does not install what is not Wharf's.
+        let error = read(&Paths::below(root.path()), "tuning").unwrap_err().to_string();
+        assert!(!error.contains("wharfctl install") && error.contains("wharfctl add"), "{error}");
+        assert!(error.contains("a chain runs nothing but guests"), "{error}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use wharf_ops::leases::{LeaseOp, LeaseOwner};
 use wharf_ops::{Error, ErrorKind, Reply};
 
 use crate::Paths;
-use crate::leases::{Pool, writable};
+use crate::leases::{NOBODY, Pool, writable};
 
 /// The longest resolv.conf that is read.
 const MAX_RESOLV_CONF: u64 = 64 * 1024;
@@ -71,9 +71,9 @@ pub(crate) enum Access {
     Make,
     /// CHECK and DEL: its own, where there are some.
     Own,
-    /// STATUS: what is taken, and whether more could be.
+    /// STATUS: what is taken, if only by a file that names nobody, and whether more could be.
     Survey,
-    /// GC: anybody's, those of an earlier boot too.
+    /// GC: anybody's and nobody's, those of an earlier boot too.
     Any,
 }
 
@@ -151,10 +151,19 @@ pub(crate) fn apply(opened: &mut Opened, op: &LeaseOp) -> Result<(Reply, Taken),
             let address = pool.reserve_next(*first, *last, *after, skip, owner)?;
             (Reply::MaybeAddress(address), address.map(|address| (address, owner.clone())))
         }
+        LeaseOp::Release { owner, .. } if opened.access == Access::Any && *owner == NOBODY => {
+            (Reply::Count(Some(pool.release_nobodys()?)), None)
+        }
         LeaseOp::Release { owner, .. } => (Reply::Count(Some(pool.release(owner)?)), None),
         LeaseOp::Find { owner, .. } => (Reply::Hosts(pool.find(owner)?), None),
-        LeaseOp::GetAll { .. } if opened.access == Access::Any => (Reply::Leases(pool.get_all()?), None),
-        LeaseOp::GetAll { .. } => (Reply::Leases(pool.get_current()?), None),
+        LeaseOp::GetAll { .. } => {
+            let leases = match opened.access {
+                Access::Make | Access::Own => pool.get_current()?,
+                Access::Survey => pool.get_taken()?,
+                Access::Any => pool.get_releasable()?,
+            };
+            (Reply::Leases(leases), None)
+        }
         LeaseOp::LastReserved { set, .. } => (Reply::MaybeAddress(pool.last_reserved(*set)?), None),
         LeaseOp::SetLastReserved { set, address, .. } => {
             pool.set_last_reserved(*set, *address)?;

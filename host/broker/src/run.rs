@@ -2,6 +2,7 @@
 
 mod absent;
 mod add;
+mod arguments;
 pub(crate) mod attachment;
 mod chain;
 mod check;
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use wharf_cni::error::code;
-use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version, args};
+use wharf_cni::{CniError, Command, Env, Error as CniInputError, NetConf, Version};
 use wharf_kernel::{Kernel, Machine, Netns};
 use wharf_ops::leases::LeaseOp;
 use wharf_ops::{Attachment, Error, Reply};
@@ -173,7 +174,7 @@ impl<L: Launcher> Broker<L> {
         version: &mut Version,
         stdout: &mut dyn Write,
     ) -> Result<String, CniError> {
-        let conf = read_conf(env, stdin, self.log)?;
+        let conf = self.read_conf(env, stdin)?;
         *version = conf.cni_version;
         secrets::learn(&conf.raw);
         conf.cni_version.allows(env.command)?;
@@ -187,8 +188,8 @@ impl<L: Launcher> Broker<L> {
         let mut stages = chain::stages(name, conf)?;
         chain::not_retired(&self.paths, env.command)?;
         chain::resolve(&self.paths, env.command, &mut stages)?;
-        let args = args::parse_args(&env.args)?;
-        secrets::learn_args(&args);
+        secrets::learn_args(&env.args);
+        let args = arguments::of(env, reviewed, self.log)?;
         if let Some(subject) = &mut subject {
             policy::add_stages(subject, &stages)?;
             policy::add_arguments(subject, &args);
@@ -269,6 +270,31 @@ impl<L: Launcher> Broker<L> {
         done
     }
 
+    /// Reads the configuration. A DEL goes on without a prevResult that cannot be read.
+    fn read_conf(&self, env: &Env, stdin: impl Read) -> Result<NetConf, CniError> {
+        let mut bytes = Vec::new();
+        // One byte more than is allowed, so that too much is noticed.
+        let most = wharf_cni::config::MAX_BYTES as u64 + 1;
+        stdin.take(most).read_to_end(&mut bytes).map_err(|error| {
+            let message = format!("cannot read the configuration from standard input: {error}");
+            let unread = failure::host(code::IO_FAILURE, Fault::Runtime, message);
+            self.signals.caught().map_or(unread, failure::interrupted)
+        })?;
+        if env.command != Command::Del {
+            return Ok(NetConf::parse(&bytes)?);
+        }
+        let (conf, fault): (NetConf, Option<CniInputError>) = NetConf::parse_for_del(&bytes)?;
+        if let Some(fault) = fault {
+            self.log.line(
+                crate::log::Level::Warn,
+                "DEL",
+                &format!("goes on without prevResult: {fault}"),
+                &[],
+            );
+        }
+        Ok(conf)
+    }
+
     /// Undoes every ADD that was cut short and that nobody works on, and answers what was found.
     pub fn recover(&self) -> Result<Vec<Recovered>, JournalError> {
         repair::recover(&self.tools(&|command| self.start(command)))
@@ -313,26 +339,4 @@ pub(crate) fn kept(paths: &Paths, conf: &NetConf) -> Result<Vec<(String, String)
     let mut kept = valid_pairs(conf);
     kept.extend(Store::of(paths).attachments(&conf.name)?);
     Ok(kept)
-}
-
-/// Reads the configuration. A DEL goes on without a prevResult that cannot be read.
-fn read_conf(env: &Env, stdin: impl Read, log: Log) -> Result<NetConf, CniError> {
-    let mut bytes = Vec::new();
-    // One byte more than is allowed, so that too much is noticed.
-    let most = wharf_cni::config::MAX_BYTES as u64 + 1;
-    stdin.take(most).read_to_end(&mut bytes).map_err(|error| {
-        failure::host(
-            code::IO_FAILURE,
-            Fault::Runtime,
-            format!("cannot read the configuration from standard input: {error}"),
-        )
-    })?;
-    if env.command != Command::Del {
-        return Ok(NetConf::parse(&bytes)?);
-    }
-    let (conf, fault): (NetConf, Option<CniInputError>) = NetConf::parse_for_del(&bytes)?;
-    if let Some(fault) = fault {
-        log.line(crate::log::Level::Warn, "DEL", &format!("goes on without prevResult: {fault}"), &[]);
-    }
-    Ok(conf)
 }

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 
 use serde_json::{Map, Value};
-use wharf_cni::args;
 
 use crate::journal::{Effect, Record};
 
@@ -48,8 +47,7 @@ pub fn learn(conf: &Map<String, Value>) {
 /// changed.
 pub fn learn_record(record: &Record) {
     for transaction in &record.transactions {
-        // Arguments that cannot be read made no ADD.
-        learn_args(&args::parse_args(&transaction.begin.args).unwrap_or_default());
+        learn_args(&transaction.begin.args);
         let native = transaction.steps.iter().filter_map(|step| match &step.effect {
             Effect::Native { config, .. } => Some(config),
             Effect::Kernel { .. } | Effect::Lease { .. } => None,
@@ -62,9 +60,10 @@ pub fn learn_record(record: &Record) {
     }
 }
 
-/// Remembers the secrets of `KEY=VALUE` pairs.
-pub(crate) fn learn_args(args: &[(String, String)]) {
-    let secret = args.iter().filter(|(key, _)| is_secret(key)).map(|(_, value)| value.clone());
+/// Remembers the secrets of CNI_ARGS, also of what is no pair because its value has a `=`.
+pub(crate) fn learn_args(text: &str) {
+    let pairs = text.split(';').filter_map(|piece| piece.split_once('='));
+    let secret = pairs.filter(|(key, _)| is_secret(key)).map(|(_, value)| value.to_owned());
     remember(secret.collect());
 }
 
@@ -196,10 +195,16 @@ mod tests {
     #[test]
     fn what_was_learned_is_taken_out_of_any_text() {
         learn(conf().as_object().unwrap());
-        learn_args(&[("API_TOKEN".into(), "learned-arg".into()), ("K8S_POD_NAME".into(), "pod-1".into())]);
-        for secret in
-            ["eyJ.learned-token", "learned-pass", "learned-one", "12345678", "learned\"quoted", "learned-arg"]
-        {
+        learn_args("API_TOKEN=learned-arg;K8S_POD_NAME=pod-1;DB_PASSWORD=learned=twice");
+        for secret in [
+            "eyJ.learned-token",
+            "learned-pass",
+            "learned-one",
+            "12345678",
+            "learned\"quoted",
+            "learned-arg",
+            "learned=twice",
+        ] {
             let text = format!("before {secret} after {secret:?}");
             let clean = redact(&text);
             assert!(!clean.contains("earned") && !clean.contains("12345678"), "{clean}");

@@ -5,17 +5,25 @@ use crate::error::{Error, excerpt};
 /// Splits the text into pairs, in order. Each has one `=`, a key and perhaps a value. One semicolon at the end
 /// is accepted, which the reference calls an invalid pair; anything else malformed is an error.
 pub fn parse_args(text: &str) -> Result<Vec<(String, String)>, Error> {
+    segments(text).map(|segment| segment.map_err(invalid_pair)).collect()
+}
+
+/// The same piece by piece: a pair, or as it stands there what is none.
+pub fn segments(text: &str) -> impl Iterator<Item = Result<(String, String), &str>> {
     let text = text.strip_suffix(';').unwrap_or(text);
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    let pair = |segment: &str| match segment.split_once('=') {
+    let pieces = (!text.is_empty()).then(|| text.split(';')).into_iter().flatten();
+    pieces.map(|piece| match piece.split_once('=') {
         Some((key, value)) if !key.is_empty() && !value.contains('=') => {
             Ok((key.to_owned(), value.to_owned()))
         }
-        _ => Err(Error::ArgsPair(excerpt(segment))),
-    };
-    text.split(';').map(pair).collect()
+        _ => Err(piece),
+    })
+}
+
+/// What is wrong with a piece that is no pair.
+#[must_use]
+pub fn invalid_pair(piece: &str) -> Error {
+    Error::ArgsPair(excerpt(piece))
 }
 
 /// The value of a key. Keys are case-sensitive; the last of several wins.

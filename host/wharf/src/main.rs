@@ -2,12 +2,14 @@
 
 #[cfg(feature = "faults")]
 mod faults;
+mod input;
 mod output;
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use wharf::ForkLauncher;
 use wharf_broker::log::{Level, Log};
@@ -17,7 +19,12 @@ use wharf_broker::telemetry::Telemetry;
 use wharf_broker::{Broker, Paths};
 use wharf_kernel::{Kernel, Netns, RealKernel};
 
+use crate::input::Input;
 use crate::output::Output;
+
+/// How long a VERSION waits for the version that it is to echo: the reference plugins never read it, and answer a client
+/// that keeps the pipe open.
+const ECHO: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     let name = own_name();
@@ -49,12 +56,14 @@ fn main() -> ExitCode {
         broker.lease_hook = Box::new(faults::lease);
         broker.launcher.started = faults::sandbox_started;
     }
-    let stdout = io::stdout();
+    let (stdin, stdout) = (io::stdin(), io::stdout());
     let mut output = Output { to: stdout.as_fd(), signals: &broker.signals };
-    let status = if io::stdin().is_terminal() {
+    let status = if stdin.is_terminal() {
         broker.run_to(&name, get, io::empty(), &mut output)
     } else {
-        broker.run_to(&name, get, io::stdin().lock(), &mut output)
+        let patience = get("CNI_COMMAND").is_some_and(|command| command == "VERSION").then_some(ECHO);
+        let input = Input::new(stdin.as_fd(), &broker.signals, patience);
+        broker.run_to(&name, get, input, &mut output)
     };
     #[cfg(feature = "faults")]
     faults::report();

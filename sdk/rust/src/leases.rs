@@ -134,7 +134,8 @@ impl Pool {
         Ok(self.raw.find(&owner.to_wit())?.into_iter().map(Into::into).collect())
     }
 
-    /// Every lease of the pool. Those of an earlier boot are among them in a GC only.
+    /// Every lease of the pool. Those of an earlier boot are among them in a GC only. In a STATUS and a GC, so are
+    /// addresses that a plugin took and was killed before it said for whom: their owner is empty, and a GC can release it.
     ///
     /// ```
     /// # wharf_testkit::run(|request, _, _| {

@@ -62,7 +62,7 @@ pub struct Owner {
     pub ifname: String,
 }
 
-/// `CNI_ARGS`, in order.
+/// `CNI_ARGS`, in order. A piece of it that is no `KEY=VALUE` stands there without a key, for [`Args::expect`] to refuse.
 ///
 /// ```
 /// use wharf_sdk::Args;
@@ -95,8 +95,8 @@ impl Args {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Fails if there is a key other than `known`, unless `IgnoreUnknown` is `1` or `true`. Call it in a plugin
-    /// that reads arguments; a plugin that does not leaves them alone.
+    /// Fails if there is a key other than `known`, unless `IgnoreUnknown` is `1` or `true`, or what is no pair. Call it
+    /// in a plugin that reads arguments; a plugin that does not leaves them alone.
     ///
     /// ```
     /// let args = wharf_sdk::Args::from_iter([("COLOUR", "red")]);
@@ -104,6 +104,10 @@ impl Args {
     /// assert_eq!(error.code, wharf_sdk::code::INVALID_ENVIRONMENT);
     /// ```
     pub fn expect(&self, known: &[&str]) -> Result<()> {
+        if let Some((_, piece)) = self.iter().find(|(key, _)| key.is_empty()) {
+            let msg = format!("CNI_ARGS: invalid pair {piece:?}: write KEY=VALUE, parted by semicolons");
+            return Err(Error::new(code::INVALID_ENVIRONMENT, msg));
+        }
         let ignore = match self.get("IgnoreUnknown").map(str::to_ascii_lowercase).as_deref() {
             None | Some("0" | "false") => false,
             Some("1" | "true") => true,
@@ -371,6 +375,7 @@ mod tests {
             (&[("ip", "10.0.0.2")], "[\"ip=10.0.0.2\"]"),
             (&[("IgnoreUnknown", "false"), ("FOO", "")], "[\"FOO=\"]"),
             (&[("IgnoreUnknown", "yes")], "IgnoreUnknown is \"yes\""),
+            (&[("IgnoreUnknown", "1"), ("", "A=b=c")], "invalid pair \"A=b=c\""),
         ] {
             let error = args(pairs).expect(&["IP"]).unwrap_err();
             assert_eq!(error.code, code::INVALID_ENVIRONMENT);

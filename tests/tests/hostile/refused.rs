@@ -20,7 +20,7 @@ fn is_not_installed(name: &str, words: &[&str]) {
     let config = json!({"cniVersion": "1.1.0", "name": "net", "type": name});
     let container = node.container("c");
     node.call("wharf", "ADD", &container.eth0(), &config)
-        .error_naming(50, &[name, "is not installed", "wharfctl install"]);
+        .error_naming(50, &[name, "is not installed", "wharfctl add"]);
 }
 
 #[test]

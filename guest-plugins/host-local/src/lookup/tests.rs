@@ -52,8 +52,9 @@ fn status_is_not_available_when_a_set_is_full() {
 }
 
 #[test]
-fn large_sets_are_not_counted() {
-    let large = set(&[("10.0.0.0/16", "10.0.0.1", "10.0.255.254")]);
+fn sets_that_nobody_can_fill_are_not_counted() {
+    assert!(worth_counting(&[set(&[("10.0.0.0/16", "10.0.0.1", "10.0.255.254")])]));
+    let large = set(&[("10.0.0.0/15", "10.0.0.1", "10.1.255.254")]);
     assert!(!worth_counting(std::slice::from_ref(&large)));
     assert!(worth_counting(&[large, set(&[("10.2.0.0/30", "10.2.0.1", "10.2.0.2")])]));
 }

@@ -38,6 +38,8 @@ pub(super) enum Lease {
     Free,
     /// It is there and names nobody: its writer crashed.
     Ownerless,
+    /// No plugin made it, for it is no regular file. The address is taken all the same.
+    Foreign,
     /// It belongs to somebody.
     Held(Holder),
 }
@@ -131,18 +133,17 @@ impl Files {
         seen.file.as_ref().is_some_and(|file| self.boot.is_after(file))
     }
 
-    /// Something else than a regular file is nobody's.
     fn read_file(&self, name: &str) -> Result<Seen, Error> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = match openat(&self.directory, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::ENOENT) => return Ok(Seen::nothing(Lease::Free)),
-            Err(Errno::ELOOP | Errno::ENXIO) => return Ok(Seen::nothing(Lease::Ownerless)),
+            Err(Errno::ELOOP | Errno::ENXIO) => return Ok(Seen::nothing(Lease::Foreign)),
             Err(errno) => return Err(self.error(errno, "open", name)),
         };
         let stat = fstat(&file).map_err(|errno| self.error(errno, "stat", name))?;
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-            return Ok(Seen::nothing(Lease::Ownerless));
+            return Ok(Seen::nothing(Lease::Foreign));
         }
         let mut content = Vec::with_capacity(128);
         match (&file).take(LONGEST).read_to_end(&mut content) {
@@ -219,7 +220,7 @@ impl Files {
             Lease::Held(text) => {
                 Ok(std::str::from_utf8(text.as_bytes()).ok().and_then(|text| text.parse().ok()))
             }
-            Lease::Free | Lease::Ownerless => Ok(None),
+            Lease::Free | Lease::Ownerless | Lease::Foreign => Ok(None),
         }
     }
 

@@ -18,7 +18,7 @@ mod pool;
 mod tests;
 
 pub use access::writable;
-pub use pool::Pool;
+pub use pool::{NOBODY, Pool};
 
 use nix::errno::Errno;
 use wharf_ops::Error;

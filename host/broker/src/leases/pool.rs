@@ -19,6 +19,9 @@ use super::index::{Entry, Index};
 use super::lock;
 use super::pages::Broken;
 
+/// Whose leases are that name nobody. No owner is called so.
+pub const NOBODY: LeaseOwner = LeaseOwner { container: String::new(), ifname: String::new() };
+
 /// An open and locked lease directory.
 ///
 /// The lock belongs to the open file and ends when the pool is dropped or its process dies. Its descriptor is
@@ -174,7 +177,7 @@ impl Pool {
         }
         let hash = match self.files.read(address)? {
             Lease::Held(holder) => holder.hash(),
-            Lease::Ownerless | Lease::Free => nobodys(address),
+            Lease::Ownerless | Lease::Foreign | Lease::Free => nobodys(address),
         };
         self.files.remove(address)?;
         self.note(|index| index.remove(hash, address));
@@ -218,25 +221,62 @@ impl Pool {
 
     /// Every lease that belongs to somebody, in the order of the addresses. This one reads all of them.
     pub fn get_all(&mut self) -> Result<Vec<Reserved>, Error> {
-        self.list(true)
+        self.list(true, holder_of)
     }
 
-    /// The same without leases of an earlier boot: what is taken.
+    /// The same without leases of an earlier boot.
     pub fn get_current(&mut self) -> Result<Vec<Reserved>, Error> {
-        self.list(false)
+        self.list(false, holder_of)
     }
 
-    fn list(&mut self, with_old: bool) -> Result<Vec<Reserved>, Error> {
+    /// What an ADD would find taken, [`NOBODY`]'s included.
+    pub fn get_taken(&mut self) -> Result<Vec<Reserved>, Error> {
+        self.list(false, |lease| match lease {
+            Lease::Free => None,
+            Lease::Ownerless | Lease::Foreign => Some(NOBODY),
+            Lease::Held(holder) => Some(holder.owner()),
+        })
+    }
+
+    /// What can be given back: every lease, [`NOBODY`]'s included.
+    pub fn get_releasable(&mut self) -> Result<Vec<Reserved>, Error> {
+        self.list(true, |lease| match lease {
+            Lease::Free | Lease::Foreign => None,
+            Lease::Ownerless => Some(NOBODY),
+            Lease::Held(holder) => Some(holder.owner()),
+        })
+    }
+
+    fn list(
+        &self,
+        with_old: bool,
+        owner_of: impl Fn(Lease) -> Option<LeaseOwner>,
+    ) -> Result<Vec<Reserved>, Error> {
         let mut leases = Vec::new();
         self.files.scan(|address, lease, old| {
-            if let Lease::Held(holder) = lease
-                && (with_old || !old)
-            {
-                leases.push((address, holder.owner()));
+            if with_old || !old {
+                leases.extend(owner_of(lease).map(|owner| (address, owner)));
             }
         })?;
         leases.sort_unstable_by_key(|(address, _)| *address);
         Ok(leases.into_iter().map(|(address, owner)| Reserved { address: address.ip(), owner }).collect())
+    }
+
+    /// Gives back what is [`NOBODY`]'s, and answers how many they were. Whoever made such a file died before it said
+    /// whose it is: until then, a writer has the lock.
+    pub fn release_nobodys(&mut self) -> Result<u32, Error> {
+        let all = self.list(true, |lease| (lease == Lease::Ownerless).then_some(NOBODY))?;
+        self.index()?;
+        let mut released = 0;
+        for address in all.into_iter().map(|lease| Address::from(lease.address)) {
+            if let Err(error) = self.files.remove(address) {
+                self.forget();
+                return Err(error);
+            }
+            self.note(|index| index.remove(nobodys(address), address));
+            released += 1;
+        }
+        Ok(released)
     }
 
     /// The cursor of a range set: what round robin gave last.
@@ -331,7 +371,7 @@ impl Pool {
         self.files.scan(|address, lease, old| {
             let hash = match lease {
                 Lease::Held(holder) => holder.hash(),
-                Lease::Ownerless | Lease::Free => nobodys(address),
+                Lease::Ownerless | Lease::Foreign | Lease::Free => nobodys(address),
             };
             entries.push(Entry { hash, address, old });
         })?;
@@ -379,6 +419,13 @@ fn span(first: IpAddr, last: IpAddr, after: Option<IpAddr>) -> Result<Option<(Ad
 
 fn new_entry(holder: &Holder, address: Address) -> Entry {
     Entry { hash: holder.hash(), address, old: false }
+}
+
+fn holder_of(lease: Lease) -> Option<LeaseOwner> {
+    match lease {
+        Lease::Held(holder) => Some(holder.owner()),
+        Lease::Ownerless | Lease::Foreign | Lease::Free => None,
+    }
 }
 
 fn addresses(entries: &[Entry]) -> Vec<Address> {

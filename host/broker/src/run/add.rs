@@ -86,7 +86,7 @@ fn all<L: Launcher>(
         match invocation.call(&stage.guest, conf, &call, 0)? {
             Answer::Result(result) => {
                 last.clone_from(&result);
-                previous = Some(convert::from_guest(result));
+                previous = Some(convert::from_guest(result, previous.as_ref()));
             }
             Answer::Done | Answer::Metadata(_) | Answer::Verdict(_) => {
                 let message = format!("{}: ADD answered no result", stage.guest);

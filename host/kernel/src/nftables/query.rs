@@ -13,6 +13,8 @@ const GETRULE: u16 = 0x0a00 + 7;
 const GETSETELEM: u16 = 0x0a00 + 13;
 const GETGEN: u16 = 0x0a00 + 16;
 const HEADER: usize = 4;
+/// NFT_NAME_MAXLEN without the NUL. Asked for a longer name, the kernel answers ERANGE and not that there is none.
+const LONGEST_NAME: usize = 255;
 
 /// A rule as the kernel has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,9 @@ pub(crate) fn works(socket: &mut Socket) -> Result<bool, Error> {
 
 /// How often a chain is used (its rules, and the jumps to it), or none if there is no such chain.
 pub(crate) fn chain_use(socket: &mut Socket, table: Table, chain: &str) -> Result<Option<u32>, Error> {
+    if chain.len() > LONGEST_NAME {
+        return Ok(None);
+    }
     let body = |b: &mut Builder| {
         b.raw(&[table.family, 0, 0, 0]).text(1, table.name).text(3, chain);
     };
@@ -64,6 +69,9 @@ pub(crate) fn chain_use(socket: &mut Socket, table: Table, chain: &str) -> Resul
 
 /// The rules of a chain, or of all chains of the table; none if there is no such chain.
 pub(crate) fn rules(socket: &mut Socket, table: Table, chain: Option<&str>) -> Result<Vec<Installed>, Error> {
+    if chain.is_some_and(|chain| chain.len() > LONGEST_NAME) {
+        return Ok(Vec::new());
+    }
     let body = |b: &mut Builder| {
         b.raw(&[table.family, 0, 0, 0]).text(1, table.name);
         if let Some(chain) = chain {

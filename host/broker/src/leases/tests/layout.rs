@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
 use wharf_ops::ErrorKind;
-use wharf_ops::leases::LeaseOwner;
+use wharf_ops::leases::{Lease, LeaseOwner};
 
+use super::super::NOBODY;
 use super::super::boot::Boot;
 use super::super::files::Files;
 use super::super::holder::Holder;
@@ -147,6 +148,33 @@ fn what_is_no_lease_is_left_alone() {
     assert_eq!(next(&mut pool, ("10.1.0.2", "10.1.0.9"), None, &[], "c2"), Some(ip("10.1.0.6")), "all taken");
     assert!(!pool.try_reserve(ip("10.1.0.2"), &owner("c2")).unwrap());
     assert!(bench.lease("10.1.0.2").exists() && bench.lease("FD01::3").exists());
+}
+
+#[test]
+fn what_names_nobody_is_taken_until_it_is_collected() {
+    let bench = Bench::new();
+    bench.write("10.1.0.2", "");
+    bench.write("10.1.0.3", "c1\r\neth0");
+    bench.write("10.1.0.4", "\r\n");
+    fs::create_dir(bench.lease("10.1.0.5")).unwrap();
+    let mut pool = bench.pool();
+    let range = ("10.1.0.2", "10.1.0.6");
+    assert_eq!(next(&mut pool, range, None, &["10.1.0.6"], "c2"), None);
+    let nobodys = |leases: Vec<Lease>| -> Vec<IpAddr> {
+        leases.into_iter().filter(|lease| lease.owner == NOBODY).map(|lease| lease.address).collect()
+    };
+    assert_eq!(pool.get_taken().unwrap().len(), 4);
+    assert_eq!(nobodys(pool.get_taken().unwrap()), ["10.1.0.2", "10.1.0.4", "10.1.0.5"].map(ip));
+    assert_eq!(nobodys(pool.get_releasable().unwrap()), ["10.1.0.2", "10.1.0.4"].map(ip));
+    assert!(pool.release(&NOBODY).is_err(), "it is no owner");
+
+    assert_eq!(pool.release_nobodys().unwrap(), 2);
+    assert_eq!(pool.release_nobodys().unwrap(), 0);
+    assert_eq!(pool.get_taken().unwrap().len(), 2);
+    assert_eq!(next(&mut pool, range, None, &[], "c2"), Some(ip("10.1.0.2")), "the index knows it");
+    assert_eq!(next(&mut pool, range, None, &[], "c3"), Some(ip("10.1.0.4")));
+    assert_eq!(pool.find(&owner("c1")).unwrap(), [ip("10.1.0.3")]);
+    assert_eq!(pool.scans, 1);
 }
 
 #[test]
