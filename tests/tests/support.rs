@@ -105,8 +105,9 @@ fn no_secret_is_in_it() {
     fs::write(lists.join("10-net.conflist"), list.to_string()).unwrap();
     // Of a network whose list is gone: only its journal knows.
     let other = with(bridge(json!({})), json!({"ipam": {"type": "ipam", "apiKey": "hunter2-journal"}}));
-    let endpoint = "[traces]\nendpoint = \"http://user:hunter2-settings@127.0.0.1:9\"\n";
-    fs::write(node.root().join("etc/cni/wharf.toml"), endpoint).unwrap();
+    let settings = "[traces]\nendpoint = \"http://user:hunter2-settings@127.0.0.1:9\"\n\
+                    [policy.x]\nlimit = 7 # of what\napi_token = \"hunter2-policy\"\n";
+    fs::write(node.root().join("etc/cni/wharf.toml"), settings).unwrap();
     let containers = ["one", "two"].map(|id| node.container(id));
     let attach = |plugin: &Value, index: usize| {
         let container: &wharf_tests::Container = &containers[index];
@@ -118,7 +119,10 @@ fn no_secret_is_in_it() {
     assert!(parts["journals.json"].contains("[redacted]"), "{}", parts["journals.json"]);
     assert!(parts["lists/10-net.conflist"].contains("https://root:[redacted]@10.0.0.1:2379"));
     assert!(parts["wharf.toml"].contains("user:[redacted]@127.0.0.1"), "{}", parts["wharf.toml"]);
+    assert!(parts["wharf.toml"].contains("limit = 7 # of what\napi_token = \"[redacted]\""));
     for (name, text) in &parts {
         assert!(!text.contains("hunter2"), "{name}: {text}");
     }
+    fs::write(node.root().join("etc/cni/wharf.toml"), "token = \"hunter2-broken\nx").unwrap();
+    assert!(support(&node).values().all(|text| !text.contains("hunter2")));
 }

@@ -90,6 +90,24 @@ fn calls_are_counted_by_guest_and_outcome() {
 }
 
 #[test]
+fn what_fails_before_anything_is_done_is_counted() {
+    let node = Node::new();
+    let target = node.container("c").eth0();
+    call(&node, "loopback", &target, "ADD", &[], &json!({"name": "a/b"})).error(7);
+    node.exec("loopback", &target.env("ADD"), b"{").error(6);
+    settings(&node, "policies = 7");
+    call(&node, "loopback", &target, "ADD", &[], &json!({})).error(901);
+    let page = metrics(&node);
+    for code in [6, 7, 901] {
+        assert!(
+            (value(&page, &format!("wharf_calls_total{{command=\"ADD\",code=\"{code}\"}}")) - 1.0).abs()
+                < 1e-9,
+            "{page}"
+        );
+    }
+}
+
+#[test]
 fn denials_are_counted() {
     let node = Node::new();
     let grant = node.root().join("etc/cni/wharf.d/bridge.toml");

@@ -174,9 +174,13 @@ impl<L: Launcher> Broker<L> {
         version: &mut Version,
         stdout: &mut dyn Write,
     ) -> Result<String, CniError> {
+        // What fails before more is known is counted as well.
+        self.telemetry.request(env, "", name);
         let conf = self.read_conf(env, stdin)?;
+        self.telemetry.request(env, &conf.name, name);
         *version = conf.cni_version;
         secrets::learn(&conf.raw);
+        self.policies.learn_secrets();
         conf.cni_version.allows(env.command)?;
         // DEL and GC are never held up, and CHECK changes nothing.
         let named = match env.command {

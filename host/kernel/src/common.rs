@@ -28,7 +28,7 @@ use wharf_ops::{Attachment, Error};
 
 pub use backend::forward_backend;
 pub(crate) use bucket::Bucket;
-pub use checks::{check_name, check_port_name, check_route, check_vlans};
+pub use checks::{check_name, check_new_name, check_port_name, check_route, check_vlans};
 pub use conditions::{Conditions, Packet};
 pub use sysctl::{check_sysctl, same_value, sysctl_failed};
 pub use words::{

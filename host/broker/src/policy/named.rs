@@ -66,6 +66,11 @@ impl NodePolicies {
         Ok(all)
     }
 
+    /// A policy may repeat its settings in what it says.
+    pub(crate) fn learn_secrets(&self) {
+        self.tables.values().filter_map(Value::as_object).for_each(crate::secrets::learn);
+    }
+
     /// What a policy is told of its table, as JSON.
     pub(crate) fn settings(&self, name: &str) -> String {
         self.tables.get(name).map_or_else(|| "{}".to_owned(), Value::to_string)

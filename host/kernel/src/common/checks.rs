@@ -23,6 +23,18 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// As [`check_name`], for a link that is to be made. The kernel answers an EINVAL that says nothing: each link has a folder
+/// of parameters, and these two are there already.
+pub fn check_new_name(name: &str) -> Result<(), Error> {
+    check_name(name)?;
+    if name == "all" || name == "default" {
+        return Err(Error::invalid(format!(
+            "{name:?} cannot name a link: /proc/sys/net/ipv4/conf/{name} stands for others. Choose another name"
+        )));
+    }
+    Ok(())
+}
+
 /// Refuses what cannot name a guarded bridge port. As the kernel's own dev_valid_name: what it would not call a link need
 /// not be guarded.
 pub fn check_port_name(name: &str) -> Result<(), Error> {

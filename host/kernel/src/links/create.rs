@@ -7,7 +7,8 @@ use wharf_ops::links::{Common, VethEnd};
 use wharf_ops::{Error, ErrorKind, Link, Mac, Ns, Reply};
 
 use super::read::{Selector, State, select};
-use super::{check_name, explain_mac, get, message};
+use super::{explain_mac, get, message};
+use crate::common::check_new_name;
 use crate::netlink::{CREATE, ECHO, EXCL, NetlinkError, Socket};
 use crate::real::{RealKernel, place};
 
@@ -16,8 +17,8 @@ const ATTEMPTS: usize = 8;
 
 /// A pair of which `b` is created directly inside its namespace: it never has to be moved there.
 pub(super) fn veth(kernel: &mut RealKernel, a: &VethEnd, b: &VethEnd) -> Result<Reply, Error> {
-    check_name(&a.name)?;
-    check_name(&b.name)?;
+    check_new_name(&a.name)?;
+    check_new_name(&b.name)?;
     let mut peer = attributes(&b.name, b.mtu, b.mac, b.tx_queue_length);
     if a.ns != b.ns {
         peer.push(LinkAttribute::NetNsFd(kernel.netns(b.ns)?.as_fd().as_raw_fd()));
@@ -56,7 +57,7 @@ pub(super) fn bridge(
     common: &Common,
     vlan_filtering: bool,
 ) -> Result<Reply, Error> {
-    check_name(&common.name)?;
+    check_new_name(&common.name)?;
     let name = &common.name;
     for _ in 0..ATTEMPTS {
         // Looking comes first: on all but the first call on a node the bridge is there.
@@ -93,7 +94,7 @@ pub(super) fn bridge(
 
 /// An intermediate functional block.
 pub(super) fn ifb(kernel: &mut RealKernel, ns: Ns, common: &Common) -> Result<Reply, Error> {
-    check_name(&common.name)?;
+    check_new_name(&common.name)?;
     let mut attributes = attributes(&common.name, common.mtu, common.mac, None);
     attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Ifb)]));
     match create(kernel.route(ns)?, &common.name, attributes) {

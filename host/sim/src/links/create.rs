@@ -1,6 +1,6 @@
 //! New links.
 
-use wharf_kernel::common::{check_name, place, refused};
+use wharf_kernel::common::{check_new_name, place, refused};
 use wharf_ops::links::{Common, VethEnd};
 use wharf_ops::{Error, ErrorKind, Link, Mac, Ns, Reply};
 
@@ -10,8 +10,8 @@ use crate::device::{Device, Kind};
 use crate::world::{At, World};
 
 pub(super) fn veth(call: &mut Call<'_>, a: &VethEnd, b: &VethEnd) -> Result<Reply, Error> {
-    check_name(&a.name)?;
-    check_name(&b.name)?;
+    check_new_name(&a.name)?;
+    check_new_name(&b.name)?;
     let there = if a.ns == b.ns { None } else { Some(call.space(b.ns)?) };
     let here = call.space(a.ns)?;
     let there = there.unwrap_or(here);
@@ -62,7 +62,7 @@ pub(super) fn bridge(
     common: &Common,
     vlan_filtering: bool,
 ) -> Result<Reply, Error> {
-    check_name(&common.name)?;
+    check_new_name(&common.name)?;
     let name = &common.name;
     let space = call.space(ns)?;
     if let Some(device) = call.world.named(space, name).and_then(|at| call.world.device(at)) {
@@ -90,7 +90,7 @@ pub(super) fn bridge(
 
 /// An intermediate functional block.
 pub(super) fn ifb(call: &mut Call<'_>, ns: Ns, common: &Common) -> Result<Reply, Error> {
-    check_name(&common.name)?;
+    check_new_name(&common.name)?;
     let name = &common.name;
     let space = call.space(ns)?;
     let what = || format!("creating ifb {name} in {}", place(ns));

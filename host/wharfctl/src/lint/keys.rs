@@ -118,6 +118,10 @@ fn values(file: &str, place: &str, value: &Value, shape: Shape, findings: &mut F
     let good = match shape {
         Shape::Any => true,
         Shape::Bool => value.is_boolean(),
+        Shape::Flag => {
+            let is = |word: &str| value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(word));
+            value.is_boolean() || is("true") || is("false")
+        }
         Shape::Text => value.is_string(),
         Shape::Number => value.is_i64() || value.is_u64(),
         Shape::Word(words) => {
@@ -164,7 +168,7 @@ fn wrong(file: &str, place: &str, value: &Value, expected: &str, findings: &mut 
 
 fn expected(shape: Shape) -> &'static str {
     match shape {
-        Shape::Bool => "true or false",
+        Shape::Bool | Shape::Flag => "true or false",
         Shape::Number => "a whole number",
         Shape::Text | Shape::Word(_) => "a string",
         Shape::List(_) => "a list",

@@ -9,6 +9,8 @@ pub(super) enum Shape {
     Any,
     /// `true` or `false`.
     Bool,
+    /// The same, or one of these two as a string: so libcni reads its own.
+    Flag,
     /// A string.
     Text,
     /// A whole number.
@@ -26,7 +28,7 @@ pub(super) enum Shape {
 /// A key and the shape of its value.
 pub(super) type Key = (&'static str, Shape);
 
-use Shape::{Any, Bool, List, Map, Number, Object, Text, Word};
+use Shape::{Any, Bool, Flag, List, Map, Number, Object, Text, Word};
 
 const TEXTS: Shape = List(&Text);
 const BACKENDS: Shape = Word(&["nftables", "iptables"]);
@@ -38,9 +40,9 @@ pub(super) const NETWORK: &[Key] = &[
     ("cniVersions", TEXTS),
     ("name", Text),
     ("plugins", List(&Any)),
-    ("disableCheck", Bool),
-    ("disableGC", Bool),
-    ("loadOnlyInlinedPlugins", Bool),
+    ("disableCheck", Flag),
+    ("disableGC", Flag),
+    ("loadOnlyInlinedPlugins", Flag),
 ];
 
 /// Of every plugin.

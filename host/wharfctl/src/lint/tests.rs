@@ -147,6 +147,18 @@ fn a_value_that_no_guest_can_read_is_an_error_with_its_place() {
 }
 
 #[test]
+fn what_libcni_takes_for_a_boolean_is_one() {
+    let of = |value: &str| {
+        let text = format!(
+            r#"{{"cniVersion": "1.0.0", "name": "pods", "disableCheck": {value}, "plugins": [{{"type": "x"}}]}}"#
+        );
+        found("a.conflist", &text).into_iter().any(|(_, place, _, _)| place.ends_with("disableCheck"))
+    };
+    assert!(["true", "\"true\"", "\"False\""].iter().all(|value| !of(value)));
+    assert!(["1", "\"yes\""].iter().all(|value| of(value)));
+}
+
+#[test]
 fn versions_that_runtimes_refuse_are_named() {
     for (version, words) in [
         (r#""cniVersion": "1.1.0","#, Some("containerd before 2.0")),

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wharf_broker::journal::Store;
 use wharf_broker::overview::overview;
 use wharf_broker::secrets::{learn, learn_record};
@@ -136,8 +136,23 @@ pub(super) fn installation(node: &Node<'_>, bundle: &mut Bundle) {
     bundle.json("guests.json", "installed guests with their digests and imports", manifests.into());
     bundle.text("plugins.txt", "the runtime's plugins", listing(&node.bin_dir));
     if let Ok(text) = fs::read_to_string(node.paths.settings()) {
-        let clean: Vec<String> = text.split_inclusive('\n').map(without_password).collect();
-        bundle.text("wharf.toml", "settings", clean.concat());
+        settings(bundle, &text);
+    }
+}
+
+/// The settings, as they stand. Where they cannot be read as such, nobody knows what in them is secret.
+fn settings(bundle: &mut Bundle, text: &str) {
+    match toml::from_str::<Map<String, Value>>(text) {
+        Ok(members) => {
+            wharf_broker::secrets::learn(&members);
+            let clean: Vec<String> = text.split_inclusive('\n').map(without_password).collect();
+            bundle.text(
+                "wharf.toml",
+                "settings",
+                wharf_broker::secrets::redact(&clean.concat()).into_owned(),
+            );
+        }
+        Err(error) => bundle.leave_out("wharf.toml", error.message()),
     }
 }
 

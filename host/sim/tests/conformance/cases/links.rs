@@ -129,6 +129,10 @@ fn made() -> Vec<Case> {
                 pair(random(HOST, "a:b"), random(CONTAINER, "c")),
                 pair(random(HOST, "a"), random(CONTAINER, "..")),
                 info(named(HOST, "a/b")),
+                bridge(HOST, "all"),
+                ifb(HOST, "default"),
+                pair(random(HOST, "a"), random(CONTAINER, "default")),
+                get("all"),
             ],
         ),
         case(
