@@ -81,6 +81,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     }
     let bin_dir = paths.inside(&options.bin_dir.to_string_lossy());
     fs::create_dir_all(&bin_dir).with_context(|| format!("cannot make {}", bin_dir.display()))?;
+    Installed::note_bin_dir(paths, &bin_dir)?;
     let target = bin_dir.join("wharf");
     replace(&target, |temporary| {
         fs::copy(&binary, temporary)?;

@@ -12,7 +12,7 @@ use wharf_broker::log::Log;
 use wharf_broker::overview::{Attached, State, overview};
 use wharf_broker::{Paths, guests};
 
-use crate::drop_in::{gone, unlink};
+use crate::drop_in::{gone, is_own, unlink};
 use crate::grants;
 use crate::install::Installed;
 use crate::lists::{self, CONF_DIR, OWN};
@@ -23,7 +23,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
+    /// Where the runtime looks for CNI plugins, beside the folders that were installed into; below WHARF_ROOT.
     #[arg(long, default_value = "/opt/cni/bin")]
     bin_dir: PathBuf,
     /// The runtime's folder of network configuration lists; below WHARF_ROOT.
@@ -42,9 +42,9 @@ pub(crate) struct Options {
 
 pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
-    let bin_dir = paths.inside(&options.bin_dir.to_string_lossy());
     retire(paths)?;
-    let installed = Installed::read(paths)?;
+    let mut installed = Installed::read(paths)?;
+    installed.bin_dirs.insert(Path::new("/").join(&options.bin_dir));
     withdraw(paths, &installed, &conf_dir)?;
     let until = options.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut said = None;
@@ -65,7 +65,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         }
         std::thread::sleep(AGAIN);
     }
-    remove(paths, &installed, &bin_dir)?;
+    remove(paths, &installed)?;
     if !options.stay {
         return Ok(());
     }
@@ -143,19 +143,26 @@ fn names(all: &[Attached]) -> String {
     names.join(", ")
 }
 
-/// Removes everything; lists first, the binary after what names it.
-fn remove(paths: &Paths, installed: &Installed, bin_dir: &Path) -> Result<()> {
-    for file in &installed.conflists {
-        let file = paths.inside(&file.to_string_lossy());
-        gone(fs::remove_file(&file), &file)?;
-    }
+/// Removes the links of a folder of plugins, and the binary after them.
+fn empty(bin_dir: &Path) -> Result<()> {
     for entry in fs::read_dir(bin_dir).into_iter().flatten().flatten() {
-        if fs::read_link(entry.path()).is_ok_and(|to| to == Path::new(OWN)) {
+        if is_own(&entry.path()) {
             unlink(&entry.path())?;
         }
     }
     let binary = bin_dir.join(OWN);
-    gone(fs::remove_file(&binary), &binary)?;
+    gone(fs::remove_file(&binary), &binary)
+}
+
+/// Removes everything; lists first, the binary after what names it.
+fn remove(paths: &Paths, installed: &Installed) -> Result<()> {
+    for file in &installed.conflists {
+        let file = paths.inside(&file.to_string_lossy());
+        gone(fs::remove_file(&file), &file)?;
+    }
+    for bin_dir in &installed.bin_dirs {
+        empty(&paths.inside(&bin_dir.to_string_lossy()))?;
+    }
     for name in guests::names(paths)? {
         let file = paths.grants().join(format!("{name}.toml"));
         if grants::untouched(paths, &name) {
