@@ -55,6 +55,15 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         }
         if said != Some(left.len()) {
             println!("{} attachments are there: {}", left.len(), names(&left));
+            for one in &left {
+                if let Some(reason) = &one.unseen {
+                    let wharf_ops::Attachment { network, container, ifname } = &one.attachment;
+                    println!(
+                        "{container}/{ifname}: its namespace cannot be seen from here ({reason}); if its pod is gone, \
+                         `wharfctl gc --network {network}` removes it"
+                    );
+                }
+            }
             said = Some(left.len());
         }
         if !options.wait || until.is_some_and(|until| Instant::now() >= until) {
@@ -103,7 +112,8 @@ fn withdraw(paths: &Paths, installed: &Installed, conf_dir: &Path) -> Result<()>
     Ok(())
 }
 
-/// The attachments that a runtime has still to delete. What has lost its namespace is collected.
+/// The attachments that a runtime has still to delete. What is known to have lost its namespace is collected; not to see it
+/// is no proof.
 fn attachments(paths: &Paths) -> Result<Vec<Attached>> {
     wharf_broker::recover(paths, &kernel, Log::from_env())?;
     let all = overview(paths, kernel)?;

@@ -147,6 +147,12 @@ fn root_file_systems_are_read_only_and_mounts_are_volumes() {
 }
 
 #[test]
+fn who_removes_what_pods_left_sees_the_nodes_processes() {
+    // A pod's namespace may be recorded as /proc/PID/ns/net.
+    assert_eq!(pod(DAEMONSETS[1])["hostPID"], true);
+}
+
+#[test]
 fn every_container_runs_what_wharfctl_knows() {
     let root = Path::new("/nonexistent");
     for file in DAEMONSETS {
