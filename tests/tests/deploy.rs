@@ -3,4 +3,5 @@
 mod confined;
 mod manifests;
 mod node;
+mod retired;
 mod schema;

@@ -7,6 +7,7 @@ mod chain;
 mod check;
 mod del;
 mod namespace;
+mod retired;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -173,10 +174,14 @@ impl<L: Launcher> Broker<L> {
         version: &mut Version,
         stdout: &mut dyn Write,
     ) -> Result<String, CniError> {
-        let conf = read_conf(env, stdin, self.log)?;
+        let bytes = read(stdin)?;
+        let conf = parse(env, &bytes, self.log)?;
         *version = conf.cni_version;
         secrets::learn(&conf.raw);
         conf.cni_version.allows(env.command)?;
+        if let Some(answer) = retired::answer(self, name, env, &conf, &bytes)? {
+            return Ok(answer);
+        }
         // DEL and GC are never held up, and CHECK changes nothing.
         let named = match env.command {
             Command::Add | Command::Status => self.policies.named(&conf.raw)?,
@@ -185,7 +190,6 @@ impl<L: Launcher> Broker<L> {
         let reviewed = env.command == Command::Add && !named.is_empty();
         let mut subject = reviewed.then(|| policy::subject(&conf)).transpose()?;
         let mut stages = chain::stages(name, conf)?;
-        chain::not_retired(&self.paths, env.command)?;
         chain::resolve(&self.paths, env.command, &mut stages)?;
         let args = args::parse_args(&env.args)?;
         secrets::learn_args(&args);
@@ -307,8 +311,8 @@ pub(crate) fn valid_pairs(conf: &NetConf) -> Vec<(String, String)> {
     valid.map(|attachment| (attachment.container_id.clone(), attachment.ifname.clone())).collect()
 }
 
-/// Reads the configuration. A DEL goes on without a prevResult that cannot be read.
-fn read_conf(env: &Env, stdin: impl Read, log: Log) -> Result<NetConf, CniError> {
+/// Reads the configuration.
+fn read(stdin: impl Read) -> Result<Vec<u8>, CniError> {
     let mut bytes = Vec::new();
     // One byte more than is allowed, so that too much is noticed.
     let most = wharf_cni::config::MAX_BYTES as u64 + 1;
@@ -319,10 +323,15 @@ fn read_conf(env: &Env, stdin: impl Read, log: Log) -> Result<NetConf, CniError>
             format!("cannot read the configuration from standard input: {error}"),
         )
     })?;
+    Ok(bytes)
+}
+
+/// A DEL goes on without a prevResult that cannot be read.
+fn parse(env: &Env, bytes: &[u8], log: Log) -> Result<NetConf, CniError> {
     if env.command != Command::Del {
-        return Ok(NetConf::parse(&bytes)?);
+        return Ok(NetConf::parse(bytes)?);
     }
-    let (conf, fault): (NetConf, Option<CniInputError>) = NetConf::parse_for_del(&bytes)?;
+    let (conf, fault): (NetConf, Option<CniInputError>) = NetConf::parse_for_del(bytes)?;
     if let Some(fault) = fault {
         log.line(crate::log::Level::Warn, "DEL", &format!("goes on without prevResult: {fault}"), &[]);
     }

@@ -12,12 +12,14 @@ use wharf_broker::log::Log;
 use wharf_broker::overview::{Attached, State, overview};
 use wharf_broker::{Paths, guests};
 
-use crate::drop_in::{gone, is_own, unlink};
+use crate::drop_in::{gone, is_own, replaced, unlink};
 use crate::grants;
 use crate::install::Installed;
 use crate::lists::{self, CONF_DIR, OWN};
 use crate::recover::kernel;
 
+/// Every pod has it, those of other networks too; to delete it takes no record.
+const LOOPBACK: &str = "loopback";
 /// How often is looked whether the last pod has gone.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -49,7 +51,8 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let until = options.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut said = None;
     loop {
-        let left = attachments(paths)?;
+        let mut left = attachments(paths)?;
+        left.retain(|one| one.entries != [LOOPBACK] || !comes_back(paths, &installed, LOOPBACK));
         if left.is_empty() {
             break;
         }
@@ -139,6 +142,13 @@ fn attachments(paths: &Paths) -> Result<Vec<Attached>> {
         }
     }
     Ok(left)
+}
+
+/// Whether the plugin that was there before takes over what Wharf made under its name, wherever that is a link of ours.
+fn comes_back(paths: &Paths, installed: &Installed, name: &str) -> bool {
+    let links = installed.bin_dirs.iter().map(|folder| paths.inside(&folder.to_string_lossy()).join(name));
+    let mut ours = links.filter(|link| is_own(link)).peekable();
+    ours.peek().is_some() && ours.all(|link| replaced(&link).symlink_metadata().is_ok())
 }
 
 fn names(all: &[Attached]) -> String {
