@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use wharf_tests::install::wharfctl;
 use wharf_tests::runtime::Target;
-use wharf_tests::{Container, Network, Node, json, sh};
+use wharf_tests::{Container, Network, Node, json, sh, skip};
 
 use super::manifests::pod;
 use crate::common::{dual_stack, portmap};
@@ -80,6 +80,36 @@ fn rules_come_back_where_the_pods_namespaces_cannot_be_seen() {
     let (output, text) = reconcile(&node, &capabilities());
     assert!(output.status.success() && text.contains("(portmap): skipped: its namespace"), "{text}");
     assert!(!node.dump().mentions("8080"));
+}
+
+#[test]
+fn rules_of_legacy_iptables_come_back_too_and_what_fails_there_fails_nobody_else() {
+    let node = Node::new();
+    // A nat table of the legacy flavour makes it the one that is used.
+    if !node.try_sh("iptables-legacy -t nat -S").status.success() {
+        skip!("iptables-legacy does not work here");
+    }
+    let (one, two) = (node.container("one"), node.container("two"));
+    network(&node, "old", "iptables").attach(&one.eth0().port(8080, 80));
+    network(&node, "new", "nftables").attach(&two.eth0().port(8081, 80));
+    let flush = || {
+        node.sh("iptables-legacy -t nat -F");
+        node.sh("nft flush ruleset");
+    };
+    let old = || node.sh("iptables-legacy-save -t nat").contains("8080");
+    let new = || node.sh("nft list ruleset").contains("8081");
+    assert!(old() && new());
+    flush();
+    let (output, text) = reconcile(&node, &capabilities());
+    assert!(output.status.success() && old() && new(), "{text}");
+    flush();
+    let (output, text) = reconcile(&node, &["+net_admin".to_owned()]);
+    assert!(!output.status.success() && text.contains("old one/eth0 (portmap): failed"), "{text}");
+    assert!(
+        text.contains("new two/eth0 (portmap): put back") && !text.contains("new two/eth0 (bridge): failed"),
+        "{text}"
+    );
+    assert!(!old() && new(), "{text}");
 }
 
 #[test]

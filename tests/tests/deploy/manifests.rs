@@ -153,6 +153,21 @@ fn who_removes_what_pods_left_sees_the_nodes_processes() {
 }
 
 #[test]
+fn who_writes_rules_has_the_lock_of_iptables_legacy() {
+    let lock = |container: &Value| {
+        let mut mounts = list(container, "volumeMounts").iter();
+        mounts.any(|mount| mount["mountPath"] == "/run/xtables.lock" && mount["readOnly"] != true)
+    };
+    for (file, name) in [(DAEMONSETS[0], "reconcile"), (DAEMONSETS[1], "uninstall")] {
+        let pod = pod(file);
+        assert!(containers(&pod).any(|container| container["name"] == name && lock(container)), "{file}");
+    }
+    let pod = pod(DAEMONSETS[0]);
+    let volume = list(&pod, "volumes").iter().find(|volume| volume["name"] == "xtables-lock").unwrap();
+    assert_eq!(volume["hostPath"], wharf_tests::json!({"path": "/run/xtables.lock", "type": "FileOrCreate"}));
+}
+
+#[test]
 fn every_container_runs_what_wharfctl_knows() {
     let root = Path::new("/nonexistent");
     for file in DAEMONSETS {

@@ -106,7 +106,7 @@ impl Pass<'_> {
             Fate::Unknown(reason) => return Err(Error::new(ErrorKind::Io, reason)),
         }
         for op in operations {
-            let rules = firewall::missing(host.kernel.as_mut(), &attachment, self.paths, op)?;
+            let rules = host.missing(&attachment, self.paths, op)?;
             if rules.is_empty() {
                 continue;
             }
@@ -210,10 +210,17 @@ impl Host {
         self.links.iter().any(|info| info.index == link.index && info.name == link.name)
     }
 
+    /// What is missing of an operation's rules. Those of nftables are told without iptables-legacy, of which this process
+    /// may have no right to read a thing.
+    fn missing(&mut self, owner: &Attachment, paths: &Paths, op: &KernelOp) -> Result<Vec<String>, Error> {
+        self.kernel.pass_over_legacy(!firewall::is_iptables(op));
+        firewall::missing(self.kernel.as_mut(), owner, paths, op)
+    }
+
     fn restore(&mut self, owner: &Attachment, paths: &Paths, op: &KernelOp) -> Result<(), Error> {
         self.kernel.apply(owner, op)?;
         // What does not come back as it was written would be written for ever.
-        let still = firewall::missing(self.kernel.as_mut(), owner, paths, op)?;
+        let still = self.missing(owner, paths, op)?;
         match still.first() {
             None => Ok(()),
             Some(rule) => Err(Error::internal(format!("it was put back, but is not there: {rule}"))),
