@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -78,7 +79,8 @@ impl Node {
 
     /// A container: a namespace that only has a loopback.
     pub fn container(&self, id: &str) -> Container {
-        Container { netns: Netns::create(&self.dir.join(format!("container-{id}"))), id: id.to_owned() }
+        let netns = Netns::create(&self.dir.join(format!("container-{id}")));
+        Container { netns, host: self.netns.path().to_owned(), id: id.to_owned() }
     }
 
     /// A machine beyond `wan0`. It knows no route to the containers.
@@ -177,6 +179,8 @@ impl Drop for Node {
 #[derive(Debug)]
 pub struct Container {
     netns: Netns,
+    /// The node's namespace.
+    host: PathBuf,
     /// `CNI_CONTAINERID`.
     pub id: String,
 }
@@ -197,9 +201,22 @@ impl Container {
         Dump::of(&self.netns, None)
     }
 
-    /// Its namespace vanishes before its DEL. Answers the path that it had.
+    /// Its namespace vanishes before its DEL, and with it the other ends of its veths, which the kernel removes later.
+    /// Answers the path that it had.
     pub fn vanish(self) -> PathBuf {
-        self.netns.remove()
+        let veths = |netns: &Netns, key: &str| -> Vec<u64> {
+            let all = netns.json("ip -d -j link");
+            let all = all.as_array().into_iter().flatten();
+            let veths = all.filter(|link| link["linkinfo"]["info_kind"] == "veth");
+            veths.filter_map(|link| link[key].as_u64()).collect()
+        };
+        let host = Netns::open(&self.host);
+        let peers = veths(&self.netns, "link_index");
+        let path = self.netns.remove();
+        // Unless somebody holds it.
+        let end = Instant::now() + Duration::from_secs(2);
+        while veths(&host, "ifindex").iter().any(|index| peers.contains(index)) && Instant::now() < end {}
+        path
     }
 }
 

@@ -98,6 +98,21 @@ fn a_plugin_that_is_replaced_is_kept() {
 }
 
 #[test]
+fn what_was_installed_elsewhere_is_uninstalled_too() {
+    let node = Node::new();
+    let elsewhere = node.root().join("usr/lib/cni");
+    fs::create_dir_all(&elsewhere).unwrap();
+    fs::write(elsewhere.join("bridge"), "the reference").unwrap();
+    sh::run(installation(&node.root()).args(["--drop-in", "--bin-dir", "/usr/lib/cni"]));
+    assert!(fs::read_link(elsewhere.join("portmap")).is_ok());
+    let output = node.run(|| sh::output(wharfctl(&node.root()).arg("uninstall")));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(files(&elsewhere), [Path::new("bridge")]);
+    assert_eq!(fs::read_to_string(elsewhere.join("bridge")).unwrap(), "the reference");
+    assert_eq!(files(&node.bin), [Path::new(""); 0]);
+}
+
+#[test]
 fn a_broken_component_is_refused_and_the_installation_stays() {
     let node = Node::new();
     let listed = guests(&node);

@@ -56,7 +56,11 @@ impl Execution<'_> {
     /// Executes the plugin and answers what it printed. Its input and its standard error are files in memory, so that
     /// neither side can block the other.
     pub fn run(&self, start: Start<'_>) -> Result<Vec<u8>, CniError> {
-        let path = find(self.path, self.plugin)?;
+        self.run_file(&find(self.path, self.plugin)?, start)
+    }
+
+    /// The same for the program at `path`, whatever it is called.
+    pub(crate) fn run_file(&self, path: &Path, start: Start<'_>) -> Result<Vec<u8>, CniError> {
         let fault = |what: &str, error: io::Error| {
             failure::host(code::IO_FAILURE, Fault::Host, format!("{}: {what}: {error}", path.display()))
         };
@@ -66,7 +70,7 @@ impl Execution<'_> {
             .and_then(|()| input.rewind())
             .map_err(|error| fault("its input", error))?;
         let mut errors = memory_file().map_err(|error| fault("its standard error", error))?;
-        let mut command = self.command(&path, &input, &errors).map_err(|error| fault("its input", error))?;
+        let mut command = self.command(path, &input, &errors).map_err(|error| fault("its input", error))?;
         let mut child = start(&mut command).map_err(|error| fault("cannot execute it", error))?;
         let mut stdout = Vec::new();
         let latest = Instant::now() + DEADLINE;

@@ -11,18 +11,19 @@ use wharf_ops::{Attachment, Error, KernelOp, Ns, Reply};
 use crate::Paths;
 use crate::journal::{Record, Store};
 use crate::record::firewall;
-use crate::repair::{kernel_for, reopen};
+use crate::repair::{Seen, kernel_for, look};
 use crate::run::Kernels;
 
 /// Whether an attachment is what its ADD made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Its ADD succeeded, and its namespace and its host link are there.
+    /// Its ADD succeeded, and nothing shows that it has gone since.
     Committed,
     /// An ADD was cut short, or runs.
     Unfinished,
-    /// Its namespace or its host link has vanished: a DEL or a GC has still to come.
+    /// Its host link has vanished, another namespace has the name of its own, or it is of an earlier boot: a DEL or a GC
+    /// has still to come.
     Gone,
 }
 
@@ -48,6 +49,9 @@ pub struct Attached {
     pub ports: Vec<PortForward>,
     /// Whether it is as it should be.
     pub state: State,
+    /// Why its namespace cannot be seen from here, if so. That proves nothing: it may be of another pid or mount namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
 }
 
 /// Everything that is recorded.
@@ -100,6 +104,7 @@ impl Attached {
         self.bridge = self.bridge.take().or(next.bridge);
         self.ports.extend(next.ports);
         self.state = self.state.max(next.state);
+        self.unseen = self.unseen.take().or(next.unseen).filter(|_| self.state != State::Gone);
     }
 }
 
@@ -117,17 +122,19 @@ fn attached(machine: &dyn Machine, record: &Record, links: &[Info]) -> Option<At
         bridge: None,
         ports: Vec::new(),
         state: State::Committed,
+        unseen: None,
     };
     if record.pending().is_some() || newest.is_none() {
         one.state = State::Unfinished;
     }
-    let mut lost = record.netns().is_some_and(|netns| reopen(machine, Some(netns)).is_none());
+    let seen = record.netns().map(|netns| look(machine, netns));
+    let mut lost = matches!(seen, Some(Seen::Replaced))
+        || newest.is_some_and(crate::journal::Transaction::of_earlier_boot);
     for (step, op) in record.committed().flat_map(crate::journal::Transaction::operations) {
-        let own = matches!(op, KernelOp::Link(LinkOp::CreateVeth { .. } | LinkOp::CreateIfb { .. }));
-        for link in step.created().iter().filter(|link| own && link.ns == Ns::Host) {
-            lost |= !links.iter().any(|info| (info.index, &info.name) == (link.index, &link.name));
-            // Between two ends in the host is a link that attachments share.
-            if step.created().iter().any(|end| end.ns == Ns::Container) {
+        // Between two ends in the host is a link that attachments share; an ifb goes without the container's namespace.
+        if step.created().iter().any(|end| end.ns == Ns::Container) {
+            for link in step.created().iter().filter(|link| link.ns == Ns::Host) {
+                lost |= !links.iter().any(|info| (info.index, &info.name) == (link.index, &link.name));
                 one.host_link = Some(link.name.clone());
             }
         }
@@ -144,6 +151,8 @@ fn attached(machine: &dyn Machine, record: &Record, links: &[Info]) -> Option<At
     }
     if lost && newest.is_some() {
         one.state = State::Gone;
+    } else {
+        one.unseen = seen.as_ref().and_then(Seen::hidden).map(str::to_owned);
     }
     Some(one)
 }

@@ -8,6 +8,7 @@ mod chain;
 mod check;
 mod del;
 mod namespace;
+mod retired;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -176,12 +177,16 @@ impl<L: Launcher> Broker<L> {
     ) -> Result<String, CniError> {
         // What fails before more is known is counted as well.
         self.telemetry.request(env, "", name);
-        let conf = self.read_conf(env, stdin)?;
+        let bytes = self.read(stdin)?;
+        let conf = parse(env, &bytes, self.log)?;
         self.telemetry.request(env, &conf.name, name);
         *version = conf.cni_version;
         secrets::learn(&conf.raw);
         self.policies.learn_secrets();
         conf.cni_version.allows(env.command)?;
+        if let Some(answer) = retired::answer(self, name, env, &conf, &bytes)? {
+            return Ok(answer);
+        }
         // DEL and GC are never held up, and CHECK changes nothing.
         let named = match env.command {
             Command::Add | Command::Status => self.policies.named(&conf.raw)?,
@@ -190,7 +195,6 @@ impl<L: Launcher> Broker<L> {
         let reviewed = env.command == Command::Add && !named.is_empty();
         let mut subject = reviewed.then(|| policy::subject(&conf)).transpose()?;
         let mut stages = chain::stages(name, conf)?;
-        chain::not_retired(&self.paths, env.command)?;
         chain::resolve(&self.paths, env.command, &mut stages)?;
         secrets::learn_args(&env.args);
         let args = arguments::of(env, reviewed, self.log)?;
@@ -274,8 +278,8 @@ impl<L: Launcher> Broker<L> {
         done
     }
 
-    /// Reads the configuration. A DEL goes on without a prevResult that cannot be read.
-    fn read_conf(&self, env: &Env, stdin: impl Read) -> Result<NetConf, CniError> {
+    /// Reads the configuration.
+    fn read(&self, stdin: impl Read) -> Result<Vec<u8>, CniError> {
         let mut bytes = Vec::new();
         // One byte more than is allowed, so that too much is noticed.
         let most = wharf_cni::config::MAX_BYTES as u64 + 1;
@@ -284,19 +288,7 @@ impl<L: Launcher> Broker<L> {
             let unread = failure::host(code::IO_FAILURE, Fault::Runtime, message);
             self.signals.caught().map_or(unread, failure::interrupted)
         })?;
-        if env.command != Command::Del {
-            return Ok(NetConf::parse(&bytes)?);
-        }
-        let (conf, fault): (NetConf, Option<CniInputError>) = NetConf::parse_for_del(&bytes)?;
-        if let Some(fault) = fault {
-            self.log.line(
-                crate::log::Level::Warn,
-                "DEL",
-                &format!("goes on without prevResult: {fault}"),
-                &[],
-            );
-        }
-        Ok(conf)
+        Ok(bytes)
     }
 
     /// Undoes every ADD that was cut short and that nobody works on, and answers what was found.
@@ -343,4 +335,16 @@ pub(crate) fn kept(paths: &Paths, conf: &NetConf) -> Result<Vec<(String, String)
     let mut kept = valid_pairs(conf);
     kept.extend(Store::of(paths).attachments(&conf.name)?);
     Ok(kept)
+}
+
+/// A DEL goes on without a prevResult that cannot be read.
+fn parse(env: &Env, bytes: &[u8], log: Log) -> Result<NetConf, CniError> {
+    if env.command != Command::Del {
+        return Ok(NetConf::parse(bytes)?);
+    }
+    let (conf, fault): (NetConf, Option<CniInputError>) = NetConf::parse_for_del(bytes)?;
+    if let Some(fault) = fault {
+        log.line(crate::log::Level::Warn, "DEL", &format!("goes on without prevResult: {fault}"), &[]);
+    }
+    Ok(conf)
 }

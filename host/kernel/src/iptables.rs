@@ -93,7 +93,8 @@ pub(crate) fn get_masquerades(
 ) -> Result<Vec<MasqueradeRule>, Error> {
     let chain = names::masquerade(owner);
     let mut result = Vec::new();
-    each(kernel, &chain, |tables| {
+    let passes_over = kernel.passes_over_legacy();
+    each(kernel, &chain, passes_over, |tables| {
         let inner = mine(tables, &chain, owner)?;
         for jump in mine(tables, POSTROUTING, owner)? {
             let source = jump.rule.as_ref().and_then(|rule| rule.network(Side::Source));
@@ -114,7 +115,8 @@ pub(crate) fn get_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Resul
     let chain = names::forward(owner);
     let mut result = Vec::new();
     let guarded = loopback::present(kernel.netfilter()?)?;
-    each(kernel, &chain, |tables| {
+    let passes_over = kernel.passes_over_legacy();
+    each(kernel, &chain, passes_over, |tables| {
         if !plan::is_reached(tables, &chain)? {
             return Ok(());
         }
@@ -147,7 +149,7 @@ pub(crate) fn get_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Resul
 /// Absent is success, and costs a question per family.
 pub(crate) fn remove_masquerades(kernel: &mut RealKernel, owner: &Attachment) -> Result<(), Error> {
     let chain = names::masquerade(owner);
-    each(kernel, &chain, |tables| {
+    each(kernel, &chain, false, |tables| {
         tables.change(owner, MASQUERADING, |tables| plan::removal(tables, owner, &chain, POSTROUTING))
     })
 }
@@ -155,7 +157,7 @@ pub(crate) fn remove_masquerades(kernel: &mut RealKernel, owner: &Attachment) ->
 /// Absent is success, and costs a question per family.
 pub(crate) fn remove_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Result<(), Error> {
     let chain = names::forward(owner);
-    each(kernel, &chain, |tables| {
+    each(kernel, &chain, false, |tables| {
         tables.change(owner, FORWARDING, |tables| plan::removal(tables, owner, &chain, HOSTPORT_DNAT))
     })
 }
@@ -220,10 +222,12 @@ fn writing(kernel: &RealKernel, v4: bool) -> Result<Tables<'_>, Error> {
     Ok(Tables::Legacy(Legacy::new(kernel.netns(Ns::Host)?, v4)))
 }
 
-/// Both families, both flavours, as far as the chain is there.
+/// Both families, both flavours, as far as the chain is there. With `passes_over`, a table of the legacy flavour that
+/// cannot be read has no such chain.
 fn each(
     kernel: &mut RealKernel,
     chain: &str,
+    passes_over: bool,
     mut f: impl FnMut(&mut Tables<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for v4 in FAMILIES {
@@ -232,7 +236,10 @@ fn each(
             f(&mut nft)?;
         }
         if legacy_has_nat(kernel, v4)? {
-            let mut legacy = Tables::Legacy(Legacy::read(kernel.netns(Ns::Host)?, v4)?);
+            let mut legacy = match Legacy::read(kernel.netns(Ns::Host)?, v4) {
+                Err(_) if passes_over => continue,
+                read => Tables::Legacy(read?),
+            };
             if legacy.chain_use(chain)?.is_some() {
                 f(&mut legacy)?;
             }

@@ -88,6 +88,10 @@ pub trait Kernel {
     /// Removes all firewall state of `owner`, whichever backend made it. Absent is success.
     fn sweep(&mut self, owner: &Attachment) -> Result<(), Error>;
 
+    /// Whether questions about rules go on without tables of iptables-legacy that cannot be read: for who asks about rules
+    /// that cannot be in there. Changes do not, and neither do questions unless this is said.
+    fn pass_over_legacy(&mut self, _pass_over: bool) {}
+
     /// Bounds every wait of the operations that follow.
     fn set_deadline(&mut self, deadline: Option<std::time::Instant>);
 }

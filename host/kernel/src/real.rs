@@ -27,17 +27,31 @@ pub struct RealKernel {
     container_route: Option<Socket>,
     netfilter: Option<Socket>,
     deadline: Option<Instant>,
+    passes_over_legacy: bool,
 }
 
 impl RealKernel {
     /// For one call. The container's namespace may be gone when something is torn down.
     pub fn new(host: Netns, container: Option<Netns>) -> Self {
-        Self { host, container, host_route: None, container_route: None, netfilter: None, deadline: None }
+        Self {
+            host,
+            container,
+            host_route: None,
+            container_route: None,
+            netfilter: None,
+            deadline: None,
+            passes_over_legacy: false,
+        }
     }
 
     /// Where a wait ends: at the deadline, or soon where none was set.
     pub(crate) fn end_of_wait(&self) -> Instant {
         self.deadline.unwrap_or_else(|| Instant::now() + WAIT)
+    }
+
+    /// Whether a table of iptables-legacy that cannot be read has nothing that is asked for.
+    pub(crate) fn passes_over_legacy(&self) -> bool {
+        self.passes_over_legacy
     }
 
     /// One of the two namespaces.
@@ -102,6 +116,10 @@ impl Kernel for RealKernel {
             KernelOp::Conntrack(op) => conntrack::apply(self, op),
             KernelOp::Shaping(op) => shaping::apply(self, op),
         }
+    }
+
+    fn pass_over_legacy(&mut self, pass_over: bool) {
+        self.passes_over_legacy = pass_over;
     }
 
     fn set_deadline(&mut self, deadline: Option<Instant>) {

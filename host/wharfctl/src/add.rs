@@ -52,6 +52,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let file = paths.grants().join(format!("{name}.toml"));
     println!("  may do what {} says; `wharfctl grants explain {name}` says it in words", file.display());
     if options.drop_in {
+        install::Installed::note_bin_dir(paths, &bin_dir)?;
         install::drop_in(&bin_dir, &name)?;
     }
     Ok(())

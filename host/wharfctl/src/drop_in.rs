@@ -2,16 +2,27 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::install::REPLACED;
+use crate::lists::OWN;
+
+/// Whether it is a link of ours.
+pub(crate) fn is_own(link: &Path) -> bool {
+    fs::read_link(link).is_ok_and(|target| target == Path::new(OWN))
+}
+
+/// Where the plugin is that a link replaced, if there was one.
+pub(crate) fn replaced(link: &Path) -> PathBuf {
+    let name = link.file_name().unwrap_or_default().to_string_lossy();
+    link.with_file_name(format!("{name}.{REPLACED}"))
+}
 
 /// Takes a link away. The plugin that it replaced comes back under its name, at one stroke.
 pub(crate) fn unlink(link: &Path) -> Result<()> {
-    let name = link.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let kept = link.with_file_name(format!("{name}.{REPLACED}"));
+    let kept = replaced(link);
     if kept.symlink_metadata().is_ok() {
         println!("{} is what it was before", link.display());
         return gone(fs::rename(&kept, link), link);

@@ -81,6 +81,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     }
     let bin_dir = paths.inside(&options.bin_dir.to_string_lossy());
     fs::create_dir_all(&bin_dir).with_context(|| format!("cannot make {}", bin_dir.display()))?;
+    Installed::note_bin_dir(paths, &bin_dir)?;
     let target = bin_dir.join("wharf");
     replace(&target, |temporary| {
         fs::copy(&binary, temporary)?;
@@ -132,14 +133,10 @@ pub(crate) fn drop_in(bin_dir: &Path, name: &str) -> Result<()> {
         // A link of ours is replaced; a plugin, or somebody else's link to one, is kept.
         Ok(_) if fs::read_link(&link).ok().as_deref() != Some(Path::new("wharf")) => {
             let kept = bin_dir.join(format!("{name}.{REPLACED}"));
-            // A hard link first: at no moment is there no plugin of that name.
-            match fs::hard_link(&link, &kept) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(error)
-                        .with_context(|| format!("cannot keep {} as {}", link.display(), kept.display()));
-                }
-                _ => println!("{} is kept as {}", link.display(), kept.display()),
-            }
+            // A hard link: at no moment is there no plugin of that name. What was kept before is an older one.
+            replace(&kept, |temporary| fs::hard_link(&link, temporary))
+                .with_context(|| format!("cannot keep {}", link.display()))?;
+            println!("{} is kept as {}", link.display(), kept.display());
         }
         _ => {}
     }
@@ -152,10 +149,10 @@ pub(crate) fn drop_in(bin_dir: &Path, name: &str) -> Result<()> {
 fn replace(target: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let name = target.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let temporary = target.with_file_name(format!(".{name}.{}", std::process::id()));
+    let _ = fs::remove_file(&temporary);
     let result = make(&temporary).and_then(|()| fs::rename(&temporary, target));
-    if result.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
+    // A rename to another link of the same file leaves both.
+    let _ = fs::remove_file(&temporary);
     result.with_context(|| format!("cannot write {}", target.display()))
 }
 
@@ -172,12 +169,33 @@ mod tests {
         drop_in(bin, "bridge").unwrap();
         assert_eq!(fs::read_link(bin.join("bridge")).unwrap(), Path::new("wharf"));
         assert_eq!(fs::read_to_string(bin.join("bridge.replaced-by-wharf")).unwrap(), "reference");
+        // As an installation leaves it that was cut short between the two steps.
+        fs::remove_file(bin.join("bridge")).unwrap();
+        fs::hard_link(bin.join("bridge.replaced-by-wharf"), bin.join("bridge")).unwrap();
+        drop_in(bin, "bridge").unwrap();
+        assert_eq!(fs::read_to_string(bin.join("bridge.replaced-by-wharf")).unwrap(), "reference");
+        assert_eq!(fs::read_dir(bin).unwrap().count(), 2);
         symlink("/usr/lib/cni/portmap", bin.join("portmap")).unwrap();
         drop_in(bin, "portmap").unwrap();
         assert_eq!(
             fs::read_link(bin.join("portmap.replaced-by-wharf")).unwrap(),
             Path::new("/usr/lib/cni/portmap")
         );
+    }
+
+    #[test]
+    fn the_plugin_that_is_kept_is_the_one_that_was_there_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let bin = directory.path();
+        fs::write(bin.join("bridge"), "1.1").unwrap();
+        drop_in(bin, "bridge").unwrap();
+        // As a package's upgrade does: by a rename over whatever has the name.
+        fs::write(bin.join("new"), "1.2").unwrap();
+        fs::rename(bin.join("new"), bin.join("bridge")).unwrap();
+        drop_in(bin, "bridge").unwrap();
+        assert_eq!(fs::read_link(bin.join("bridge")).unwrap(), Path::new("wharf"));
+        assert_eq!(fs::read_to_string(bin.join("bridge.replaced-by-wharf")).unwrap(), "1.2");
+        assert_eq!(fs::read_dir(bin).unwrap().count(), 2);
     }
 
     #[test]

@@ -12,18 +12,20 @@ use wharf_broker::log::Log;
 use wharf_broker::overview::{Attached, State, overview};
 use wharf_broker::{Paths, guests};
 
-use crate::drop_in::{gone, unlink};
+use crate::drop_in::{gone, is_own, replaced, unlink};
 use crate::grants;
 use crate::install::Installed;
 use crate::lists::{self, CONF_DIR, OWN};
 use crate::recover::kernel;
 
+/// Every pod has it, those of other networks too; to delete it takes no record.
+const LOOPBACK: &str = "loopback";
 /// How often is looked whether the last pod has gone.
 const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
+    /// Where the runtime looks for CNI plugins, beside the folders that were installed into; below WHARF_ROOT.
     #[arg(long, default_value = "/opt/cni/bin")]
     bin_dir: PathBuf,
     /// The runtime's folder of network configuration lists; below WHARF_ROOT.
@@ -42,19 +44,29 @@ pub(crate) struct Options {
 
 pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
-    let bin_dir = paths.inside(&options.bin_dir.to_string_lossy());
     retire(paths)?;
-    let installed = Installed::read(paths)?;
+    let mut installed = Installed::read(paths)?;
+    installed.bin_dirs.insert(Path::new("/").join(&options.bin_dir));
     withdraw(paths, &installed, &conf_dir)?;
     let until = options.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut said = None;
     loop {
-        let left = attachments(paths)?;
+        let mut left = attachments(paths)?;
+        left.retain(|one| one.entries != [LOOPBACK] || !comes_back(paths, &installed, LOOPBACK));
         if left.is_empty() {
             break;
         }
         if said != Some(left.len()) {
             println!("{} attachments are there: {}", left.len(), names(&left));
+            for one in &left {
+                if let Some(reason) = &one.unseen {
+                    let wharf_ops::Attachment { network, container, ifname } = &one.attachment;
+                    println!(
+                        "{container}/{ifname}: its namespace cannot be seen from here ({reason}); if its pod is gone, \
+                         `wharfctl gc --network {network}` removes it"
+                    );
+                }
+            }
             said = Some(left.len());
         }
         if !options.wait || until.is_some_and(|until| Instant::now() >= until) {
@@ -65,7 +77,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         }
         std::thread::sleep(AGAIN);
     }
-    remove(paths, &installed, &bin_dir)?;
+    remove(paths, &installed)?;
     if !options.stay {
         return Ok(());
     }
@@ -103,7 +115,8 @@ fn withdraw(paths: &Paths, installed: &Installed, conf_dir: &Path) -> Result<()>
     Ok(())
 }
 
-/// The attachments that a runtime has still to delete. What has lost its namespace is collected.
+/// The attachments that a runtime has still to delete. What is known to have lost its namespace is collected; not to see it
+/// is no proof.
 fn attachments(paths: &Paths) -> Result<Vec<Attached>> {
     wharf_broker::recover(paths, &kernel, Log::from_env())?;
     let all = overview(paths, kernel)?;
@@ -131,6 +144,13 @@ fn attachments(paths: &Paths) -> Result<Vec<Attached>> {
     Ok(left)
 }
 
+/// Whether the plugin that was there before takes over what Wharf made under its name, wherever that is a link of ours.
+fn comes_back(paths: &Paths, installed: &Installed, name: &str) -> bool {
+    let links = installed.bin_dirs.iter().map(|folder| paths.inside(&folder.to_string_lossy()).join(name));
+    let mut ours = links.filter(|link| is_own(link)).peekable();
+    ours.peek().is_some() && ours.all(|link| replaced(&link).symlink_metadata().is_ok())
+}
+
 fn names(all: &[Attached]) -> String {
     let mut names: Vec<String> = all
         .iter()
@@ -143,19 +163,26 @@ fn names(all: &[Attached]) -> String {
     names.join(", ")
 }
 
-/// Removes everything; lists first, the binary after what names it.
-fn remove(paths: &Paths, installed: &Installed, bin_dir: &Path) -> Result<()> {
-    for file in &installed.conflists {
-        let file = paths.inside(&file.to_string_lossy());
-        gone(fs::remove_file(&file), &file)?;
-    }
+/// Removes the links of a folder of plugins, and the binary after them.
+fn empty(bin_dir: &Path) -> Result<()> {
     for entry in fs::read_dir(bin_dir).into_iter().flatten().flatten() {
-        if fs::read_link(entry.path()).is_ok_and(|to| to == Path::new(OWN)) {
+        if is_own(&entry.path()) {
             unlink(&entry.path())?;
         }
     }
     let binary = bin_dir.join(OWN);
-    gone(fs::remove_file(&binary), &binary)?;
+    gone(fs::remove_file(&binary), &binary)
+}
+
+/// Removes everything; lists first, the binary after what names it.
+fn remove(paths: &Paths, installed: &Installed) -> Result<()> {
+    for file in &installed.conflists {
+        let file = paths.inside(&file.to_string_lossy());
+        gone(fs::remove_file(&file), &file)?;
+    }
+    for bin_dir in &installed.bin_dirs {
+        empty(&paths.inside(&bin_dir.to_string_lossy()))?;
+    }
     for name in guests::names(paths)? {
         let file = paths.grants().join(format!("{name}.toml"));
         if grants::untouched(paths, &name) {

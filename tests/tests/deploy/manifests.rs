@@ -147,6 +147,27 @@ fn root_file_systems_are_read_only_and_mounts_are_volumes() {
 }
 
 #[test]
+fn who_removes_what_pods_left_sees_the_nodes_processes() {
+    // A pod's namespace may be recorded as /proc/PID/ns/net.
+    assert_eq!(pod(DAEMONSETS[1])["hostPID"], true);
+}
+
+#[test]
+fn who_writes_rules_has_the_lock_of_iptables_legacy() {
+    let lock = |container: &Value| {
+        let mut mounts = list(container, "volumeMounts").iter();
+        mounts.any(|mount| mount["mountPath"] == "/run/xtables.lock" && mount["readOnly"] != true)
+    };
+    for (file, name) in [(DAEMONSETS[0], "reconcile"), (DAEMONSETS[1], "uninstall")] {
+        let pod = pod(file);
+        assert!(containers(&pod).any(|container| container["name"] == name && lock(container)), "{file}");
+    }
+    let pod = pod(DAEMONSETS[0]);
+    let volume = list(&pod, "volumes").iter().find(|volume| volume["name"] == "xtables-lock").unwrap();
+    assert_eq!(volume["hostPath"], wharf_tests::json!({"path": "/run/xtables.lock", "type": "FileOrCreate"}));
+}
+
+#[test]
 fn every_container_runs_what_wharfctl_knows() {
     let root = Path::new("/nonexistent");
     for file in DAEMONSETS {

@@ -2,13 +2,13 @@
 
 use wharf_kernel::{Kernel, Machine};
 use wharf_ops::links::{Info, LinkOp};
-use wharf_ops::{Attachment, Error, KernelOp, Ns, Reply};
+use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Reply};
 
 use super::{Missing, Reconciled};
 use crate::Paths;
 use crate::journal::{Held, JournalError, Listed, Patience, Record, Store, Transaction};
 use crate::record::firewall;
-use crate::repair::{kernel_for, reopen};
+use crate::repair::{Seen, host_ends, kernel_for, look};
 use crate::run::Kernels;
 
 /// Which records.
@@ -64,7 +64,9 @@ impl Pass<'_> {
                 // Another ADD came between listing and locking.
                 Ok(Some(held)) if *held.record() != listed.record => answer.busy = true,
                 Ok(Some(held)) => {
-                    if let Err(error) = self.one(&mut host, &held, &operations, &mut answer) {
+                    let of = all.iter().filter(|other| other.record.attachment() == Some(attachment));
+                    let records: Vec<&Record> = of.map(|other| &other.record).collect();
+                    if let Err(error) = self.one(&mut host, &held, &records, &operations, &mut answer) {
                         answer.failures.push(error.to_string());
                     }
                 }
@@ -80,11 +82,12 @@ impl Pass<'_> {
         Ok(answers)
     }
 
-    /// One record, while its lock is held: nobody adds or deletes the attachment meanwhile.
+    /// One record of those of its attachment, while its lock is held: nobody adds or deletes that meanwhile.
     fn one(
         &self,
         host: &mut Option<Host>,
         held: &Held,
+        records: &[&Record],
         operations: &[KernelOp],
         answer: &mut Reconciled,
     ) -> Result<(), Error> {
@@ -94,12 +97,16 @@ impl Pass<'_> {
             Some(host) => host,
             None => host.insert(Host::of(self.kernels, &attachment)?),
         };
-        if let Some(reason) = host.gone(&self.kernels, record) {
-            answer.skipped = Some(reason);
-            return Ok(());
+        match host.fate(&self.kernels, record, records) {
+            Fate::Alive => {}
+            Fate::Gone(reason) => {
+                answer.skipped = Some(reason);
+                return Ok(());
+            }
+            Fate::Unknown(reason) => return Err(Error::new(ErrorKind::Io, reason)),
         }
         for op in operations {
-            let rules = firewall::missing(host.kernel.as_mut(), &attachment, self.paths, op)?;
+            let rules = host.missing(&attachment, self.paths, op)?;
             if rules.is_empty() {
                 continue;
             }
@@ -145,6 +152,15 @@ fn in_force(all: &[Listed], listed: &Listed) -> Vec<KernelOp> {
     operations
 }
 
+/// What is known of an attachment.
+enum Fate {
+    Alive,
+    /// It needs no rules any more, and why.
+    Gone(String),
+    /// Nobody can tell, and why.
+    Unknown(String),
+}
+
 /// The host's side of a look.
 struct Host {
     kernel: Box<dyn Kernel>,
@@ -159,28 +175,52 @@ impl Host {
         Ok(Self { kernel, links })
     }
 
-    /// Why the attachment needs no rules any more, if it does not.
-    fn gone(&self, machine: &dyn Machine, record: &Record) -> Option<String> {
-        if let Some(netns) = record.netns()
-            && reopen(machine, Some(netns)).is_none()
-        {
-            return Some(format!("its namespace {} is gone", netns.path));
+    /// Whether the attachment still needs its rules. They are the host's: its namespace need not be seen for them, as long
+    /// as one of the links into it is there.
+    fn fate(&self, machine: &dyn Machine, record: &Record, records: &[&Record]) -> Fate {
+        let seen = record.netns().map(|netns| (netns.path.as_str(), look(machine, netns)));
+        let mut ends = records.iter().copied().flat_map(host_ends).peekable();
+        let linked = ends.peek().is_some();
+        let lost = ends.find(|link| !self.has(link));
+        match (seen, lost) {
+            (Some((path, Seen::Replaced)), _) => {
+                return Fate::Gone(format!("its namespace {path} is gone: another one is there"));
+            }
+            (Some((path, Seen::Missing(_))), Some(link)) => {
+                return Fate::Gone(format!("its namespace {path} is gone, and its link {:?}", link.name));
+            }
+            (_, Some(link)) => return Fate::Gone(format!("its link {:?} is gone", link.name)),
+            (Some((_, Seen::Missing(reason))), None) if !linked => {
+                return Fate::Gone(format!("its namespace is gone, or cannot be seen from here: {reason}"));
+            }
+            (Some((_, Seen::Closed(reason))), None) if !linked => {
+                return Fate::Unknown(format!("its namespace cannot be seen from here: {reason}"));
+            }
+            (Some((_, Seen::Here(_) | Seen::Missing(_) | Seen::Closed(_))) | None, None) => {}
         }
         let operations = record.committed().flat_map(Transaction::operations);
         // A bridge is everybody's, and may have been made anew.
         let own = operations.filter(|(_, op)| !matches!(op, KernelOp::Link(LinkOp::EnsureBridge { .. })));
         let own = own.flat_map(|(step, _)| step.created());
-        let mut lost = own.filter(|link| {
-            link.ns == Ns::Host
-                && !self.links.iter().any(|info| info.index == link.index && info.name == link.name)
-        });
-        lost.next().map(|link| format!("its link {:?} is gone", link.name))
+        let mut lost = own.filter(|link| link.ns == Ns::Host && !self.has(link));
+        lost.next().map_or(Fate::Alive, |link| Fate::Gone(format!("its link {:?} is gone", link.name)))
+    }
+
+    fn has(&self, link: &Link) -> bool {
+        self.links.iter().any(|info| info.index == link.index && info.name == link.name)
+    }
+
+    /// What is missing of an operation's rules. Those of nftables are told without iptables-legacy, of which this process
+    /// may have no right to read a thing.
+    fn missing(&mut self, owner: &Attachment, paths: &Paths, op: &KernelOp) -> Result<Vec<String>, Error> {
+        self.kernel.pass_over_legacy(!firewall::is_iptables(op));
+        firewall::missing(self.kernel.as_mut(), owner, paths, op)
     }
 
     fn restore(&mut self, owner: &Attachment, paths: &Paths, op: &KernelOp) -> Result<(), Error> {
         self.kernel.apply(owner, op)?;
         // What does not come back as it was written would be written for ever.
-        let still = firewall::missing(self.kernel.as_mut(), owner, paths, op)?;
+        let still = self.missing(owner, paths, op)?;
         match still.first() {
             None => Ok(()),
             Some(rule) => Err(Error::internal(format!("it was put back, but is not there: {rule}"))),

@@ -4,6 +4,7 @@
 mod lease;
 mod orphans;
 mod owned;
+mod seen;
 mod task;
 mod undo;
 
@@ -14,8 +15,9 @@ use wharf_ops::links::LinkOp;
 use wharf_ops::{Error, ErrorKind, KernelOp, Link, Reply};
 
 pub use orphans::Recovered;
-pub(crate) use orphans::{collect, heal, recover, reopen, sweep_stale};
+pub(crate) use orphans::{collect, heal, recover, sweep_stale};
 pub(crate) use owned::Owned;
+pub(crate) use seen::{Seen, host_ends, look};
 pub(crate) use undo::undo;
 
 use crate::Paths;

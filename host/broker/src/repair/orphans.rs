@@ -1,21 +1,11 @@
 //! Journals that nobody works on: what was cut short is undone, and what has no attachment any more is swept.
 
-use std::path::Path;
-
 use serde::Serialize;
-use wharf_kernel::{Machine, Netns};
 use wharf_ops::Attachment;
 
-use super::{Owned, Repair, Tools, Unfinished, kernel_for, undo};
-use crate::journal::{Begin, Damage, Held, JournalError, Key, NetnsId, Patience};
+use super::{Owned, Repair, Seen, Tools, Unfinished, kernel_for, look, undo};
+use crate::journal::{Begin, Damage, Held, JournalError, Key, Patience};
 use crate::log::Level;
-
-/// The recorded namespace, if its path still leads to it.
-pub(crate) fn reopen(machine: &dyn Machine, recorded: Option<&NetnsId>) -> Option<Netns> {
-    let recorded = recorded?;
-    let found = machine.open(Path::new(&recorded.path)).ok()?;
-    recorded.is(&found).then_some(found)
-}
 
 /// Undoes the transaction that was cut short, if there is one, and cuts it off; damage is told in the log and goes with
 /// it. What could not be undone is answered, and the journal stays as it is then.
@@ -52,13 +42,19 @@ fn sweep(tools: &Tools<'_>, held: &Held) -> Vec<Unfinished> {
     with_repair(tools, &last.begin, |repair| owned.sweep(repair))
 }
 
-/// Runs a repair in the recorded namespaces.
+/// Runs a repair in the recorded namespaces. The container's may be gone; one that is closed to this process may have
+/// something to be undone, and nothing is until it can be entered.
 fn with_repair(
     tools: &Tools<'_>,
     begin: &Begin,
     work: impl FnOnce(&mut Repair<'_>) -> Vec<Unfinished>,
 ) -> Vec<Unfinished> {
-    let container = reopen(tools.machine, begin.netns.as_ref());
+    let container = match begin.netns.as_ref().map(|netns| look(tools.machine, netns)) {
+        Some(Seen::Closed(reason)) => {
+            return vec![Unfinished { what: "entering the container's namespace".into(), reason }];
+        }
+        seen => seen.and_then(Seen::here),
+    };
     let netns = begin.netns.as_ref().filter(|_| container.is_some()).map(|netns| netns.path.as_str());
     match kernel_for(tools.machine, container) {
         Ok(mut kernel) => {

@@ -74,20 +74,6 @@ pub(super) fn resolve(paths: &Paths, command: Command, stages: &mut [Stage]) -> 
     Ok(())
 }
 
-/// Refuses what makes attachments on a node that Wharf is being removed from; what removes them is served.
-pub(super) fn not_retired(paths: &Paths, command: Command) -> Result<(), CniError> {
-    match command {
-        Command::Add | Command::Status if paths.retired().exists() => {
-            let message = "Wharf is being removed from this node (`wharfctl uninstall`): pods that run can be deleted, \
-                           and no new ones are attached";
-            Err(failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, message))
-        }
-        Command::Add | Command::Status | Command::Check | Command::Del | Command::Gc | Command::Version => {
-            Ok(())
-        }
-    }
-}
-
 /// The guests that will be called, as far as the configuration says so, in the order of their calls: each plugin's, and
 /// that of its IPAM. A DEL begins with the last plugin, and would wait for its sandbox longest.
 pub(super) fn guests(command: Command, stages: &[Stage]) -> Vec<&str> {

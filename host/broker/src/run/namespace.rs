@@ -9,7 +9,7 @@ use wharf_kernel::{Machine, Netns, NetnsError};
 use crate::failure::{self, Fault};
 use crate::journal::NetnsId;
 use crate::log::{Level, Log};
-use crate::repair::reopen;
+use crate::repair::look;
 
 /// What a call works in.
 pub(super) struct Namespaces {
@@ -53,7 +53,7 @@ pub(super) fn of_record(
 ) -> Result<Namespaces, CniError> {
     let host = own(machine)?;
     let Some(path) = env.netns.clone() else {
-        let container = reopen(machine, Some(recorded));
+        let container = look(machine, recorded).here();
         let path = container.is_some().then(|| recorded.path.clone());
         return Ok(Namespaces { host, container, path });
     };

@@ -10,12 +10,13 @@ use nix::sys::utsname::uname;
 use super::Findings;
 
 /// Capabilities that the broker needs: bit, name, what for.
-const NEEDED: [(u32, &str, &str); 6] = [
+const NEEDED: [(u32, &str, &str); 7] = [
     (1, "CAP_DAC_OVERRIDE", "state folders of other owners"),
     (5, "CAP_KILL", "ending a sandbox that overran its deadline"),
     (6, "CAP_SETGID", "a sandbox gives up its group"),
     (7, "CAP_SETUID", "a sandbox gives up its user"),
     (12, "CAP_NET_ADMIN", "links, addresses, routes and rules"),
+    (13, "CAP_NET_RAW", "tables of iptables-legacy"),
     (21, "CAP_SYS_ADMIN", "entering the containers' network namespaces"),
 ];
 /// What an invocation needs beside what runs already: the broker, a zygote, and a sandbox.
@@ -137,7 +138,9 @@ mod tests {
         let all = findings("process", |findings| capabilities("CapEff:\t0000000000200000\n", findings));
         assert_eq!(all[0].severity, Severity::Error);
         assert!(
-            all[0].what.contains("CAP_NET_ADMIN") && !all[0].what.contains("CAP_SYS_ADMIN"),
+            all[0].what.contains("CAP_NET_ADMIN")
+                && all[0].what.contains("CAP_NET_RAW")
+                && !all[0].what.contains("CAP_SYS_ADMIN"),
             "{}",
             all[0].what
         );

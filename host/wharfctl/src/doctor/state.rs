@@ -106,6 +106,14 @@ fn attachments(node: &Node<'_>, findings: &mut Findings) {
             "a DEL or GC of the runtime removes the rest; else `wharfctl gc`",
         );
     }
+    for one in &all.attachments {
+        if let Some(reason) = &one.unseen {
+            let what = format!("{}/{}: {reason}", one.attachment.container, one.attachment.ifname);
+            let cure = "run this where the runtime runs (in a pod: hostPID, and the host's /run/netns); if the pod is gone, \
+                        a GC of the runtime or `wharfctl gc` removes the rest";
+            findings.note(format!("network {}", one.attachment.network), what, cure);
+        }
+    }
     for name in &all.unreadable {
         findings.warning(
             place.join(name).display(),

@@ -20,6 +20,9 @@ use crate::pod_cidr::{Api, ask};
 pub(crate) struct Installed {
     /// Lists, without the root.
     pub(crate) conflists: BTreeSet<PathBuf>,
+    /// Folders of plugins, without the root.
+    #[serde(default)]
+    pub(crate) bin_dirs: BTreeSet<PathBuf>,
 }
 
 impl Installed {
@@ -32,6 +35,26 @@ impl Installed {
             Ok(text) => serde_json::from_str(&text).with_context(|| file.display().to_string()),
         }
     }
+
+    /// Notes that something comes into a folder of plugins, before it does.
+    pub(crate) fn note_bin_dir(paths: &Paths, bin_dir: &Path) -> Result<()> {
+        let mut installed = Self::read(paths)?;
+        if installed.bin_dirs.insert(rootless(paths, bin_dir)) {
+            installed.write(paths)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, paths: &Paths) -> Result<()> {
+        let file = paths.installed();
+        let directory = file.parent().context("a file is in a folder")?;
+        Ok(write_atomically(directory, "installed.json", serde_json::to_string_pretty(self)?.as_bytes())?)
+    }
+}
+
+/// The same folder for every root.
+fn rootless(paths: &Paths, folder: &Path) -> PathBuf {
+    Path::new("/").join(folder.strip_prefix(paths.root()).unwrap_or(folder))
 }
 
 /// A list that is ready to be put in place.
@@ -92,11 +115,10 @@ fn plugins(list: &mut Value) -> Vec<&mut Map<String, Value>> {
 /// Puts the lists into the runtime's folder. What is there is noted first, so that it can be removed whatever happens.
 pub(super) fn put(paths: &Paths, lists: Vec<Ready>, conf_dir: &Path) -> Result<()> {
     let mut installed = Installed::read(paths)?;
-    let relative = conf_dir.strip_prefix(paths.root()).unwrap_or(conf_dir);
-    installed.conflists.extend(lists.iter().map(|list| Path::new("/").join(relative).join(&list.name)));
-    let file = paths.installed();
-    if let Some(directory) = file.parent().filter(|_| !lists.is_empty()) {
-        write_atomically(directory, "installed.json", serde_json::to_string_pretty(&installed)?.as_bytes())?;
+    let folder = rootless(paths, conf_dir);
+    installed.conflists.extend(lists.iter().map(|list| folder.join(&list.name)));
+    if !lists.is_empty() {
+        installed.write(paths)?;
     }
     // Whoever installs wants pods to be attached again.
     match fs::remove_file(paths.retired()) {
@@ -139,6 +161,20 @@ mod tests {
         assert!(!paths.retired().exists());
         let installed = Installed::read(&paths).unwrap();
         assert_eq!(installed.conflists, ["/etc/cni/net.d/10-wharf.conflist".into()].into());
+    }
+
+    #[test]
+    fn every_folder_of_plugins_is_noted_and_an_older_note_still_reads() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        fs::create_dir_all(root.path().join("var/lib/wharf")).unwrap();
+        fs::write(paths.installed(), r#"{"conflists": ["/etc/cni/net.d/10-wharf.conflist"]}"#).unwrap();
+        for folder in ["opt/cni/bin", "usr/lib/cni", "opt/cni/bin"] {
+            Installed::note_bin_dir(&paths, &root.path().join(folder)).unwrap();
+        }
+        let installed = Installed::read(&paths).unwrap();
+        assert_eq!(installed.bin_dirs, ["/opt/cni/bin".into(), "/usr/lib/cni".into()].into());
+        assert_eq!(installed.conflists.len(), 1);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub(crate) fn overview(count: u16) -> Overview {
             container_port: 80,
         }],
         state: State::Committed,
+        unseen: None,
     };
     Overview {
         uplinks: vec!["wan0".into()],
