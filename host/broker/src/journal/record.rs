@@ -30,10 +30,10 @@ impl NetnsId {
         Self { path, device, inode, cookie: netns.cookie() }
     }
 
-    /// Whether that is the one.
+    /// Whether that is the one. Who may not enter it cannot ask for its cookie, and goes by the inode.
     pub(crate) fn is(&self, found: &Netns) -> bool {
         let same = found.identity() == (self.device, self.inode);
-        same && (self.cookie.is_none() || self.cookie == found.cookie())
+        same && (self.cookie.is_none() || found.cookie().is_none_or(|cookie| self.cookie == Some(cookie)))
     }
 }
 
