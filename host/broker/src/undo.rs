@@ -324,24 +324,32 @@ impl Reader<'_> {
             {
                 NOTHING
             }
+            // Each way is put back by itself: what is at the other one may be an operator's, or an earlier ADD's.
             ShapingOp::SetEgress { on, .. } => {
-                match self.ask(&KernelOp::Shaping(ShapingOp::GetEgress { on: on.clone() }))?.maybe_rate()? {
-                    Some(rate) => by(KernelOp::Shaping(ShapingOp::SetEgress { on: on.clone(), rate })),
-                    None => by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() })),
-                }
+                let get = ShapingOp::GetEgress { on: on.clone() };
+                let before = self.ask(&KernelOp::Shaping(get))?.maybe_rate()?;
+                by(KernelOp::Shaping(match before {
+                    Some(rate) => ShapingOp::SetEgress { on: on.clone(), rate },
+                    None => ShapingOp::ClearEgress { on: on.clone() },
+                }))
             }
-            // Clearing takes both ways, so what there was before is put back.
             ShapingOp::RedirectIngress { on, .. } => {
-                let on = || on.clone();
-                let rate = self.ask(&KernelOp::Shaping(ShapingOp::GetEgress { on: on() }))?.maybe_rate()?;
-                let to = self.ask(&KernelOp::Shaping(ShapingOp::GetRedirect { on: on() }))?.maybe_index()?;
-                let rate = rate.map(|rate| ShapingOp::SetEgress { on: on(), rate });
-                let to = to.map(|index| Link { ns: on().ns, index, name: String::new() });
-                let to = to.map(|to| ShapingOp::RedirectIngress { on: on(), to });
-                let all = [Some(ShapingOp::Clear { on: on() }), rate, to].into_iter().flatten();
-                Plan::Do(all.map(|op| Undo { op: KernelOp::Shaping(op), unless_used: None }).collect())
+                let get = ShapingOp::GetRedirect { on: on.clone() };
+                // One to a link that is gone leads to 0.
+                let before = self.ask(&KernelOp::Shaping(get))?.maybe_index()?.filter(|to| *to != 0);
+                by(KernelOp::Shaping(match before {
+                    Some(index) => {
+                        let to = Link { ns: on.ns, index, name: String::new() };
+                        ShapingOp::RedirectIngress { on: on.clone(), to }
+                    }
+                    None => ShapingOp::ClearIngress { on: on.clone() },
+                }))
             }
-            ShapingOp::Clear { .. } | ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => NOTHING,
+            ShapingOp::Clear { .. }
+            | ShapingOp::ClearEgress { .. }
+            | ShapingOp::ClearIngress { .. }
+            | ShapingOp::GetEgress { .. }
+            | ShapingOp::GetRedirect { .. } => NOTHING,
         })
     }
 }
