@@ -10,7 +10,7 @@ use wharf_ops::neighbours::NeighbourOp;
 use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::shaping::ShapingOp;
 use wharf_ops::sysctl::SysctlOp;
-use wharf_ops::{Attachment, Error, KernelOp, Link, Ns, Reply};
+use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Reply};
 
 use crate::journal::{Outcome, Undo};
 use crate::running::Running;
@@ -307,7 +307,12 @@ impl Reader<'_> {
         {
             return Ok(NOTHING);
         }
-        let before = self.ask(&KernelOp::Sysctl(SysctlOp::Read { ns: *ns, key: key.clone() }))?.text()?;
+        let before = match self.ask(&KernelOp::Sysctl(SysctlOp::Read { ns: *ns, key: key.clone() })) {
+            Ok(reply) => reply.text()?,
+            // A trigger can only be written, and a secret that was never set tells nothing: there is no value to go back to.
+            Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Io) => return Ok(NOTHING),
+            Err(error) => return Err(error),
+        };
         if before == *value {
             return Ok(Plan::AlreadySo);
         }

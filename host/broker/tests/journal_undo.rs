@@ -8,6 +8,7 @@ use common::{Guest, Node, Script, assert_same, error};
 use wharf_ops::call::{CniError, Failure};
 use wharf_ops::links::{Common, LinkOp};
 use wharf_ops::shaping::{Rate, ShapingOp};
+use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{ErrorKind, KernelOp, Link, Ns, Op};
 
 const RATE: Rate = Rate { bits_per_second: 1_000_000, burst_bits: 80_000, latency_ms: 25 };
@@ -85,4 +86,20 @@ fn a_failed_second_add_leaves_the_limits_of_the_first() {
         assert_eq!(error(&node.run("ADD", failing)).0, 123);
         assert_eq!(shown(), before);
     }
+}
+
+#[test]
+fn a_parameter_that_cannot_be_read_can_be_written() {
+    let node = Node::new(None, "");
+    let write: Script = |guest| {
+        let write = |key: &str, value: &str| {
+            let (key, value) = (key.to_owned(), value.to_owned());
+            Op::Kernel(KernelOp::Sysctl(SysctlOp::Write { ns: Ns::Container, key, value }))
+        };
+        guest.ask(write("ipv4/route/flush", "1")).unwrap();
+        guest.ask(write("ipv6/conf/default/stable_secret", "2001:db8::1")).unwrap();
+        fail(guest);
+    };
+    assert_eq!(error(&node.run("ADD", write)).0, 123);
+    assert!(node.journals().is_empty(), "there is nothing to go back to");
 }
