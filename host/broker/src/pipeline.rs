@@ -17,7 +17,7 @@ use wharf_ops::shaping::ShapingOp;
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 
 use crate::grants::Grant;
-use crate::journal::{Effect, Outcome};
+use crate::journal::{Effect, Outcome, Patience};
 use crate::log::GuestLog;
 use crate::policy::{Allowed, Policies};
 use crate::reach::Reach;
@@ -216,6 +216,11 @@ impl Gate<'_> {
         running: &mut Running,
         op: &KernelOp,
     ) -> Result<Reply, Error> {
+        if let KernelOp::Link(LinkOp::EnsureBridge { ns: Ns::Host, common, .. }) = op {
+            let until = || self.deadline.unwrap_or_else(Instant::now);
+            let patience = Patience { until: &until, interrupted: &|| self.signals.caught() };
+            running.share_bridge(&common.name, &patience)?;
+        }
         let undo = match undo::plan(kernel, self.attachment, running, op)? {
             Plan::AlreadySo => {
                 running.found(self.guest, op)?;

@@ -3,8 +3,16 @@
 
 mod common;
 
-use common::attach::link;
-use common::{Guest, Node, Script, assert_same, error};
+use std::fs::File;
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
+
+use common::attach::{self, link};
+use common::faulty::{What, changes, plan, survive};
+use common::{Call, Guest, Node, Script, assert_same, error};
+use nix::fcntl::{Flock, FlockArg};
+use wharf_broker::{Output, Paths};
+use wharf_ops::addresses::AddressOp;
 use wharf_ops::call::{CniError, Failure};
 use wharf_ops::links::{Common, LinkOp};
 use wharf_ops::shaping::{Rate, ShapingOp};
@@ -102,4 +110,161 @@ fn a_parameter_that_cannot_be_read_can_be_written() {
     };
     assert_eq!(error(&node.run("ADD", write)).0, 123);
     assert!(node.journals().is_empty(), "there is nothing to go back to");
+}
+
+fn bridge() -> Op {
+    let common = Common { name: "br0".into(), ..Common::default() };
+    link(LinkOp::EnsureBridge { ns: Ns::Host, common, vlan_filtering: false })
+}
+
+/// As the bridge plugin begins.
+fn raise_bridge(guest: &mut Guest) -> Link {
+    let (bridge, _) = guest.ask(bridge()).unwrap().bridge().unwrap();
+    guest.ask(link(LinkOp::SetUp { link: bridge.clone(), up: true })).unwrap();
+    bridge
+}
+
+fn join(guest: &mut Guest, bridge: Link) {
+    let (port, _) = guest.ask(attach::veth()).unwrap().pair().unwrap();
+    guest.ask(link(LinkOp::SetMaster { link: port, master: Some(bridge) })).unwrap();
+}
+
+/// As with forceAddress and promiscMode, for another subnet than the bridge has.
+fn take_over(guest: &mut Guest) {
+    let on = raise_bridge(guest);
+    guest.ask(link(LinkOp::SetPromiscuous { link: on.clone(), on: true })).unwrap();
+    let (old, new) = ("10.1.0.1/24".parse().unwrap(), "10.2.0.1/24".parse().unwrap());
+    let address = |op| Op::Kernel(KernelOp::Address(op));
+    guest.ask(address(AddressOp::Remove { on: on.clone(), address: old })).unwrap();
+    guest.ask(address(AddressOp::Add { on: on.clone(), address: new })).unwrap();
+    join(guest, on);
+}
+
+/// A node with another attachment's port on the bridge.
+fn with_port() -> Node {
+    let node = Node::new(None, "");
+    node.shell(
+        "ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.0.1/24 dev br0
+        ip link add other type ifb; ip link set other master br0",
+    );
+    node
+}
+
+#[test]
+fn a_bridge_that_others_were_on_before_is_as_it_was() {
+    let node = with_port();
+    let before = node.dump();
+    let failing: Script = |guest| {
+        take_over(guest);
+        fail(guest);
+    };
+    assert_eq!(error(&node.run("ADD", failing)).0, 123);
+    assert_same(&node.dump(), &before, "after a failed ADD on a shared bridge");
+    let shown = node.shell("ip link show br0");
+    assert!(!shown.contains("PROMISC"), "{shown}");
+}
+
+#[test]
+fn what_those_rely_on_who_joined_since_stays_and_what_was_removed_comes_back() {
+    let node = with_port();
+    let add: Script = |guest| {
+        take_over(guest);
+        guest.succeed();
+    };
+    // The end of the last change: the bridge is taken over, and nothing is committed.
+    plan(None);
+    assert_eq!(node.run("ADD", add).status, 0);
+    let last = changes();
+    let node = with_port();
+    plan(Some((last, What::EndAfter)));
+    assert!(survive(|| node.run("ADD", add)).is_none());
+    node.shell("ip link add newer type ifb; ip link set newer master br0");
+    let recovered = node.host.enter(|| node.broker(add).recover()).unwrap().unwrap();
+    assert!(recovered[0].undone, "{recovered:?}");
+    let shown = node.shell("ip -br addr show br0; ip link show br0");
+    for stays in ["10.1.0.1/24", "10.2.0.1/24", "PROMISC"] {
+        assert!(shown.contains(stays), "{stays}: {shown}");
+    }
+}
+
+/// Two ADDs at a time: the second finds the bridge as the first has made it, and then the first fails. Answers what came of
+/// both.
+fn two(node: &Node, second: fn(&mut Guest, Link)) -> (Output, Output) {
+    let (made, found, ended) = (mpsc::channel(), mpsc::channel(), mpsc::channel::<()>());
+    let (found_by_second, end_of_first) = (Mutex::new(found.1), Mutex::new(ended.1));
+    let made_by_first = Mutex::new(made.1);
+    let first = move |guest: &mut Guest| {
+        raise_bridge(guest);
+        made.0.send(()).unwrap();
+        found_by_second.lock().unwrap().recv().unwrap();
+        fail(guest);
+    };
+    let second = move |guest: &mut Guest| {
+        made_by_first.lock().unwrap().recv().unwrap();
+        let bridge = raise_bridge(guest);
+        found.0.send(()).unwrap();
+        // As long as this one is in its address manager, the other must not touch the bridge.
+        let early = end_of_first.lock().unwrap().recv_timeout(Duration::from_millis(300));
+        assert!(early.is_err(), "the first has been undone while the second relies on the bridge");
+        second(guest, bridge);
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let output = node.run("ADD", first);
+            let _ = ended.0.send(());
+            output
+        });
+        let other = Call { container: "c2".into(), ..Call::of(node, "ADD") };
+        let second = node.call(&other, second);
+        (first.join().unwrap(), second)
+    })
+}
+
+#[test]
+fn a_bridge_that_another_add_relies_on_stays_and_stays_up() {
+    for prepare in ["true", "ip link add br0 type bridge"] {
+        let node = Node::new(None, "");
+        node.shell(prepare);
+        let (first, second) = two(&node, |guest, bridge| {
+            join(guest, bridge);
+            guest.succeed();
+        });
+        assert_eq!(error(&first).0, 123, "{first:?}");
+        assert_eq!(second.status, 0, "{second:?}");
+        let shown = node.shell("ip link show master br0; ip link show br0");
+        assert!(shown.contains(attach::VETH) && shown.contains("MULTICAST,UP>"), "{shown}");
+        assert_eq!(node.journals().len(), 1, "the first is undone");
+    }
+}
+
+#[test]
+fn of_two_that_fail_none_leaves_the_bridge() {
+    let node = Node::new(None, "");
+    let before = node.dump();
+    let (first, second) = two(&node, |guest, bridge| {
+        join(guest, bridge);
+        fail(guest);
+    });
+    assert_eq!((error(&first).0, error(&second).0), (123, 123));
+    assert_same(&node.dump(), &before, "both are undone");
+}
+
+#[test]
+fn what_cannot_be_undone_because_others_rely_on_it_is_told_and_done_later() {
+    let node = Node::new(None, "");
+    plan(Some((1, What::EndAfter)));
+    let add: Script = |guest| drop(guest.attempt(bridge()));
+    assert!(survive(|| node.run("ADD", add)).is_none());
+    let path = Paths::below(node.root.path()).bridges().join("br0");
+    let lock = Flock::lock(File::open(&path).unwrap(), FlockArg::LockShared).unwrap();
+    let recovered = node.host.enter(|| node.broker(add).recover()).unwrap().unwrap();
+    assert!(
+        !recovered[0].undone && recovered[0].failures[0].contains("work with the bridge br0"),
+        "{recovered:?}"
+    );
+    assert!(node.shell("ip -br link").contains("br0"));
+    drop(lock);
+    let recovered = node.host.enter(|| node.broker(add).recover()).unwrap().unwrap();
+    assert!(recovered[0].undone, "{recovered:?}");
+    assert!(!node.shell("ip -br link").contains("br0"));
 }

@@ -124,7 +124,7 @@ impl Owned {
 /// What a step made that is the attachment's own.
 fn of_step(step: &Step) -> Vec<Task> {
     let of = step.effect.operation();
-    let task = |op: KernelOp| Task::Kernel { of, op, unless_used: None, own: Vec::new() };
+    let task = |op: KernelOp| Task::Kernel { of, op, unless_joined: None, own: Vec::new() };
     let Effect::Kernel { op, undo } = &step.effect else { return lasting(step).into_iter().collect() };
     let recorded = || undo.iter().map(|undo| task(undo.op.clone())).collect();
     match op {
