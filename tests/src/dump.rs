@@ -277,7 +277,7 @@ fn state_files(root: &Path) -> Vec<String> {
             }
             let stays = name == "lock"
                 || name.starts_with("last_reserved_ip")
-                || ["wharf/grants", "wharf/leases", "wharf/telemetry"]
+                || ["wharf/bridges", "wharf/grants", "wharf/leases", "wharf/telemetry"]
                     .iter()
                     .any(|folder| file.starts_with(folder));
             if !stays {

@@ -5,6 +5,7 @@
 //! undo is recorded, the kernel does it.
 
 mod boot;
+mod bridges;
 pub mod collect;
 mod convert;
 pub mod delegate;

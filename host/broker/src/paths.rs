@@ -78,6 +78,11 @@ impl Paths {
         self.root.join("run/wharf/attachments")
     }
 
+    /// One lock per bridge of the host; may vanish when no call runs.
+    pub fn bridges(&self) -> PathBuf {
+        self.root.join("run/wharf/bridges")
+    }
+
     /// What was counted and traced of calls, until somebody reads it; goes with the boot.
     pub fn spool(&self) -> PathBuf {
         self.root.join("run/wharf/telemetry")

@@ -17,7 +17,7 @@ use wharf_ops::shaping::ShapingOp;
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 
 use crate::grants::Grant;
-use crate::journal::{Effect, Outcome};
+use crate::journal::{Effect, Outcome, Patience};
 use crate::log::GuestLog;
 use crate::policy::{Allowed, Policies};
 use crate::reach::Reach;
@@ -216,6 +216,11 @@ impl Gate<'_> {
         running: &mut Running,
         op: &KernelOp,
     ) -> Result<Reply, Error> {
+        if let KernelOp::Link(LinkOp::EnsureBridge { ns: Ns::Host, common, .. }) = op {
+            let until = || self.deadline.unwrap_or_else(Instant::now);
+            let patience = Patience { until: &until, interrupted: &|| self.signals.caught() };
+            running.share_bridge(&common.name, &patience)?;
+        }
         let undo = match undo::plan(kernel, self.attachment, running, op)? {
             Plan::AlreadySo => {
                 running.found(self.guest, op)?;
@@ -227,7 +232,7 @@ impl Gate<'_> {
         let answer = kernel.apply(self.attachment, op);
         running.ended(match &answer {
             Ok(reply) => undo::outcome(reply),
-            Err(error) if did_nothing(op, error.kind) => Outcome::Nothing,
+            Err(error) if did_nothing(op, error) => Outcome::Nothing,
             Err(_) => Outcome::Failed,
         })?;
         answer
@@ -259,30 +264,68 @@ fn makes(op: &Op) -> bool {
     }
 }
 
-/// Whether an operation that failed left everything as it was. Most are one netlink message; rules (one family, then the
-/// other), qdiscs with their filters, and links that are read back after they were made can fail half-way.
-fn did_nothing(op: &KernelOp, kind: ErrorKind) -> bool {
+/// Whether an operation that failed left everything as it was: it was refused, and nothing of it comes before what refuses.
+/// Rules (one family, then the other), qdiscs with their filters, links that are read back after they were made, and VLANs,
+/// which are set one by one, can fail half-way; a link leaves its master before the new one refuses it.
+fn did_nothing(op: &KernelOp, error: &Error) -> bool {
     match op {
-        KernelOp::Nat(_) | KernelOp::Filter(_) | KernelOp::Shaping(_) => kind == ErrorKind::Invalid,
+        KernelOp::Nat(_) | KernelOp::Filter(_) => error.kind == ErrorKind::Invalid,
+        KernelOp::Shaping(_) => matches!(error.kind, ErrorKind::Invalid | ErrorKind::Conflict),
         KernelOp::Link(
             LinkOp::CreateVeth { .. } | LinkOp::CreateIfb { .. } | LinkOp::EnsureBridge { .. },
-        ) => matches!(kind, ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::Invalid),
+        ) => matches!(error.kind, ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::Invalid),
+        KernelOp::BridgePort(
+            BridgePortOp::AddVlan { range, .. } | BridgePortOp::RemoveVlan { range, .. },
+        ) => range.first == range.last && is_refusal(error),
+        KernelOp::Link(LinkOp::SetMaster { .. }) => false,
+        // A value may have been taken in part: only an errno says that none was.
+        KernelOp::Sysctl(_) => error.errno.is_some() && is_refusal(error),
         KernelOp::Link(_)
         | KernelOp::BridgePort(_)
         | KernelOp::Address(_)
         | KernelOp::Route(_)
         | KernelOp::Neighbour(_)
-        | KernelOp::Sysctl(_)
-        | KernelOp::Conntrack(_) => true,
+        | KernelOp::Conntrack(_) => is_refusal(error),
+    }
+}
+
+/// Whether the kernel, or a check before it, has said no. An answer that was lost, late or garbled says nothing of what was
+/// done, and neither does a socket that failed: of kinds that either can have, the latter is assumed.
+fn is_refusal(error: &Error) -> bool {
+    match error.kind {
+        ErrorKind::Denied
+        | ErrorKind::NotFound
+        | ErrorKind::AlreadyExists
+        | ErrorKind::Invalid
+        | ErrorKind::Unsupported
+        | ErrorKind::Conflict => true,
+        ErrorKind::Busy
+        | ErrorKind::Exhausted
+        | ErrorKind::TimedOut
+        | ErrorKind::Io
+        | ErrorKind::Internal => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wharf_ops::bridge_ports::VlanRange;
     use wharf_ops::links::Common;
+    use wharf_ops::shaping::Rate;
+    use wharf_ops::sysctl::SysctlOp;
+
+    fn error(kind: ErrorKind) -> Error {
+        Error::new(kind, "x")
+    }
+
+    fn link() -> Link {
+        Link { ns: Ns::Host, index: 3, name: "cni0".into() }
+    }
+
     #[test]
     fn what_may_have_been_done_by_half_is_undone() {
+        let did_nothing = |op: &KernelOp, kind| did_nothing(op, &error(kind));
         let common = Common { name: "ifb0".into(), ..Common::default() };
         let create = KernelOp::Link(LinkOp::CreateIfb { ns: Ns::Host, common });
         assert!(did_nothing(&create, ErrorKind::AlreadyExists), "it is somebody else's");
@@ -290,5 +333,37 @@ mod tests {
         let rules =
             KernelOp::Nat(NatOp::Masquerade { rules: vec![], backend: wharf_ops::nat::Backend::Automatic });
         assert!(did_nothing(&rules, ErrorKind::Invalid) && !did_nothing(&rules, ErrorKind::Io));
+        let rate = Rate { bits_per_second: 8, burst_bits: 8, latency_ms: 1 };
+        let shape = KernelOp::Shaping(ShapingOp::SetEgress { on: link(), rate });
+        assert!(did_nothing(&shape, ErrorKind::Conflict), "an operator's qdisc stands in the way, and stays");
+        assert!(!did_nothing(
+            &KernelOp::Link(LinkOp::SetMaster { link: link(), master: None }),
+            ErrorKind::Invalid
+        ));
+    }
+
+    #[test]
+    fn an_answer_that_never_came_proves_nothing() {
+        let add = KernelOp::Address(AddressOp::Add { on: link(), address: "10.0.0.1/24".parse().unwrap() });
+        for kind in [ErrorKind::AlreadyExists, ErrorKind::Denied, ErrorKind::NotFound, ErrorKind::Invalid] {
+            assert!(did_nothing(&add, &error(kind)), "{kind:?} is a refusal");
+        }
+        for kind in [ErrorKind::Busy, ErrorKind::TimedOut, ErrorKind::Internal, ErrorKind::Exhausted] {
+            assert!(!did_nothing(&add, &error(kind)), "{kind:?} may come after the change");
+        }
+        let write =
+            KernelOp::Sysctl(SysctlOp::Write { ns: Ns::Host, key: "ipv4/x".into(), value: "1 2".into() });
+        assert!(!did_nothing(&write, &error(ErrorKind::Invalid)), "a part of the value was taken");
+        assert!(did_nothing(&write, &Error::from_errno(22, "x")));
+    }
+
+    #[test]
+    fn vlans_are_set_one_by_one() {
+        let add = |last| {
+            let range = VlanRange { first: 5, last, pvid: false, untagged: false };
+            KernelOp::BridgePort(BridgePortOp::AddVlan { port: link(), range })
+        };
+        assert!(did_nothing(&add(5), &error(ErrorKind::Invalid)));
+        assert!(!did_nothing(&add(7), &error(ErrorKind::Invalid)));
     }
 }

@@ -24,6 +24,7 @@ use wharf_ops::leases::LeaseOp;
 use wharf_ops::{Attachment, Error, Reply};
 
 use crate::Paths;
+use crate::bridges::Bridges;
 use crate::failure::{self, Fault};
 use crate::journal::{Held, JournalError, Key, Store};
 use crate::launch::Launcher;
@@ -228,7 +229,8 @@ impl<L: Launcher> Broker<L> {
             Command::Add => {
                 let held = safeguards.time(Safeguard::Journal, || add::journal(self, &key, &stages))?;
                 let begin = attachment::begin(&key, env, &namespaces);
-                let running = Running::begin(held, begin, &safeguards);
+                let bridges = Bridges::of(&self.paths);
+                let running = Running::begin(held, begin, bridges, &safeguards);
                 Course::Add(Box::new(running.map_err(|error| attachment::fault(&error))?))
             }
             Command::Del | Command::Gc => Course::Del(Removal::default()),

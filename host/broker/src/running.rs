@@ -5,8 +5,10 @@
 use wharf_ops::call::NetworkResult;
 use wharf_ops::{Error, KernelOp, Link, Ns};
 
+use crate::bridges::{Bridges, HeldBridge};
 use crate::journal::{
-    Begin, Commit, ConfigChange, Effect, GuestRun, Held, JournalError, Outcome, Step, Transaction, unix_time,
+    Begin, Commit, ConfigChange, Effect, GuestRun, Held, JournalError, Outcome, Patience, Step, Transaction,
+    unix_time,
 };
 use crate::spent::{Safeguard, Safeguards};
 
@@ -15,6 +17,9 @@ use crate::spent::{Safeguard, Safeguards};
 pub(crate) struct Running {
     journal: Held,
     safeguards: Safeguards,
+    bridges: Bridges,
+    /// Those that this ADD relies on.
+    shared: Vec<HeldBridge>,
     transaction: Transaction,
     created: Vec<Link>,
     /// Those of them that go when the attachment goes. A bridge stays, and so does a veth between two ends of the host.
@@ -26,12 +31,15 @@ impl Running {
     pub(crate) fn begin(
         mut journal: Held,
         begin: Begin,
+        bridges: Bridges,
         safeguards: &Safeguards,
     ) -> Result<Self, JournalError> {
         match safeguards.time(Safeguard::Journal, || journal.begin(&begin)) {
             Ok(()) => Ok(Self {
                 journal,
                 safeguards: safeguards.clone(),
+                bridges,
+                shared: Vec::new(),
                 transaction: Transaction::new(begin),
                 created: Vec::new(),
                 private: Vec::new(),
@@ -64,6 +72,14 @@ impl Running {
     pub(crate) fn changed(&mut self, change: ConfigChange) -> Result<(), Error> {
         self.safeguards.time(Safeguard::Journal, || self.journal.changed(&change))?;
         self.transaction.changes.push(change);
+        Ok(())
+    }
+
+    /// Keeps others from undoing what they did to a bridge of the host, until this ADD ends: it is about to rely on it.
+    pub(crate) fn share_bridge(&mut self, name: &str, patience: &Patience<'_>) -> Result<(), Error> {
+        if self.shared.iter().all(|held| held.name() != name) {
+            self.shared.push(self.bridges.share(name, patience)?);
+        }
         Ok(())
     }
 
@@ -107,7 +123,7 @@ impl Running {
         Ok(())
     }
 
-    /// What it did, and the journal it is in.
+    /// What it did, and the journal it is in. It relies on no bridge any more.
     pub(crate) fn into_parts(self) -> (Transaction, Held) {
         (self.transaction, self.journal)
     }
@@ -161,18 +177,19 @@ mod tests {
 
     use super::*;
     use crate::Paths;
-    use crate::journal::{Key, Patience, Store, Undo};
+    use crate::journal::{Key, Store, Undo};
 
     fn running(root: &std::path::Path) -> Running {
         let attachment = Attachment { network: "n".into(), container: "c".into(), ifname: "eth0".into() };
         let key = Key { attachment, entry: "g".into() };
         let journal = Store::of(&Paths::below(root)).create(&key, &Patience::NONE).unwrap();
-        Running::begin(journal, Begin::of_test(&key), &Safeguards::default()).unwrap()
+        let bridges = Bridges::of(&Paths::below(root));
+        Running::begin(journal, Begin::of_test(&key), bridges, &Safeguards::default()).unwrap()
     }
 
     fn rules() -> Effect {
         let op = KernelOp::Nat(NatOp::Masquerade { rules: vec![], backend: Backend::default() });
-        let undo = Undo { op: KernelOp::Nat(NatOp::RemoveMasquerades), unless_used: None };
+        let undo = Undo { op: KernelOp::Nat(NatOp::RemoveMasquerades), unless_joined: None };
         Effect::Kernel { op, undo: vec![undo] }
     }
 

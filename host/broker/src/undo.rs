@@ -10,9 +10,9 @@ use wharf_ops::neighbours::NeighbourOp;
 use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::shaping::ShapingOp;
 use wharf_ops::sysctl::SysctlOp;
-use wharf_ops::{Attachment, Error, KernelOp, Link, Ns, Reply};
+use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Reply};
 
-use crate::journal::{Outcome, Undo};
+use crate::journal::{Outcome, Shared, Undo};
 use crate::running::Running;
 
 /// What is to be done about an operation.
@@ -69,7 +69,7 @@ pub(crate) fn outcome(reply: &Reply) -> Outcome {
 const NOTHING: Plan = Plan::Do(Vec::new());
 
 fn by(op: KernelOp) -> Plan {
-    Plan::Do(vec![Undo { op, unless_used: None }])
+    Plan::Do(vec![Undo { op, unless_joined: None }])
 }
 
 fn by_name(ns: Ns, name: &str) -> Link {
@@ -93,9 +93,15 @@ impl Reader<'_> {
 
     /// Undo for a change to a link that was there before. A bridge is shared: what was done to it stays once
     /// somebody else joined.
-    fn on(link: &Link, info: &Info, op: KernelOp) -> Plan {
-        let unless_used = (info.kind == "bridge").then(|| link.clone());
-        Plan::Do(vec![Undo { op, unless_used }])
+    fn on(&mut self, link: &Link, info: &Info, op: KernelOp) -> Result<Plan, Error> {
+        let unless_joined = if info.kind == "bridge" { Some(self.shared(link, info)?) } else { None };
+        Ok(Plan::Do(vec![Undo { op, unless_joined }]))
+    }
+
+    fn shared(&mut self, link: &Link, info: &Info) -> Result<Shared, Error> {
+        let all = self.ask(&KernelOp::Link(LinkOp::GetAll { ns: link.ns }))?.infos()?;
+        let ports = all.iter().filter(|port| port.master == Some(info.index)).map(|port| port.index);
+        Ok(Shared { bridge: link.clone(), ports: ports.collect() })
     }
 
     fn link(&mut self, op: &LinkOp) -> Result<Plan, Error> {
@@ -105,7 +111,7 @@ impl Reader<'_> {
                 return self.creation(*ns, &common.name, |link| LinkOp::Delete { link });
             }
             LinkOp::EnsureBridge { ns, common, .. } => {
-                return self.creation(*ns, &common.name, |link| LinkOp::DeleteUnusedBridge { link });
+                return self.bridge(*ns, &common.name);
             }
             LinkOp::Get { .. }
             | LinkOp::GetAll { .. }
@@ -129,9 +135,20 @@ impl Reader<'_> {
         let info = self.info(link)?;
         Ok(match setting_before(op, link, &info) {
             Some(before) if before == *op && !matches!(op, LinkOp::SetMac { .. }) => Plan::AlreadySo,
-            Some(before) => Self::on(link, &info, KernelOp::Link(before)),
+            Some(before) => self.on(link, &info, KernelOp::Link(before))?,
             None => NOTHING,
         })
+    }
+
+    /// As [`Self::creation`]; others may join the bridge as soon as it is there.
+    fn bridge(&mut self, ns: Ns, name: &str) -> Result<Plan, Error> {
+        let mut plan = self.creation(ns, name, |link| LinkOp::DeleteUnusedBridge { link })?;
+        if let Plan::Do(undo) = &mut plan {
+            for undo in undo {
+                undo.unless_joined = Some(Shared { bridge: by_name(ns, name), ports: Vec::new() });
+            }
+        }
+        Ok(plan)
     }
 
     /// Undo for a link that is about to be created, by its name: its index is not known yet. A link that has the name
@@ -147,7 +164,7 @@ impl Reader<'_> {
             let before = self.running.earlier().find(|op| matches!(op, KernelOp::Nat(op) if same(op)));
             // Removed first, for the other backend may have made those.
             let both = [Some(KernelOp::Nat(remove)), before.cloned()];
-            Plan::Do(both.into_iter().flatten().map(|op| Undo { op, unless_used: None }).collect())
+            Plan::Do(both.into_iter().flatten().map(|op| Undo { op, unless_joined: None }).collect())
         };
         match op {
             NatOp::Masquerade { .. } => {
@@ -173,7 +190,7 @@ impl Reader<'_> {
                 let mut before: Vec<KernelOp> = self.running.earlier().filter(is_guard).cloned().collect();
                 before.push(KernelOp::Filter(FilterOp::RemoveAntiSpoof));
                 // Oldest first, after everything was removed.
-                let undo = before.into_iter().rev().map(|op| Undo { op, unless_used: None });
+                let undo = before.into_iter().rev().map(|op| Undo { op, unless_joined: None });
                 Plan::Do(undo.collect())
             }
             FilterOp::GetAntiSpoof { .. } | FilterOp::RemoveAntiSpoof => NOTHING,
@@ -222,7 +239,7 @@ impl Reader<'_> {
         });
         let before = before.map(|range| BridgePortOp::AddVlan { port: port.clone(), range });
         let undo = remove.into_iter().chain(before).map(KernelOp::BridgePort);
-        Ok(Plan::Do(undo.map(|op| Undo { op, unless_used: None }).collect()))
+        Ok(Plan::Do(undo.map(|op| Undo { op, unless_joined: None }).collect()))
     }
 
     fn address(&mut self, op: &AddressOp) -> Result<Plan, Error> {
@@ -239,14 +256,14 @@ impl Reader<'_> {
             .ask(&KernelOp::Address(AddressOp::GetAll { on: on.clone() }))?
             .addresses()?
             .contains(&address);
-        let info = self.info(on)?;
-        let (on, link) = (on.clone(), on);
         Ok(match op {
+            // Whoever joined since has its own gateway: one more does not harm it, and others rely on this one.
             AddressOp::Remove { .. } if present => {
-                Self::on(link, &info, KernelOp::Address(AddressOp::Add { on, address }))
+                by(KernelOp::Address(AddressOp::Add { on: on.clone(), address }))
             }
             AddressOp::Add { .. } if !present => {
-                Self::on(link, &info, KernelOp::Address(AddressOp::Remove { on, address }))
+                let info = self.info(on)?;
+                self.on(on, &info, KernelOp::Address(AddressOp::Remove { on: on.clone(), address }))?
             }
             AddressOp::Remove { .. } => Plan::AlreadySo,
             // Adding what is there is the kernel's to refuse.
@@ -307,7 +324,12 @@ impl Reader<'_> {
         {
             return Ok(NOTHING);
         }
-        let before = self.ask(&KernelOp::Sysctl(SysctlOp::Read { ns: *ns, key: key.clone() }))?.text()?;
+        let before = match self.ask(&KernelOp::Sysctl(SysctlOp::Read { ns: *ns, key: key.clone() })) {
+            Ok(reply) => reply.text()?,
+            // A trigger can only be written, and a secret that was never set tells nothing: there is no value to go back to.
+            Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Io) => return Ok(NOTHING),
+            Err(error) => return Err(error),
+        };
         if before == *value {
             return Ok(Plan::AlreadySo);
         }
@@ -324,24 +346,32 @@ impl Reader<'_> {
             {
                 NOTHING
             }
+            // Each way is put back by itself: what is at the other one may be an operator's, or an earlier ADD's.
             ShapingOp::SetEgress { on, .. } => {
-                match self.ask(&KernelOp::Shaping(ShapingOp::GetEgress { on: on.clone() }))?.maybe_rate()? {
-                    Some(rate) => by(KernelOp::Shaping(ShapingOp::SetEgress { on: on.clone(), rate })),
-                    None => by(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() })),
-                }
+                let get = ShapingOp::GetEgress { on: on.clone() };
+                let before = self.ask(&KernelOp::Shaping(get))?.maybe_rate()?;
+                by(KernelOp::Shaping(match before {
+                    Some(rate) => ShapingOp::SetEgress { on: on.clone(), rate },
+                    None => ShapingOp::ClearEgress { on: on.clone() },
+                }))
             }
-            // Clearing takes both ways, so what there was before is put back.
             ShapingOp::RedirectIngress { on, .. } => {
-                let on = || on.clone();
-                let rate = self.ask(&KernelOp::Shaping(ShapingOp::GetEgress { on: on() }))?.maybe_rate()?;
-                let to = self.ask(&KernelOp::Shaping(ShapingOp::GetRedirect { on: on() }))?.maybe_index()?;
-                let rate = rate.map(|rate| ShapingOp::SetEgress { on: on(), rate });
-                let to = to.map(|index| Link { ns: on().ns, index, name: String::new() });
-                let to = to.map(|to| ShapingOp::RedirectIngress { on: on(), to });
-                let all = [Some(ShapingOp::Clear { on: on() }), rate, to].into_iter().flatten();
-                Plan::Do(all.map(|op| Undo { op: KernelOp::Shaping(op), unless_used: None }).collect())
+                let get = ShapingOp::GetRedirect { on: on.clone() };
+                // One to a link that is gone leads to 0.
+                let before = self.ask(&KernelOp::Shaping(get))?.maybe_index()?.filter(|to| *to != 0);
+                by(KernelOp::Shaping(match before {
+                    Some(index) => {
+                        let to = Link { ns: on.ns, index, name: String::new() };
+                        ShapingOp::RedirectIngress { on: on.clone(), to }
+                    }
+                    None => ShapingOp::ClearIngress { on: on.clone() },
+                }))
             }
-            ShapingOp::Clear { .. } | ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => NOTHING,
+            ShapingOp::Clear { .. }
+            | ShapingOp::ClearEgress { .. }
+            | ShapingOp::ClearIngress { .. }
+            | ShapingOp::GetEgress { .. }
+            | ShapingOp::GetRedirect { .. } => NOTHING,
         })
     }
 }

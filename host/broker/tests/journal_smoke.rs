@@ -22,7 +22,7 @@ use std::path::Path;
 use ops::Pick;
 use smoke::Random;
 use wharf_broker::journal::{
-    Begin, Commit, Effect, Frame, GuestRun, HEADER, NetnsId, Outcome, Undo, encode, parse,
+    Begin, Commit, Effect, Frame, GuestRun, HEADER, NetnsId, Outcome, Shared, Undo, encode, parse,
 };
 use wharf_ops::call::{Dns, Interface, IpConfig, NetworkResult, ResultRoute};
 use wharf_ops::{Attachment, KernelOp, Link, Ns, OPERATIONS, Op};
@@ -89,10 +89,11 @@ fn operations() -> Vec<Effect> {
         .into_iter()
         .filter_map(|op| if let Op::Kernel(op) = op { Some(op) } else { None })
         .collect();
-    let used = Some(Link { ns: Ns::Host, index: 3, name: "br0".into() });
+    let bridge = Link { ns: Ns::Host, index: 3, name: "br0".into() };
+    let shared = Some(Shared { bridge, ports: vec![7, 300] });
     let undo = |at: usize| match at {
         0 => Vec::new(),
-        _ => vec![Undo { op: ops[at - 1].clone(), unless_used: used.clone().filter(|_| at % 8 == 1) }],
+        _ => vec![Undo { op: ops[at - 1].clone(), unless_joined: shared.clone().filter(|_| at % 8 == 1) }],
     };
     ops.iter().enumerate().map(|(at, op)| Effect::Kernel { op: op.clone(), undo: undo(at) }).collect()
 }

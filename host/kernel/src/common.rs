@@ -30,7 +30,7 @@ pub use backend::forward_backend;
 pub(crate) use bucket::Bucket;
 pub use checks::{check_name, check_new_name, check_port_name, check_route, check_vlans};
 pub use conditions::{Conditions, Packet};
-pub use sysctl::{check_sysctl, same_value, sysctl_failed};
+pub use sysctl::{Access as SysctlAccess, check_sysctl, same_value, sysctl_failed};
 pub use words::{
     describe, describe_route, describe_vlans, foreign_qdisc, no_container, no_port, place, refused,
 };

@@ -1,7 +1,7 @@
 //! `wharf:tc/shaping`: token buckets and redirection over the traffic control part of rtnetlink.
 //!
-//! Only what this crate makes is replaced or removed: a tbf at the root, an ingress qdisc. An operator's own qdisc
-//! is a conflict.
+//! Only what this crate makes is replaced or removed: a tbf at the root, an ingress qdisc that redirects. An operator's own
+//! qdisc is a conflict.
 
 mod bucket;
 mod redirect;
@@ -14,6 +14,7 @@ use crate::common::foreign_qdisc as foreign;
 use crate::links::{describe, index, index_if_there};
 use crate::netlink::{Attributes, Builder, CREATE, ECHO, NetlinkError, REPLACE, Socket};
 use crate::real::RealKernel;
+use redirect::Content;
 
 /// sizeof(struct tcmsg).
 const HEADER: usize = 20;
@@ -31,7 +32,9 @@ pub(crate) fn apply(kernel: &mut RealKernel, op: &ShapingOp) -> Result<Reply, Er
         ShapingOp::GetEgress { on } => get_egress(kernel, on).map(Reply::MaybeRate),
         ShapingOp::RedirectIngress { on, to } => redirect::set(kernel, on, to),
         ShapingOp::GetRedirect { on } => redirect::get(kernel, on).map(Reply::MaybeIndex),
-        ShapingOp::Clear { on } => clear(kernel, on),
+        ShapingOp::Clear { on } => clear(kernel, on, true, Some(Extent::Redirecting)),
+        ShapingOp::ClearEgress { on } => clear(kernel, on, true, None),
+        ShapingOp::ClearIngress { on } => clear(kernel, on, false, Some(Extent::OrEmpty)),
     }
 }
 
@@ -72,15 +75,35 @@ fn get_egress(kernel: &mut RealKernel, on: &Link) -> Result<Option<Rate>, Error>
         .map_err(|error| error.explain(format!("reading the shaping of {}", describe(on))))
 }
 
+/// Which ingress qdiscs are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// One that redirects.
+    Redirecting,
+    /// That, or one without any filter: what a redirection that was cut short leaves.
+    OrEmpty,
+}
+
 /// Both deletions name the kind, so that the kernel refuses to remove what is somebody else's.
-fn clear(kernel: &mut RealKernel, on: &Link) -> Result<Reply, Error> {
+fn clear(kernel: &mut RealKernel, on: &Link, egress: bool, ingress: Option<Extent>) -> Result<Reply, Error> {
     if !kernel.has(on.ns) {
         return Ok(Reply::Done);
     }
     let Some(index) = index_if_there(kernel, on)? else { return Ok(Reply::Done) };
     let explain = |error: NetlinkError| error.explain(format!("removing the shaping of {}", describe(on)));
-    let outcomes = kernel.route(on.ns)?.pipeline(|messages, flags| {
-        for (parent, kind) in [(TC_H_ROOT, "tbf"), (TC_H_INGRESS, "ingress")] {
+    let socket = kernel.route(on.ns)?;
+    let ingress = match ingress {
+        None => false,
+        Some(extent) => match redirect::content(socket, index).map_err(explain)? {
+            Content::Redirect(_) => true,
+            Content::Nothing => extent == Extent::OrEmpty,
+            Content::Foreign => false,
+        },
+    };
+    let root = egress.then_some((TC_H_ROOT, "tbf"));
+    let qdiscs = root.into_iter().chain(ingress.then_some((TC_H_INGRESS, "ingress")));
+    let outcomes = socket.pipeline(|messages, flags| {
+        for (parent, kind) in qdiscs {
             messages.push(libc::RTM_DELQDISC, flags, |body| {
                 header(body, index, 0, parent, 0).text(libc::TCA_KIND, kind);
             });

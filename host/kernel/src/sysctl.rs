@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{Error, Ns, Reply};
 
-use crate::common::{check_sysctl as check, same_value as same, sysctl_failed};
+use crate::common::{SysctlAccess as Access, check_sysctl as check, same_value as same, sysctl_failed};
 use crate::netns::Netns;
 use crate::real::{RealKernel, place};
 
@@ -25,7 +25,7 @@ pub(crate) fn apply(kernel: &mut RealKernel, op: &SysctlOp) -> Result<Reply, Err
     match op {
         SysctlOp::Read { ns, key } => {
             let file = open_file(kernel.netns(*ns)?, *ns, key, OFlag::O_RDONLY)?;
-            let file = file.map_err(|errno| failed(errno, *ns, key))?;
+            let file = file.map_err(|errno| failed(errno, Access::Read, *ns, key))?;
             Setting { file, key: key.clone(), ns: *ns }.read().map(Reply::Text)
         }
         SysctlOp::Write { ns, key, value } => {
@@ -40,7 +40,7 @@ pub(crate) fn apply(kernel: &mut RealKernel, op: &SysctlOp) -> Result<Reply, Err
 fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> Result<(), Error> {
     let netns = kernel.netns(ns)?;
     let setting = |file| Setting { file, key: key.to_owned(), ns };
-    let refused = match open_file(netns, ns, key, OFlag::O_RDWR)? {
+    let errno = match open_file(netns, ns, key, OFlag::O_RDWR)? {
         Ok(file) => {
             let setting = setting(file);
             // One that cannot be read, as a secret that is not set yet, is written.
@@ -48,14 +48,15 @@ fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> Result<(), 
             return if there { Ok(()) } else { setting.write(value) };
         }
         Err(errno @ (Errno::EACCES | Errno::EROFS)) => errno,
-        Err(errno) => return Err(failed(errno, ns, key)),
+        Err(errno) => return Err(failed(errno, Access::Write, ns, key)),
     };
     // A trigger, as ipv4/route/flush, can only be written; a state can only be read, and may be what is asked for.
     if let Ok(file) = open_file(netns, ns, key, OFlag::O_WRONLY)? {
         return setting(file).write(value);
     }
-    let file = open_file(netns, ns, key, OFlag::O_RDONLY)?.map_err(|errno| failed(errno, ns, key))?;
-    if same(&setting(file).read()?, value) { Ok(()) } else { Err(failed(refused, ns, key)) }
+    let refused = |errno| failed(errno, Access::Write, ns, key);
+    let file = open_file(netns, ns, key, OFlag::O_RDONLY)?.map_err(refused)?;
+    if same(&setting(file).read()?, value) { Ok(()) } else { Err(refused(errno)) }
 }
 
 /// One open parameter.
@@ -77,7 +78,7 @@ impl Setting {
                 Ok(0) => break,
                 Ok(more) => length += more,
                 Err(error) if error.raw_os_error() == Some(libc::EISDIR) => {
-                    return Err(failed(Errno::EISDIR, self.ns, &self.key));
+                    return Err(failed(Errno::EISDIR, Access::Read, self.ns, &self.key));
                 }
                 Err(error) => return Err(Error::from_io(&error, self.what("reading"))),
             }
@@ -114,7 +115,7 @@ pub(crate) fn open_setting(netns: &Netns, ns: Ns, key: &str) -> Result<Option<Se
     match open_file(netns, ns, key, OFlag::O_RDWR)? {
         Ok(file) => Ok(Some(Setting { file, key: key.to_owned(), ns })),
         Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(failed(errno, ns, key)),
+        Err(errno) => Err(failed(errno, Access::Write, ns, key)),
     }
 }
 
@@ -153,8 +154,8 @@ impl Parameters {
     }
 }
 
-fn failed(errno: Errno, ns: Ns, key: &str) -> Error {
-    sysctl_failed(errno as i32, ns, key)
+fn failed(errno: Errno, asked: Access, ns: Ns, key: &str) -> Error {
+    sysctl_failed(errno as i32, asked, ns, key)
 }
 
 #[cfg(test)]

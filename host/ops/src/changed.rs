@@ -44,7 +44,10 @@ impl KernelOp {
                 BridgePortOp::Get { .. } | BridgePortOp::GetVlans { .. } => Vec::new(),
             },
             Self::Shaping(op) => match op {
-                ShapingOp::SetEgress { on, .. } | ShapingOp::Clear { on } => vec![(on, Act::Change)],
+                ShapingOp::SetEgress { on, .. }
+                | ShapingOp::Clear { on }
+                | ShapingOp::ClearEgress { on }
+                | ShapingOp::ClearIngress { on } => vec![(on, Act::Change)],
                 ShapingOp::RedirectIngress { on, to } => vec![(on, Act::Change), (to, Act::Change)],
                 ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => Vec::new(),
             },

@@ -58,7 +58,9 @@ impl KernelOp {
                 ShapingOp::SetEgress { on, .. }
                 | ShapingOp::GetEgress { on }
                 | ShapingOp::GetRedirect { on }
-                | ShapingOp::Clear { on } => [Some(on), None],
+                | ShapingOp::Clear { on }
+                | ShapingOp::ClearEgress { on }
+                | ShapingOp::ClearIngress { on } => [Some(on), None],
             },
             Self::Route(_) | Self::Sysctl(_) | Self::Nat(_) | Self::Filter(_) | Self::Conntrack(_) => {
                 [None, None]

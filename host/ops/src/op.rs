@@ -138,6 +138,8 @@ impl KernelOp {
                 ShapingOp::RedirectIngress { .. } => change("shaping/redirect-ingress"),
                 ShapingOp::GetRedirect { .. } => read("shaping/get-redirect"),
                 ShapingOp::Clear { .. } => change("shaping/clear"),
+                ShapingOp::ClearEgress { .. } => change("shaping/clear-egress"),
+                ShapingOp::ClearIngress { .. } => change("shaping/clear-ingress"),
             },
         }
     }

@@ -43,8 +43,20 @@ pub enum ShapingOp {
         /// Which link.
         on: Link,
     },
-    /// Removes root and ingress qdisc; absent is success → `Done`.
+    /// Removes both: the tbf at the root, and the ingress qdisc that redirects; absent is success → `Done`.
     Clear {
+        /// Which link.
+        on: Link,
+    },
+    /// Undoes [`Self::SetEgress`]: removes the tbf at the root; absent is success → `Done`. The broker's own: no guest can
+    /// import it.
+    ClearEgress {
+        /// Which link.
+        on: Link,
+    },
+    /// Undoes [`Self::RedirectIngress`], also one that was cut short: removes the ingress qdisc if it redirects or has no
+    /// filter; absent is success → `Done`. The broker's own: no guest can import it.
+    ClearIngress {
         /// Which link.
         on: Link,
     },

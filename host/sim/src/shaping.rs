@@ -45,7 +45,13 @@ pub(crate) fn apply(call: &mut Call<'_>, op: &ShapingOp) -> Result<Reply, Error>
                 Some(Some(Ingress::Other(_)) | None) | None => None,
             }))
         }
-        ShapingOp::Clear { on } => clear(call, on),
+        ShapingOp::Clear { on } => {
+            clear(call, on, true, |ingress| matches!(ingress, Ingress::Redirect(Some(_))))
+        }
+        ShapingOp::ClearEgress { on } => clear(call, on, true, |_| false),
+        ShapingOp::ClearIngress { on } => {
+            clear(call, on, false, |ingress| matches!(ingress, Ingress::Redirect(_)))
+        }
     }
 }
 
@@ -67,7 +73,7 @@ fn set_egress(call: &mut Call<'_>, on: &Link, rate: Rate) -> Result<Reply, Error
     Ok(Reply::Done)
 }
 
-/// Again the same is success; another target takes the place of the first.
+/// Again the same is success; another target takes the place of the first. What fails leaves what was there before.
 fn redirect(call: &mut Call<'_>, on: &Link, to: &Link) -> Result<Reply, Error> {
     if on.ns != to.ns {
         let (on, to) = (describe(on), describe(to));
@@ -80,25 +86,36 @@ fn redirect(call: &mut Call<'_>, on: &Link, to: &Link) -> Result<Reply, Error> {
     let device = call.device(at, what)?;
     match &device.ingress {
         Some(Ingress::Other(kind)) => return Err(foreign_qdisc(on, "ingress", kind)),
+        // Also an empty one is somebody's.
+        Some(Ingress::Redirect(None)) => return Err(foreign_qdisc(on, "ingress", "ingress")),
         Some(Ingress::Redirect(Some(there))) if *there == target.index => return Ok(Reply::Done),
-        _ => {}
+        Some(Ingress::Redirect(Some(_))) | None => {}
     }
     let known = call.world.device(target).is_some();
     if let Some(device) = call.world.device_mut(at) {
-        // The qdisc is there by then, whatever comes of the filter.
-        device.ingress = Some(Ingress::Redirect(known.then_some(target.index)));
+        if known {
+            device.ingress = Some(Ingress::Redirect(Some(target.index)));
+        } else if device.ingress == Some(Ingress::Redirect(Some(0))) {
+            // What led nowhere cannot be put back.
+            device.ingress = None;
+        }
     }
     if known { Ok(Reply::Done) } else { Err(refused(libc::ENODEV, None, what())) }
 }
 
-fn clear(call: &mut Call<'_>, on: &Link) -> Result<Reply, Error> {
+fn clear(
+    call: &mut Call<'_>,
+    on: &Link,
+    egress: bool,
+    ingress: impl Fn(&Ingress) -> bool,
+) -> Result<Reply, Error> {
     if !call.has(on.ns) {
         return Ok(Reply::Done);
     }
     let at = call.place_if_there(on)?;
     if let Some(device) = at.and_then(|at| call.world.device_mut(at)) {
-        device.root = device.root.take().filter(|root| matches!(root, Root::Other(_)));
-        device.ingress = device.ingress.take().filter(|ingress| matches!(ingress, Ingress::Other(_)));
+        device.root = device.root.take().filter(|root| !egress || matches!(root, Root::Other(_)));
+        device.ingress = device.ingress.take().filter(|there| !ingress(there));
     }
     Ok(Reply::Done)
 }

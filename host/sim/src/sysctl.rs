@@ -6,7 +6,7 @@ mod known;
 
 use std::collections::BTreeMap;
 
-use wharf_kernel::common::{check_sysctl, place, same_value, sysctl_failed};
+use wharf_kernel::common::{SysctlAccess as Access, check_sysctl, place, same_value, sysctl_failed};
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{Error, Ns, Reply};
 
@@ -22,9 +22,10 @@ pub(crate) fn apply(call: &mut Call<'_>, op: &SysctlOp) -> Result<Reply, Error> 
         SysctlOp::Read { ns, key } => {
             let space = call.space(*ns)?;
             check_sysctl(key)?;
-            let found = find(call.world, space, key).map_err(|errno| sysctl_failed(errno, *ns, key))?;
+            let failed = |errno| sysctl_failed(errno, Access::Read, *ns, key);
+            let found = find(call.world, space, key).map_err(failed)?;
             match found.rule {
-                Rule::Trigger => Err(sysctl_failed(libc::EACCES, *ns, key)),
+                Rule::Trigger => Err(failed(libc::EACCES)),
                 Rule::Secret if found.value.is_empty() => {
                     let error = std::io::Error::from_raw_os_error(libc::EIO);
                     Err(Error::from_io(&error, what("reading", *ns, key)))
@@ -48,14 +49,15 @@ fn what(doing: &str, ns: Ns, key: &str) -> String {
 fn write(call: &mut Call<'_>, ns: Ns, key: &str, value: &str) -> Result<(), Error> {
     let space = call.space(ns)?;
     check_sysctl(key)?;
-    let found = find(call.world, space, key).map_err(|errno| sysctl_failed(errno, ns, key))?;
+    let failed = |errno| sysctl_failed(errno, Access::Write, ns, key);
+    let found = find(call.world, space, key).map_err(failed)?;
     let hidden = found.rule == Rule::Secret && found.value.is_empty();
     let readable = found.rule != Rule::Trigger && !hidden;
     if readable && same_value(&found.value, value) {
         return Ok(());
     }
     if found.rule == Rule::ReadOnly {
-        return Err(sysctl_failed(libc::EACCES, ns, key));
+        return Err(failed(libc::EACCES));
     }
     let (taken, rest) = found.rule.parse(value).map_err(|errno| {
         let error = std::io::Error::from_raw_os_error(errno);

@@ -155,8 +155,8 @@ fn of_step(step: &Step) -> String {
     );
     if let Effect::Kernel { undo, .. } = &step.effect {
         for undo in undo {
-            let unless = match &undo.unless_used {
-                Some(bridge) => format!(", unless {} has other ports", bridge.name),
+            let unless = match &undo.unless_joined {
+                Some(shared) => format!(", unless others joined {} since", shared.bridge.name),
                 None => String::new(),
             };
             let line = format!("        undo: {} {}", undo.op.operation().name, words::of_kernel(&undo.op));
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_step_is_a_line_and_its_undo_another() {
-        let undo = vec![Undo { op: up(false), unless_used: None }];
+        let undo = vec![Undo { op: up(false), unless_joined: None }];
         let effect = Effect::Kernel { op: up(true), undo };
         let step = Step { seq: 3, guest: "bridge".into(), effect, outcome: Outcome::Done };
         assert_eq!(

@@ -110,7 +110,10 @@ fn of_kernel(op: &KernelOp) -> Vec<Claim<'_>> {
         },
         KernelOp::Conntrack(ConntrackOp::FlushUdp { port, .. }) => vec![Claim::HostPort(*port)],
         KernelOp::Shaping(op) => match op {
-            ShapingOp::SetEgress { on, .. } | ShapingOp::Clear { on } => vec![shaped(on)],
+            ShapingOp::SetEgress { on, .. }
+            | ShapingOp::Clear { on }
+            | ShapingOp::ClearEgress { on }
+            | ShapingOp::ClearIngress { on } => vec![shaped(on)],
             ShapingOp::RedirectIngress { on, to } => vec![shaped(on), shaped(to)],
             ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => Vec::new(),
         },

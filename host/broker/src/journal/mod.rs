@@ -23,7 +23,7 @@ pub use error::JournalError;
 pub use frame::{Frame, HEADER, encode};
 pub use reader::{Damage, Parsed, parse};
 pub use record::{
-    Begin, Commit, ConfigChange, Effect, GuestRun, NetnsId, Outcome, Record, Step, Transaction, Undo,
+    Begin, Commit, ConfigChange, Effect, GuestRun, NetnsId, Outcome, Record, Shared, Step, Transaction, Undo,
 };
 pub use store::{Listed, Store};
 

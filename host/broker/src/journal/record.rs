@@ -103,8 +103,17 @@ pub struct ConfigChange {
 pub struct Undo {
     /// Which.
     pub op: KernelOp,
-    /// A bridge that others may have joined since: while it has ports, it stays as it is.
-    pub unless_used: Option<Link>,
+    /// A bridge that others may have joined since: with ports that it did not have before, it stays as it is.
+    pub unless_joined: Option<Shared>,
+}
+
+/// A bridge that attachments share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// Which.
+    pub bridge: Link,
+    /// The indices of the ports that it had before.
+    pub ports: Vec<u32>,
 }
 
 /// What a step is to change.

@@ -321,6 +321,8 @@ impl Expected {
                 self.set(Key::Egress(on.into()), Value::Absent);
                 self.set(Key::Redirect(on.into()), Value::Absent);
             }
+            ShapingOp::ClearEgress { on } => self.set(Key::Egress(on.into()), Value::Absent),
+            ShapingOp::ClearIngress { on } => self.set(Key::Redirect(on.into()), Value::Absent),
             ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. } => {}
         }
     }

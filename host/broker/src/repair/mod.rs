@@ -21,7 +21,7 @@ pub(crate) use seen::{Seen, host_ends, look};
 pub(crate) use undo::undo;
 
 use crate::Paths;
-use crate::journal::{Begin, Store};
+use crate::journal::{Begin, Shared, Store};
 use crate::log::Log;
 use crate::native::Start;
 use crate::run::LeaseHook;
@@ -89,9 +89,9 @@ impl Repair<'_> {
 
     fn attempt(&mut self, task: &Task) -> Result<(), Error> {
         match task {
-            Task::Kernel { op, unless_used, own, .. } => {
-                if let Some(bridge) = unless_used
-                    && self.has_ports(own, bridge)
+            Task::Kernel { op, unless_joined, own, .. } => {
+                if let Some(shared) = unless_joined
+                    && self.was_joined(own, shared)
                 {
                     return Ok(());
                 }
@@ -127,16 +127,25 @@ impl Repair<'_> {
         })
     }
 
-    /// `own` are the links that the ADD created: on a bridge, they are nobody else's ports.
-    fn has_ports(&mut self, own: &[Link], bridge: &Link) -> bool {
+    /// Whether a bridge has ports that it did not have before. `own` are the links that the ADD created: they are nobody
+    /// else's.
+    fn was_joined(&mut self, own: &[Link], shared: &Shared) -> bool {
+        let Shared { bridge, ports } = shared;
         let all = KernelOp::Link(LinkOp::GetAll { ns: bridge.ns });
-        match self.kernel.apply(&self.begin.attachment, &all).and_then(Reply::infos) {
-            Ok(links) => links.iter().any(|link| {
-                link.master == Some(bridge.index)
-                    && !own.iter().any(|own| own.ns == bridge.ns && own.index == link.index)
-            }),
-            Err(_) => true,
-        }
+        let Ok(links) = self.kernel.apply(&self.begin.attachment, &all).and_then(Reply::infos) else {
+            return true;
+        };
+        // One that was to be made is known by its name only.
+        let index = match bridge.index {
+            0 => links.iter().find(|link| link.name == bridge.name).map(|link| link.index),
+            index => Some(index),
+        };
+        links.iter().any(|link| {
+            link.master.is_some()
+                && link.master == index
+                && !ports.contains(&link.index)
+                && !own.iter().any(|own| own.ns == bridge.ns && own.index == link.index)
+        })
     }
 
     /// Whether the node has another attachment: what a host shares may have become its.

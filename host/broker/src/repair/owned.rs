@@ -73,7 +73,7 @@ impl Owned {
         self.tasks.retain(|task| match task {
             Task::Link { ends, .. } => !ends.iter().any(is_end),
             Task::Kernel { op, .. } => match op {
-                KernelOp::Shaping(ShapingOp::Clear { on })
+                KernelOp::Shaping(ShapingOp::ClearEgress { on } | ShapingOp::ClearIngress { on })
                 | KernelOp::Neighbour(NeighbourOp::Remove { on, .. }) => !is_end(on),
                 KernelOp::Route(RouteOp::Remove { ns, route }) => {
                     !ends.iter().any(|end| end.ns == *ns && Some(end.index) == route.link)
@@ -124,7 +124,7 @@ impl Owned {
 /// What a step made that is the attachment's own.
 fn of_step(step: &Step) -> Vec<Task> {
     let of = step.effect.operation();
-    let task = |op: KernelOp| Task::Kernel { of, op, unless_used: None, own: Vec::new() };
+    let task = |op: KernelOp| Task::Kernel { of, op, unless_joined: None, own: Vec::new() };
     let Effect::Kernel { op, undo } = &step.effect else { return lasting(step).into_iter().collect() };
     let recorded = || undo.iter().map(|undo| task(undo.op.clone())).collect();
     match op {
@@ -138,10 +138,11 @@ fn of_step(step: &Step) -> Vec<Task> {
         KernelOp::Route(RouteOp::Add { ns: Ns::Host, .. }) => recorded(),
         KernelOp::Neighbour(NeighbourOp::Set { on, .. }) if on.ns == Ns::Host => recorded(),
         // Not what was recorded, as with rules.
-        KernelOp::Shaping(ShapingOp::SetEgress { on, .. } | ShapingOp::RedirectIngress { on, .. })
-            if on.ns == Ns::Host =>
-        {
-            vec![task(KernelOp::Shaping(ShapingOp::Clear { on: on.clone() }))]
+        KernelOp::Shaping(ShapingOp::SetEgress { on, .. }) if on.ns == Ns::Host => {
+            vec![task(KernelOp::Shaping(ShapingOp::ClearEgress { on: on.clone() }))]
+        }
+        KernelOp::Shaping(ShapingOp::RedirectIngress { on, .. }) if on.ns == Ns::Host => {
+            vec![task(KernelOp::Shaping(ShapingOp::ClearIngress { on: on.clone() }))]
         }
         // Not what was recorded: that may restore the rules of an earlier ADD, which go as well.
         KernelOp::Nat(NatOp::Masquerade { .. }) => vec![task(KernelOp::Nat(NatOp::RemoveMasquerades))],

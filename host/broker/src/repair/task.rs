@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use wharf_ops::links::LinkOp;
 use wharf_ops::{KernelOp, Link, Ns};
 
+use crate::journal::Shared;
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
@@ -13,8 +15,8 @@ pub(crate) enum Task {
         /// The operation that it undoes.
         of: &'static str,
         op: KernelOp,
-        /// A bridge that keeps it from being done while others are on it.
-        unless_used: Option<Link>,
+        /// A bridge that keeps it from being done once others joined.
+        unless_joined: Option<Shared>,
         /// The links that the ADD created.
         own: Vec<Link>,
     },

@@ -1,11 +1,16 @@
 //! Undoing an ADD: newest first.
 
+use std::collections::BTreeSet;
+use std::time::Instant;
+
 use wharf_ops::links::LinkOp;
 use wharf_ops::{KernelOp, Link, Ns};
 
 use super::task::{Task, Wanted};
 use super::{Repair, Unfinished};
-use crate::journal::{Effect, Outcome, Step, Transaction, Undo};
+use crate::bridges::{Bridges, HeldBridge};
+use crate::grants::Limits;
+use crate::journal::{Effect, Outcome, Patience, Shared, Step, Transaction, Undo};
 
 /// Undoes everything that a transaction did. Answers what could not be undone.
 pub(crate) fn undo(repair: &mut Repair<'_>, transaction: &Transaction) -> Vec<Unfinished> {
@@ -19,7 +24,47 @@ pub(crate) fn undo(repair: &mut Repair<'_>, transaction: &Transaction) -> Vec<Un
         // Such as the link into a VLAN, which the others may have begun to use.
         tasks.retain(|task| !shared(task));
     }
-    repair.work_off(tasks)
+    let (bridges, mut unfinished) = claim_bridges(repair, &mut tasks);
+    unfinished.extend(repair.work_off(tasks));
+    drop(bridges);
+    unfinished
+}
+
+/// Waits until no ADD relies any more on a bridge of the host that tasks are about: what it makes of it, its ports tell only
+/// then. Tasks are dropped that others keep from being done already, and answered if the wait was too long.
+fn claim_bridges(repair: &mut Repair<'_>, tasks: &mut Vec<Task>) -> (Vec<HeldBridge>, Vec<Unfinished>) {
+    let (mut held, mut unfinished) = (Vec::new(), Vec::new());
+    tasks.retain(|task| match task {
+        Task::Kernel { unless_joined: Some(shared), own, .. } => !repair.was_joined(own, shared),
+        _ => true,
+    });
+    let names: BTreeSet<String> = tasks.iter().filter_map(bridge_of).map(str::to_owned).collect();
+    let bridges = Bridges::of(repair.tools.paths);
+    let until = Instant::now() + Limits::default().deadline();
+    let patience = Patience { until: &|| until, interrupted: &|| None };
+    // In the order of their names, so that nobody who does the same can wait for us while we wait for him.
+    for name in names {
+        match bridges.claim(&name, &patience) {
+            Ok(bridge) => held.push(bridge),
+            Err(error) => {
+                let about = |task: &Task| bridge_of(task) == Some(&name);
+                let told = |task: &Task| Unfinished { what: task.to_string(), reason: error.to_string() };
+                unfinished.extend(tasks.iter().filter(|task| about(task)).map(told));
+                tasks.retain(|task| !about(task));
+            }
+        }
+    }
+    (held, unfinished)
+}
+
+/// The bridge of the host that a task is about, if others may come to rely on it.
+fn bridge_of(task: &Task) -> Option<&str> {
+    match task {
+        Task::Kernel { unless_joined: Some(Shared { bridge, .. }), .. } if bridge.ns == Ns::Host => {
+            Some(&bridge.name)
+        }
+        _ => None,
+    }
 }
 
 /// A veth between two ends in the host: no attachment's alone.
@@ -41,12 +86,12 @@ fn tasks(transaction: &Transaction) -> Vec<Task> {
 fn of_step(step: &Step, own: &[Link]) -> Vec<Task> {
     let of = step.effect.operation();
     let Effect::Kernel { op, undo } = &step.effect else { return lasting(step).into_iter().collect() };
-    if let Some(task) = created(op, step.created(), of) {
+    if let Some(task) = created(op, step.created(), of, own) {
         return vec![task];
     }
     let task = |undo: &Undo| {
-        let Undo { op, unless_used } = undo.clone();
-        Task::Kernel { of, op, unless_used, own: own.to_vec() }
+        let Undo { op, unless_joined } = undo.clone();
+        Task::Kernel { of, op, unless_joined, own: own.to_vec() }
     };
     undo.iter().map(task).collect()
 }
@@ -73,12 +118,12 @@ pub(super) fn lasting(step: &Step) -> Option<Task> {
 
 /// What came into being, by whichever operation, is deleted by the handle that it was made with: a name could be
 /// another's by now.
-fn created(op: &KernelOp, links: &[Link], of: &'static str) -> Option<Task> {
+fn created(op: &KernelOp, links: &[Link], of: &'static str, own: &[Link]) -> Option<Task> {
     let first = links.first()?;
     if let KernelOp::Link(LinkOp::EnsureBridge { .. }) = op {
-        // Others may have joined it since.
         let op = KernelOp::Link(LinkOp::DeleteUnusedBridge { link: first.clone() });
-        return Some(Task::Kernel { of, op, unless_used: None, own: Vec::new() });
+        let unless_joined = Some(Shared { bridge: first.clone(), ports: Vec::new() });
+        return Some(Task::Kernel { of, op, unless_joined, own: own.to_vec() });
     }
     Some(Task::link(of, links))
 }

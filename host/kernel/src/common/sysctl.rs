@@ -21,8 +21,17 @@ pub fn same_value(current: &str, wanted: &str) -> bool {
     current.split_ascii_whitespace().eq(wanted.split_ascii_whitespace())
 }
 
+/// What a sysctl was opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To tell its value.
+    Read,
+    /// To set it.
+    Write,
+}
+
 /// A sysctl that cannot be opened.
-pub fn sysctl_failed(errno: i32, ns: Ns, key: &str) -> Error {
+pub fn sysctl_failed(errno: i32, asked: Access, ns: Ns, key: &str) -> Error {
     let what = format!("the sysctl net/{key} in {}", place(ns));
     match Errno::from_raw(errno) {
         Errno::ENOENT | Errno::ENOTDIR => Error {
@@ -33,7 +42,11 @@ pub fn sysctl_failed(errno: i32, ns: Ns, key: &str) -> Error {
             Error { errno: Some(errno), ..Error::invalid(format!("{what} is a folder of parameters")) }
         }
         Errno::EACCES => {
-            Error::from_errno(errno, format!("{what} cannot be written: the kernel lets it be read only"))
+            let reason = match asked {
+                Access::Read => "cannot be read: the kernel lets it be written only",
+                Access::Write => "cannot be written: the kernel lets it be read only",
+            };
+            Error::from_errno(errno, format!("{what} {reason}"))
         }
         known => Error::from_errno(errno, format!("opening {what}: {}", known.desc())),
     }

@@ -74,8 +74,9 @@ pub fn no_port(port: &Link) -> Error {
 
 /// What is answered where somebody else's qdisc is in the way.
 pub fn foreign_qdisc(on: &Link, at: &str, kind: &str) -> Error {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     let message = format!(
-        "{} has a {kind} qdisc at its {at} that is not Wharf's: remove it or do not shape this link",
+        "{} has {article} {kind} qdisc at its {at} that is not Wharf's: remove it or do not shape this link",
         describe(on)
     );
     Error::new(ErrorKind::Conflict, message)

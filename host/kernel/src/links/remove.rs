@@ -76,8 +76,8 @@ fn delete_group(kernel: &mut RealKernel, first: &Link, links: &[Link]) -> Result
 }
 
 /// Leaves a bridge that has ports, and whatever is no bridge. A port that joins between the look and the deletion
-/// loses its bridge: rtnetlink has no deletion on condition. The undo that needs this runs right after a creation,
-/// so that the window is a few microseconds.
+/// loses its bridge: rtnetlink has no deletion on condition. Wharf's own ADDs are kept away meanwhile, by a lock of the
+/// broker; for others the window is a few microseconds.
 pub(super) fn unused_bridge(kernel: &mut RealKernel, link: &Link) -> Result<Reply, Error> {
     let Some(state) = meant(kernel, link)?.filter(|state| state.info.kind == "bridge") else {
         return Ok(Reply::Done);

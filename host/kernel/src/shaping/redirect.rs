@@ -20,7 +20,18 @@ const MIRRED_PARMS: u16 = 2;
 const TC_ACT_STOLEN: u32 = 4;
 const TCA_EGRESS_REDIR: u32 = 1;
 
-/// Again the same is success; another target takes the place of the first.
+/// What is in an ingress qdisc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// No filter, or there is no such qdisc.
+    Nothing,
+    /// Something redirects to this link; 0 if it is gone.
+    Redirect(u32),
+    /// Filters of somebody else.
+    Foreign,
+}
+
+/// Again the same is success; another target takes the place of the first. What fails leaves what was there before.
 pub(super) fn set(kernel: &mut RealKernel, on: &Link, to: &Link) -> Result<Reply, Error> {
     if on.ns != to.ns {
         let (on, to) = (describe(on), describe(to));
@@ -33,6 +44,7 @@ pub(super) fn set(kernel: &mut RealKernel, on: &Link, to: &Link) -> Result<Reply
         error.explain(format!("redirecting what {} receives to {}", describe(on), to.name))
     };
     let socket = kernel.route(on.ns)?;
+    let mut before = None;
     match add_qdisc(socket, index) {
         Ok(()) => {}
         Err(error) if error.errno() == Some(libc::EEXIST) => {
@@ -41,26 +53,47 @@ pub(super) fn set(kernel: &mut RealKernel, on: &Link, to: &Link) -> Result<Reply
             {
                 return Err(foreign(on, "ingress", &kind));
             }
-            match current(socket, index).map_err(explain)? {
-                Some(there) if there == target => return Ok(Reply::Done),
-                Some(_) => remove_filter(socket, index).map_err(explain)?,
-                None => {}
+            match content(socket, index).map_err(explain)? {
+                Content::Redirect(there) if there == target => return Ok(Reply::Done),
+                Content::Redirect(there) => {
+                    remove_filter(socket, index).map_err(explain)?;
+                    before = Some(there).filter(|there| *there != 0);
+                }
+                // Also an empty one is somebody's, who is about to use it.
+                Content::Nothing | Content::Foreign => return Err(foreign(on, "ingress", "ingress")),
             }
         }
         Err(error) => return Err(explain(error)),
     }
-    add_filter(socket, index, target).map(|()| Reply::Done).map_err(explain)
+    let Err(error) = add_filter(socket, index, target) else { return Ok(Reply::Done) };
+    // If this fails as well, there is nothing else to try, and the first error is the one to tell.
+    let _ = match before {
+        Some(there) => add_filter(socket, index, there),
+        None => remove_qdisc(socket, index),
+    };
+    Err(explain(error))
 }
 
 pub(super) fn get(kernel: &mut RealKernel, on: &Link) -> Result<Option<u32>, Error> {
     let index = index(kernel, on)?;
-    let found = current(kernel.route(on.ns)?, index);
-    found.map_err(|error| error.explain(format!("reading where what {} receives goes", describe(on))))
+    let found = content(kernel.route(on.ns)?, index);
+    let found =
+        found.map_err(|error| error.explain(format!("reading where what {} receives goes", describe(on))))?;
+    Ok(match found {
+        Content::Redirect(to) => Some(to),
+        Content::Nothing | Content::Foreign => None,
+    })
 }
 
 fn add_qdisc(socket: &mut Socket, index: u32) -> Result<(), NetlinkError> {
     socket.request(libc::RTM_NEWQDISC, CREATE | EXCL, |body| {
         header(body, index, INGRESS_HANDLE, TC_H_INGRESS, 0).text(libc::TCA_KIND, "ingress");
+    })
+}
+
+fn remove_qdisc(socket: &mut Socket, index: u32) -> Result<(), NetlinkError> {
+    socket.request(libc::RTM_DELQDISC, 0, |body| {
+        header(body, index, 0, TC_H_INGRESS, 0).text(libc::TCA_KIND, "ingress");
     })
 }
 
@@ -97,18 +130,22 @@ fn remove_filter(socket: &mut Socket, index: u32) -> Result<(), NetlinkError> {
     })
 }
 
-/// Where the first redirection leads.
-fn current(socket: &mut Socket, index: u32) -> Result<Option<u32>, NetlinkError> {
+/// What the ingress qdisc has; the first redirection counts.
+pub(super) fn content(socket: &mut Socket, index: u32) -> Result<Content, NetlinkError> {
     let found = socket.dump(
         libc::RTM_GETTFILTER,
         |body| {
             header(body, index, 0, INGRESS_HANDLE, 0);
         },
-        target,
+        |message| (message.kind == libc::RTM_NEWTFILTER).then(|| target(message)),
     );
     match found {
-        Ok(found) => Ok(found.first().copied()),
-        Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::EINVAL)) => Ok(None),
+        Ok(found) => Ok(match found.iter().flatten().next() {
+            Some(to) => Content::Redirect(*to),
+            None if found.is_empty() => Content::Nothing,
+            None => Content::Foreign,
+        }),
+        Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::EINVAL)) => Ok(Content::Nothing),
         Err(error) => Err(error),
     }
 }
@@ -116,7 +153,7 @@ fn current(socket: &mut Socket, index: u32) -> Result<Option<u32>, NetlinkError>
 /// The link that a u32 filter redirects to.
 fn target(message: &Message<'_>) -> Option<u32> {
     let attributes = message.attributes(HEADER);
-    if message.kind != libc::RTM_NEWTFILTER || attributes.find(libc::TCA_KIND)?.text()? != "u32" {
+    if attributes.find(libc::TCA_KIND)?.text()? != "u32" {
         return None;
     }
     let mut actions = attributes.find(libc::TCA_OPTIONS)?.nested().find(ACT)?.nested();

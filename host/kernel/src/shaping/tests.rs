@@ -124,17 +124,67 @@ fn another_target_takes_the_place_of_the_first() {
 }
 
 #[test]
-fn an_empty_ingress_qdisc_is_used_and_a_clsact_is_not() {
+fn an_operators_ingress_qdisc_is_neither_used_nor_removed() {
     let (mut rig, veth0, ifb) = with_ifb();
-    let op = ShapingOp::RedirectIngress { on: veth0.clone(), to: ifb.clone() };
+    let op = ShapingOp::RedirectIngress { on: veth0.clone(), to: ifb };
+    let filtered =
+        "tc filter add dev veth0 ingress protocol ip prio 7 u32 match ip dport 80 0xffff flowid 1:1";
+    for (kind, filter) in [("ingress", None), ("ingress", Some(filtered)), ("clsact", None)] {
+        rig.run(Ns::Host, &format!("tc qdisc add dev veth0 {kind}"));
+        if let Some(filter) = filter {
+            rig.run(Ns::Host, filter);
+        }
+        let error = apply(&mut rig, op.clone()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Conflict, "{error}");
+        assert!(error.message.contains(kind), "{error}");
+        let found = apply(&mut rig, ShapingOp::GetRedirect { on: veth0.clone() }).unwrap();
+        assert_eq!(found.maybe_index().unwrap(), None);
+        apply(&mut rig, ShapingOp::Clear { on: veth0.clone() }).unwrap().done().unwrap();
+        apply(&mut rig, ShapingOp::ClearEgress { on: veth0.clone() }).unwrap().done().unwrap();
+        assert!(qdiscs(&rig).iter().any(|qdisc| qdisc["kind"] == json!(kind)), "{kind}, {filter:?}");
+        // Of an empty one the undo of a redirection that was cut short cannot tell that it is not its own.
+        if filter.is_some() || kind == "clsact" {
+            apply(&mut rig, ShapingOp::ClearIngress { on: veth0.clone() }).unwrap().done().unwrap();
+            assert!(qdiscs(&rig).iter().any(|qdisc| qdisc["kind"] == json!(kind)), "{kind}, {filter:?}");
+        }
+        rig.run(Ns::Host, &format!("tc qdisc del dev veth0 {kind}"));
+    }
+}
+
+#[test]
+fn each_way_is_cleared_by_itself() {
+    let (mut rig, veth0, ifb) = with_ifb();
+    apply(&mut rig, ShapingOp::SetEgress { on: veth0.clone(), rate: EXAMPLE }).unwrap();
+    apply(&mut rig, ShapingOp::RedirectIngress { on: veth0.clone(), to: ifb.clone() }).unwrap();
+    for _ in 0..2 {
+        apply(&mut rig, ShapingOp::ClearEgress { on: veth0.clone() }).unwrap().done().unwrap();
+        assert_eq!(egress(&mut rig, &veth0), None);
+        let found = apply(&mut rig, ShapingOp::GetRedirect { on: veth0.clone() }).unwrap();
+        assert_eq!(found.maybe_index().unwrap(), Some(ifb.index));
+    }
+    apply(&mut rig, ShapingOp::SetEgress { on: veth0.clone(), rate: EXAMPLE }).unwrap();
+    for _ in 0..2 {
+        apply(&mut rig, ShapingOp::ClearIngress { on: veth0.clone() }).unwrap().done().unwrap();
+        assert_eq!(egress(&mut rig, &veth0), Some(EXAMPLE));
+        assert_eq!(qdiscs(&rig).len(), 1, "{:?}", qdiscs(&rig));
+    }
+    // What a redirection leaves that ends before its filter.
     rig.run(Ns::Host, "tc qdisc add dev veth0 ingress");
-    apply(&mut rig, op.clone()).unwrap().done().unwrap();
-    rig.run(Ns::Host, "tc qdisc del dev veth0 ingress");
-    rig.run(Ns::Host, "tc qdisc add dev veth0 clsact");
-    let error = apply(&mut rig, op).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Conflict, "{error}");
-    apply(&mut rig, ShapingOp::Clear { on: veth0 }).unwrap().done().unwrap();
-    assert!(qdiscs(&rig).iter().any(|qdisc| qdisc["kind"] == json!("clsact")));
+    apply(&mut rig, ShapingOp::ClearIngress { on: veth0.clone() }).unwrap().done().unwrap();
+    assert_eq!(qdiscs(&rig).len(), 1, "{:?}", qdiscs(&rig));
+}
+
+#[test]
+fn a_redirection_that_fails_leaves_what_was_there() {
+    let (mut rig, veth0, ifb) = with_ifb();
+    let gone = Link { ns: Ns::Host, index: 4711, name: "gone".into() };
+    let to_nowhere = ShapingOp::RedirectIngress { on: veth0.clone(), to: gone };
+    assert!(apply(&mut rig, to_nowhere.clone()).is_err());
+    assert!(qdiscs(&rig).iter().all(|qdisc| qdisc["kind"] == json!("noqueue")), "{:?}", qdiscs(&rig));
+    apply(&mut rig, ShapingOp::RedirectIngress { on: veth0.clone(), to: ifb.clone() }).unwrap();
+    assert!(apply(&mut rig, to_nowhere).is_err());
+    let found = apply(&mut rig, ShapingOp::GetRedirect { on: veth0 }).unwrap().maybe_index().unwrap();
+    assert_eq!(found, Some(ifb.index));
 }
 
 #[test]

@@ -54,13 +54,16 @@ fn what_is_there_already_is_not_written() {
     let error = write(&mut rig, Ns::Host, key, "1").unwrap_err();
     assert_eq!(error.kind, ErrorKind::Denied);
     assert!(error.message.contains("net/ipv4/conf/lo/mc_forwarding in the host's namespace"), "{error}");
+    assert!(error.message.ends_with("cannot be written: the kernel lets it be read only"), "{error}");
 }
 
 #[test]
 fn a_trigger_can_be_written_and_not_read() {
     let mut rig = Rig::new();
     write(&mut rig, Ns::Container, "ipv4/route/flush", "1").unwrap();
-    assert_eq!(read(&mut rig, Ns::Container, "ipv4/route/flush").unwrap_err().kind, ErrorKind::Denied);
+    let error = read(&mut rig, Ns::Container, "ipv4/route/flush").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
+    assert!(error.message.ends_with("cannot be read: the kernel lets it be written only"), "{error}");
 }
 
 #[test]

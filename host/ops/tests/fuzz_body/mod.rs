@@ -4,7 +4,8 @@ use wharf_ops::wire::{self, Frames, MAX_FRAME, ToBroker};
 use wharf_ops::{KernelOp, OPERATIONS, Op};
 
 /// Operations of the broker's own: an attacker can name them, a grant cannot.
-const INTERNAL: [&str; 2] = ["links/delete-many", "links/delete-unused-bridge"];
+const INTERNAL: [&str; 4] =
+    ["links/delete-many", "links/delete-unused-bridge", "shaping/clear-egress", "shaping/clear-ingress"];
 
 /// Reads the input as a conversation, and as one message.
 pub fn run(data: &[u8]) {

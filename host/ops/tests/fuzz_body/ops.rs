@@ -247,6 +247,8 @@ fn kernel(p: &mut Pick) -> Vec<KernelOp> {
         KernelOp::Shaping(ShapingOp::RedirectIngress { on: p.link(), to: p.link() }),
         KernelOp::Shaping(ShapingOp::GetRedirect { on: p.link() }),
         KernelOp::Shaping(ShapingOp::Clear { on: p.link() }),
+        KernelOp::Shaping(ShapingOp::ClearEgress { on: p.link() }),
+        KernelOp::Shaping(ShapingOp::ClearIngress { on: p.link() }),
     ]);
     ops
 }

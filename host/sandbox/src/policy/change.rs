@@ -77,13 +77,18 @@ fn kernel(op: &KernelOp) -> Option<wit::Change> {
             wit::Change::ShapingRedirectIngress(wit::Redirect { on: named(on), to: named(to) })
         }
         KernelOp::Shaping(ShapingOp::Clear { on }) => wit::Change::ShapingClear(named(on)),
-        // They change nothing.
+        // They change nothing, or are the broker's own.
         KernelOp::Address(AddressOp::GetAll { .. } | AddressOp::Settle { .. })
         | KernelOp::Route(RouteOp::GetAll { .. } | RouteOp::Lookup { .. })
         | KernelOp::Neighbour(NeighbourOp::GetAll { .. })
         | KernelOp::Sysctl(SysctlOp::Read { .. })
         | KernelOp::Filter(FilterOp::GetAntiSpoof { .. })
-        | KernelOp::Shaping(ShapingOp::GetEgress { .. } | ShapingOp::GetRedirect { .. }) => return None,
+        | KernelOp::Shaping(
+            ShapingOp::GetEgress { .. }
+            | ShapingOp::GetRedirect { .. }
+            | ShapingOp::ClearEgress { .. }
+            | ShapingOp::ClearIngress { .. },
+        ) => return None,
     })
 }
 

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Files(BTreeMap<PathBuf, Vec<u8>>);
 
 /// May vanish at any time.
-const FLEETING: [&str; 3] = ["run/wharf/grants", "run/wharf/leases", "run/wharf/telemetry"];
+const FLEETING: [&str; 4] =
+    ["run/wharf/bridges", "run/wharf/grants", "run/wharf/leases", "run/wharf/telemetry"];
 
 impl Files {
     /// Reads what is there.

@@ -23,7 +23,10 @@ fn effect(name: &str) -> Effect {
     let common = Common { name: name.into(), ..Common::default() };
     let op = KernelOp::Link(LinkOp::CreateIfb { ns: Ns::Host, common });
     let link = Link { ns: Ns::Host, index: 0, name: name.into() };
-    Effect::Kernel { op, undo: vec![Undo { op: KernelOp::Link(LinkOp::Delete { link }), unless_used: None }] }
+    Effect::Kernel {
+        op,
+        undo: vec![Undo { op: KernelOp::Link(LinkOp::Delete { link }), unless_joined: None }],
+    }
 }
 
 fn commit() -> Commit {

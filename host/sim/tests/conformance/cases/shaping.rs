@@ -20,6 +20,14 @@ fn clear(on: Link) -> Step {
     shaping(ShapingOp::Clear { on })
 }
 
+fn clear_egress(on: Link) -> Step {
+    shaping(ShapingOp::ClearEgress { on })
+}
+
+fn clear_ingress(on: Link) -> Step {
+    shaping(ShapingOp::ClearIngress { on })
+}
+
 pub(crate) fn all() -> Vec<Case> {
     let usual = || rate(8_000_000, 800_000, 25);
     let (ifb0, ifb1) = (|| at(HOST, 3, "ifb0"), || at(HOST, 4, "ifb1"));
@@ -93,6 +101,31 @@ pub(crate) fn all() -> Vec<Case> {
                 redirection(va()),
                 redirect(va(), va()),
                 redirection(va()),
+            ],
+        ),
+        case(
+            "each way by itself",
+            [
+                veth(),
+                ifb(HOST, "ifb0"),
+                shape(va(), usual()),
+                redirect(va(), ifb0()),
+                redirect(va(), at(HOST, 77, "gone")),
+                redirection(va()),
+                clear_egress(va()),
+                clear_egress(va()),
+                egress(va()),
+                redirection(va()),
+                shape(va(), usual()),
+                clear_ingress(va()),
+                clear_ingress(va()),
+                egress(va()),
+                redirection(va()),
+                clear_egress(at(HOST, 77, "gone")),
+                clear_ingress(at(HOST, 77, "gone")),
+                Step::Foreign(Foreign::Clsact { ns: HOST, link: "va" }),
+                clear_ingress(va()),
+                redirect(va(), ifb0()),
             ],
         ),
         case(

@@ -1,0 +1,270 @@
+//! What an ADD that fails undoes of things that were there before it, and what it leaves to others.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::fs::File;
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
+
+use common::attach::{self, link};
+use common::faulty::{What, changes, plan, survive};
+use common::{Call, Guest, Node, Script, assert_same, error};
+use nix::fcntl::{Flock, FlockArg};
+use wharf_broker::{Output, Paths};
+use wharf_ops::addresses::AddressOp;
+use wharf_ops::call::{CniError, Failure};
+use wharf_ops::links::{Common, LinkOp};
+use wharf_ops::shaping::{Rate, ShapingOp};
+use wharf_ops::sysctl::SysctlOp;
+use wharf_ops::{ErrorKind, KernelOp, Link, Ns, Op};
+
+const RATE: Rate = Rate { bits_per_second: 1_000_000, burst_bits: 80_000, latency_ms: 25 };
+
+fn fail(guest: &mut Guest) {
+    let failure = CniError { code: 123, msg: "no luck".into(), details: None };
+    guest.finish(Err(Failure::Guest(failure)));
+}
+
+fn get(guest: &mut Guest, name: &str) -> Link {
+    let get = LinkOp::Get { ns: Ns::Host, name: name.into() };
+    guest.ask(link(get)).unwrap().maybe_link().unwrap().unwrap()
+}
+
+fn shaping(op: ShapingOp) -> Op {
+    Op::Kernel(KernelOp::Shaping(op))
+}
+
+/// A node whose container has a veth that an earlier plugin made: `v0` on the host.
+fn with_veth() -> Node {
+    let node = Node::new(None, "");
+    let container = node.netns.display();
+    node.shell(&format!("ip link add v0 type veth peer name v1 netns {container} && ip link set v0 up"));
+    node
+}
+
+#[test]
+fn an_operators_qdiscs_survive_limits_that_are_refused() {
+    let node = with_veth();
+    node.shell("tc qdisc add dev v0 root handle 7: htb; tc qdisc add dev v0 ingress");
+    let before = node.dump();
+    let limit: Script = |guest| {
+        let on = get(guest, "v0");
+        let refused = guest.ask(shaping(ShapingOp::SetEgress { on: on.clone(), rate: RATE })).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Conflict, "{refused}");
+        let common = Common { name: "ifb0".into(), ..Common::default() };
+        let to = guest.ask(link(LinkOp::CreateIfb { ns: Ns::Host, common })).unwrap().link().unwrap();
+        let refused = guest.ask(shaping(ShapingOp::RedirectIngress { on, to })).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Conflict, "{refused}");
+        fail(guest);
+    };
+    assert_eq!(error(&node.run("ADD", limit)).0, 123);
+    assert_same(&node.dump(), &before, "both qdiscs are the operator's");
+}
+
+#[test]
+fn a_failed_second_add_leaves_the_limits_of_the_first() {
+    let redirect: Script = |guest| {
+        let on = get(guest, "v0");
+        let common = Common { name: "ifb0".into(), ..Common::default() };
+        let to = guest.ask(link(LinkOp::CreateIfb { ns: Ns::Host, common })).unwrap().link().unwrap();
+        guest.ask(shaping(ShapingOp::RedirectIngress { on, to })).unwrap();
+        guest.succeed();
+    };
+    let shape: Script = |guest| {
+        let on = get(guest, "v0");
+        guest.ask(shaping(ShapingOp::SetEgress { on, rate: RATE })).unwrap();
+        guest.succeed();
+    };
+    let failing: Script = |guest| {
+        let on = get(guest, "v0");
+        let rate = Rate { bits_per_second: 2_000_000, ..RATE };
+        guest.ask(shaping(ShapingOp::SetEgress { on: on.clone(), rate })).unwrap();
+        let common = Common { name: "ifb1".into(), ..Common::default() };
+        let to = guest.ask(link(LinkOp::CreateIfb { ns: Ns::Host, common })).unwrap().link().unwrap();
+        guest.ask(shaping(ShapingOp::RedirectIngress { on, to })).unwrap();
+        fail(guest);
+    };
+    for first in [redirect, shape] {
+        let node = with_veth();
+        assert_eq!(node.run("ADD", first).status, 0);
+        // Without the number of the action.
+        let shown = || node.shell("tc qdisc show dev v0; tc filter show dev v0 ingress | sed 's/index .*//'");
+        let before = shown();
+        assert_eq!(error(&node.run("ADD", failing)).0, 123);
+        assert_eq!(shown(), before);
+    }
+}
+
+#[test]
+fn a_parameter_that_cannot_be_read_can_be_written() {
+    let node = Node::new(None, "");
+    let write: Script = |guest| {
+        let write = |key: &str, value: &str| {
+            let (key, value) = (key.to_owned(), value.to_owned());
+            Op::Kernel(KernelOp::Sysctl(SysctlOp::Write { ns: Ns::Container, key, value }))
+        };
+        guest.ask(write("ipv4/route/flush", "1")).unwrap();
+        guest.ask(write("ipv6/conf/default/stable_secret", "2001:db8::1")).unwrap();
+        fail(guest);
+    };
+    assert_eq!(error(&node.run("ADD", write)).0, 123);
+    assert!(node.journals().is_empty(), "there is nothing to go back to");
+}
+
+fn bridge() -> Op {
+    let common = Common { name: "br0".into(), ..Common::default() };
+    link(LinkOp::EnsureBridge { ns: Ns::Host, common, vlan_filtering: false })
+}
+
+/// As the bridge plugin begins.
+fn raise_bridge(guest: &mut Guest) -> Link {
+    let (bridge, _) = guest.ask(bridge()).unwrap().bridge().unwrap();
+    guest.ask(link(LinkOp::SetUp { link: bridge.clone(), up: true })).unwrap();
+    bridge
+}
+
+fn join(guest: &mut Guest, bridge: Link) {
+    let (port, _) = guest.ask(attach::veth()).unwrap().pair().unwrap();
+    guest.ask(link(LinkOp::SetMaster { link: port, master: Some(bridge) })).unwrap();
+}
+
+/// As with forceAddress and promiscMode, for another subnet than the bridge has.
+fn take_over(guest: &mut Guest) {
+    let on = raise_bridge(guest);
+    guest.ask(link(LinkOp::SetPromiscuous { link: on.clone(), on: true })).unwrap();
+    let (old, new) = ("10.1.0.1/24".parse().unwrap(), "10.2.0.1/24".parse().unwrap());
+    let address = |op| Op::Kernel(KernelOp::Address(op));
+    guest.ask(address(AddressOp::Remove { on: on.clone(), address: old })).unwrap();
+    guest.ask(address(AddressOp::Add { on: on.clone(), address: new })).unwrap();
+    join(guest, on);
+}
+
+/// A node with another attachment's port on the bridge.
+fn with_port() -> Node {
+    let node = Node::new(None, "");
+    node.shell(
+        "ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.0.1/24 dev br0
+        ip link add other type ifb; ip link set other master br0",
+    );
+    node
+}
+
+#[test]
+fn a_bridge_that_others_were_on_before_is_as_it_was() {
+    let node = with_port();
+    let before = node.dump();
+    let failing: Script = |guest| {
+        take_over(guest);
+        fail(guest);
+    };
+    assert_eq!(error(&node.run("ADD", failing)).0, 123);
+    assert_same(&node.dump(), &before, "after a failed ADD on a shared bridge");
+    let shown = node.shell("ip link show br0");
+    assert!(!shown.contains("PROMISC"), "{shown}");
+}
+
+#[test]
+fn what_those_rely_on_who_joined_since_stays_and_what_was_removed_comes_back() {
+    let node = with_port();
+    let add: Script = |guest| {
+        take_over(guest);
+        guest.succeed();
+    };
+    // The end of the last change: the bridge is taken over, and nothing is committed.
+    plan(None);
+    assert_eq!(node.run("ADD", add).status, 0);
+    let last = changes();
+    let node = with_port();
+    plan(Some((last, What::EndAfter)));
+    assert!(survive(|| node.run("ADD", add)).is_none());
+    node.shell("ip link add newer type ifb; ip link set newer master br0");
+    let recovered = node.host.enter(|| node.broker(add).recover()).unwrap().unwrap();
+    assert!(recovered[0].undone, "{recovered:?}");
+    let shown = node.shell("ip -br addr show br0; ip link show br0");
+    for stays in ["10.1.0.1/24", "10.2.0.1/24", "PROMISC"] {
+        assert!(shown.contains(stays), "{stays}: {shown}");
+    }
+}
+
+/// Two ADDs at a time: the second finds the bridge as the first has made it, and then the first fails. Answers what came of
+/// both.
+fn two(node: &Node, second: fn(&mut Guest, Link)) -> (Output, Output) {
+    let (made, found, ended) = (mpsc::channel(), mpsc::channel(), mpsc::channel::<()>());
+    let (found_by_second, end_of_first) = (Mutex::new(found.1), Mutex::new(ended.1));
+    let made_by_first = Mutex::new(made.1);
+    let first = move |guest: &mut Guest| {
+        raise_bridge(guest);
+        made.0.send(()).unwrap();
+        found_by_second.lock().unwrap().recv().unwrap();
+        fail(guest);
+    };
+    let second = move |guest: &mut Guest| {
+        made_by_first.lock().unwrap().recv().unwrap();
+        let bridge = raise_bridge(guest);
+        found.0.send(()).unwrap();
+        // As long as this one is in its address manager, the other must not touch the bridge.
+        let early = end_of_first.lock().unwrap().recv_timeout(Duration::from_millis(300));
+        assert!(early.is_err(), "the first has been undone while the second relies on the bridge");
+        second(guest, bridge);
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let output = node.run("ADD", first);
+            let _ = ended.0.send(());
+            output
+        });
+        let other = Call { container: "c2".into(), ..Call::of(node, "ADD") };
+        let second = node.call(&other, second);
+        (first.join().unwrap(), second)
+    })
+}
+
+#[test]
+fn a_bridge_that_another_add_relies_on_stays_and_stays_up() {
+    for prepare in ["true", "ip link add br0 type bridge"] {
+        let node = Node::new(None, "");
+        node.shell(prepare);
+        let (first, second) = two(&node, |guest, bridge| {
+            join(guest, bridge);
+            guest.succeed();
+        });
+        assert_eq!(error(&first).0, 123, "{first:?}");
+        assert_eq!(second.status, 0, "{second:?}");
+        let shown = node.shell("ip link show master br0; ip link show br0");
+        assert!(shown.contains(attach::VETH) && shown.contains("MULTICAST,UP>"), "{shown}");
+        assert_eq!(node.journals().len(), 1, "the first is undone");
+    }
+}
+
+#[test]
+fn of_two_that_fail_none_leaves_the_bridge() {
+    let node = Node::new(None, "");
+    let before = node.dump();
+    let (first, second) = two(&node, |guest, bridge| {
+        join(guest, bridge);
+        fail(guest);
+    });
+    assert_eq!((error(&first).0, error(&second).0), (123, 123));
+    assert_same(&node.dump(), &before, "both are undone");
+}
+
+#[test]
+fn what_cannot_be_undone_because_others_rely_on_it_is_told_and_done_later() {
+    let node = Node::new(None, "");
+    plan(Some((1, What::EndAfter)));
+    let add: Script = |guest| drop(guest.attempt(bridge()));
+    assert!(survive(|| node.run("ADD", add)).is_none());
+    let path = Paths::below(node.root.path()).bridges().join("br0");
+    let lock = Flock::lock(File::open(&path).unwrap(), FlockArg::LockShared).unwrap();
+    let recovered = node.host.enter(|| node.broker(add).recover()).unwrap().unwrap();
+    assert!(
+        !recovered[0].undone && recovered[0].failures[0].contains("work with the bridge br0"),
+        "{recovered:?}"
+    );
+    assert!(node.shell("ip -br link").contains("br0"));
+    drop(lock);
+    let recovered = node.host.enter(|| node.broker(add).recover()).unwrap().unwrap();
+    assert!(recovered[0].undone, "{recovered:?}");
+    assert!(!node.shell("ip -br link").contains("br0"));
+}
