@@ -109,7 +109,7 @@ fn what_was_installed_elsewhere_is_uninstalled_too() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(files(&elsewhere), [Path::new("bridge")]);
     assert_eq!(fs::read_to_string(elsewhere.join("bridge")).unwrap(), "the reference");
-    assert_eq!(files(&node.bin), [Path::new(""); 0]);
+    assert!(files(&node.bin).is_empty());
 }
 
 #[test]

@@ -124,6 +124,6 @@ fn no_secret_is_in_it() {
         assert!(!text.contains("hunter2"), "{name}: {text}");
     }
     fs::write(node.root().join("etc/cni/wharf.toml"), "token = \"hunter2-broken\nx").unwrap();
-    fs::remove_dir_all(node.folder("bundle")).unwrap();
+    fs::remove_dir_all(node.folder("unpacked")).unwrap();
     assert!(support(&node).values().all(|text| !text.contains("hunter2")));
 }
