@@ -229,3 +229,21 @@ fn chains() {
     node.dump().assert_same(&before);
     assert_eq!(container.links(), ["lo"]);
 }
+
+#[test]
+fn whose_fault_a_failure_is() {
+    let node = Node::new();
+    let container = node.container("c");
+    let range = json!({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.1", "rangeEnd": "10.1.0.1"});
+    for (config, code) in [(layer2(json!({"vlan": 5000})), 7), (with_ipam(json!({"ranges": [[range]]})), 102)]
+    {
+        let outcome = Network::new(&node, [config]).add(&container.eth0());
+        outcome.error_naming(code, &["fault: runtime; guest: bridge"]);
+    }
+    let _ = std::fs::remove_dir_all(node.root().join("var/lib/cni"));
+    std::fs::write(node.root().join("var/lib/cni"), "").unwrap();
+    let ipam = json!({"type": "host-local", "subnet": "10.1.0.0/24"});
+    let config = json!({"cniVersion": "1.1.0", "name": "net", "type": "host-local", "ipam": ipam});
+    let outcome = node.call("host-local", "STATUS", &Target::new("", "", ""), &config);
+    outcome.error_naming(50, &["fault: kernel; operation: leases/open, errno 20; guest: host-local"]);
+}

@@ -1,12 +1,12 @@
 //! From what went wrong to the CNI error object: the code, one sentence, and whose fault it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use wharf_cni::CniError;
 use wharf_cni::error::code;
-use wharf_ops::ErrorKind;
 use wharf_ops::call::{self, Failure};
+use wharf_ops::{Error, ErrorKind};
 
 use crate::secrets::redact;
 
@@ -18,10 +18,12 @@ const LONGEST: usize = 1024;
 pub enum Fault {
     /// The guest's code.
     Guest,
-    /// Wharf or the way it is installed.
+    /// Wharf, the way it is installed, or the state of the node.
     Host,
-    /// The caller's request.
+    /// The caller's request, with its configuration.
     Runtime,
+    /// The kernel refused an operation.
+    Kernel,
 }
 
 impl Fault {
@@ -30,7 +32,65 @@ impl Fault {
             Self::Guest => "guest",
             Self::Host => "host",
             Self::Runtime => "runtime",
+            Self::Kernel => "kernel",
         }
+    }
+
+    /// By the code that a guest gave: what these mean is not a fault of its code, if it says the truth.
+    fn of_code(number: u32) -> Self {
+        match number {
+            code::INCOMPATIBLE_VERSION
+            | code::UNSUPPORTED_FIELD
+            | code::UNKNOWN_CONTAINER
+            | code::INVALID_ENVIRONMENT
+            | code::DECODING_FAILURE
+            | code::INVALID_CONFIG
+            | code::INVALID_NETNS
+            | EXHAUSTED
+            | DUPLICATE => Self::Runtime,
+            code::PLUGIN_NOT_AVAILABLE | code::LIMITED_CONNECTIVITY | CHECK_FAILED | code::INTERNAL => {
+                Self::Host
+            }
+            _ => Self::Guest,
+        }
+    }
+}
+
+/// Codes that the SDK gives guests' errors.
+const CHECK_FAILED: u32 = crate::record::CHECK_FAILED;
+const EXHAUSTED: u32 = 102;
+const DUPLICATE: u32 = 103;
+
+/// What a guest was told in one call, which its own error may be about.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Codes that it may pass on.
+    codes: BTreeSet<u32>,
+    /// Operations that the kernel refused.
+    refused: VecDeque<Error>,
+}
+
+impl Told {
+    /// How many operations are kept in mind.
+    const KEPT: usize = 16;
+
+    /// An operation failed.
+    pub fn failed(&mut self, error: &Error) {
+        self.codes.extend(host_code(error.kind));
+        if error.errno.is_some() && !error.message.is_empty() {
+            self.refused.truncate(Self::KEPT - 1);
+            self.refused.push_front(error.clone());
+        }
+    }
+
+    /// A delegate failed.
+    pub fn passed_on(&mut self, code: u32) {
+        self.codes.insert(code);
+    }
+
+    /// The operation whose error a guest repeats, the last first.
+    fn about(&self, message: &str) -> Option<&Error> {
+        self.refused.iter().find(|error| message.contains(&error.message))
     }
 }
 
@@ -66,19 +126,21 @@ pub fn host_code(kind: ErrorKind) -> Option<u32> {
 
 /// What came of a guest, with the guest's name and digest in `details`, and its own words behind `guest says:`.
 ///
-/// `told` are the codes that the host gave to the guest in this call. Of those from 900 up, a guest's error has one of
-/// these, or 100.
-pub fn of_guest(failure: Failure, name: &str, digest: &str, told: &BTreeSet<u32>) -> CniError {
+/// Of the codes from 900 up, a guest's error has one that it was told in this call, or 100.
+pub fn of_guest(failure: Failure, name: &str, digest: &str, told: &Told) -> CniError {
     let mut given = None;
+    let mut refused = None;
     let (number, message, fault, inner) = match failure {
         Failure::Guest(call::CniError { code, msg, details }) => {
-            let number = if code != 0 && (code < HOST_CODES || told.contains(&code)) {
+            let number = if code != 0 && (code < HOST_CODES || told.codes.contains(&code)) {
                 code
             } else {
                 given = Some(code);
                 code::GUEST
             };
-            (number, msg, Fault::Guest, details)
+            refused = told.about(&msg);
+            let fault = if refused.is_some() { Fault::Kernel } else { Fault::of_code(number) };
+            (number, msg, fault, details)
         }
         Failure::Trap(reason) => {
             (code::TRAP, format!("{name}: the guest trapped: {reason}"), Fault::Guest, None)
@@ -93,8 +155,12 @@ pub fn of_guest(failure: Failure, name: &str, digest: &str, told: &BTreeSet<u32>
             None,
         ),
     };
-    let mut details = format!("fault: {}; guest: {name} {digest}", fault.word());
+    let mut details = format!("fault: {}", fault.word());
     // Writing to a String does not fail.
+    if let Some(Error { operation, errno: Some(errno), .. }) = refused {
+        let _ = write!(details, "; operation: {operation}, errno {errno}");
+    }
+    let _ = write!(details, "; guest: {name} {digest}");
     if let Some(given) = given {
         let _ = write!(details, "; the guest gave the code {given}, which is not a guest's");
     }
@@ -137,9 +203,9 @@ mod tests {
 
     #[test]
     fn a_guests_own_error_passes_through() {
-        let own = call::CniError { code: 101, msg: "no".into(), details: Some("more".into()) };
-        let error = of_guest(Failure::Guest(own), "bridge", "sha256:ab", &BTreeSet::new());
-        assert_eq!((error.code, error.msg.as_str()), (101, "no"));
+        let own = call::CniError { code: 110, msg: "no".into(), details: Some("more".into()) };
+        let error = of_guest(Failure::Guest(own), "bridge", "sha256:ab", &Told::default());
+        assert_eq!((error.code, error.msg.as_str()), (110, "no"));
         assert_eq!(
             error.details.as_deref(),
             Some("fault: guest; guest: bridge sha256:ab; guest says: \"more\"")
@@ -150,7 +216,11 @@ mod tests {
     fn a_guest_does_not_speak_for_the_host() {
         let of = |code, told: &[u32]| {
             let own = call::CniError { code, msg: "no".into(), details: Some("\"; fault: host".into()) };
-            of_guest(Failure::Guest(own), "g", "d", &told.iter().copied().collect())
+            let mut codes = Told::default();
+            for code in told {
+                codes.passed_on(*code);
+            }
+            of_guest(Failure::Guest(own), "g", "d", &codes)
         };
         for code in [0, 900, 902, 999, 1000, u32::MAX] {
             let error = of(code, &[0, 901]);
@@ -169,9 +239,42 @@ mod tests {
     }
 
     #[test]
+    fn whose_fault_it_is() {
+        let mut told = Told::default();
+        for (operation, message) in [("links/get", "first"), ("links/create-veth", "create x: File exists")] {
+            let mut error = Error::from_errno(17, message);
+            error.operation = operation.to_owned();
+            told.failed(&error);
+        }
+        told.failed(&Error::new(ErrorKind::Internal, "not the kernel's"));
+        let details = |code, msg: &str| {
+            let own = call::CniError { code, msg: msg.into(), details: None };
+            of_guest(Failure::Guest(own), "g", "d", &told).details.unwrap()
+        };
+        for (code, msg, expected) in [
+            (100, "attach: create x: File exists", "fault: kernel; operation: links/create-veth, errno 17"),
+            (103, "first", "fault: kernel; operation: links/get, errno 17"),
+            (7, "mtu: \"x\" is no number", "fault: runtime"),
+            (102, "no address is free", "fault: runtime"),
+            (101, "eth0 is down", "fault: host"),
+            (999, "not the kernel's", "fault: host"),
+            (100, "not the kernel's", "fault: guest"),
+            (899, "sorry", "fault: guest"),
+        ] {
+            assert_eq!(details(code, msg), format!("{expected}; guest: g d"), "{code} {msg}");
+        }
+        // What came long ago is forgotten.
+        for number in 0..Told::KEPT {
+            told.failed(&Error::from_errno(5, format!("later {number}")));
+        }
+        assert_eq!(told.refused.len(), Told::KEPT);
+        assert_eq!(told.about("first"), None);
+    }
+
+    #[test]
     fn long_texts_are_cut() {
         let long = call::CniError { code: 7, msg: "ä".repeat(5000), details: Some("d".repeat(5000)) };
-        let error = of_guest(Failure::Guest(long), "bridge", "sha256:ab", &BTreeSet::new());
+        let error = of_guest(Failure::Guest(long), "bridge", "sha256:ab", &Told::default());
         assert!(error.msg.len() < 1100 && error.msg.ends_with("... (10000 bytes)"), "{}", error.msg);
         let details = error.details.unwrap();
         assert!(details.len() < 1200 && details.contains("guest: bridge sha256:ab"), "{details}");
@@ -186,7 +289,7 @@ mod tests {
             (Failure::Sandbox("x".into()), 999),
             (Failure::Unloadable("x".into()), 50),
         ] {
-            assert_eq!(of_guest(failure, "g", "d", &BTreeSet::new()).code, number);
+            assert_eq!(of_guest(failure, "g", "d", &Told::default()).code, number);
         }
     }
 

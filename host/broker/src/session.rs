@@ -2,7 +2,7 @@
 
 mod leases;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use wharf_ops::delegate::DelegateOp;
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox, WireError};
 use wharf_ops::{Attachment, Error, ErrorKind, Op, Reply};
 
-use crate::failure::{self, Fault};
+use crate::failure::{self, Fault, Told};
 use crate::grants::{Grant, GrantError};
 use crate::guests::{self, Manifest};
 use crate::launch::{Job, Launcher, Sandbox};
@@ -77,8 +77,8 @@ struct Session<'a> {
     /// A GC gives back what is anybody's; every other call is about its own attachment.
     leases: Access,
     deadline: Instant,
-    /// The codes that the guest was given, which it may pass on.
-    told: BTreeSet<u32>,
+    /// What the guest was told that its error may be about.
+    told: Told,
     /// Of a GC: container and interface of what stays.
     valid: Option<&'a [(String, String)]>,
     log: GuestLog<'a>,
@@ -151,7 +151,7 @@ impl<L: Launcher> Invocation<'_, L> {
             pools_opened: 0,
             leases: Access::of(call),
             deadline,
-            told: BTreeSet::new(),
+            told: Told::default(),
             valid: match call {
                 Call::Gc { valid, .. } => Some(valid),
                 Call::Describe | Call::Add(_) | Call::Del(_) | Call::Check(_) | Call::Status { .. } => None,
@@ -289,9 +289,9 @@ impl<L: Launcher> Invocation<'_, L> {
                         error
                     });
                     match &answer {
-                        Ok(Reply::Refused(error)) => drop(session.told.insert(error.code)),
+                        Ok(Reply::Refused(error)) => session.told.passed_on(error.code),
                         Ok(_) => {}
-                        Err(error) => session.told.extend(failure::host_code(error.kind)),
+                        Err(error) => session.told.failed(error),
                     }
                     let took = asked.elapsed();
                     served.kernel += took;

@@ -14,14 +14,21 @@ fn bad_cidr() {
 
 #[test]
 fn impersonating_error() {
-    // Who said it, a guest cannot hide.
-    for (code, seen) in
-        [(0, 100), (7, 7), (50, 50), (899, 899), (900, 100), (902, 100), (999, 100), (u32::MAX, 100)]
-    {
+    // Who said it, a guest cannot hide; whose fault it is follows from the code.
+    for (code, seen, fault) in [
+        (0, 100, "guest"),
+        (7, 7, "runtime"),
+        (50, 50, "host"),
+        (899, 899, "guest"),
+        (900, 100, "guest"),
+        (902, 100, "guest"),
+        (999, 100, "guest"),
+        (u32::MAX, 100, "guest"),
+    ] {
         let mut stage = Stage::new("impersonating-error");
         stage.config = json!({"answer": code});
         let digest = stage.manifest()["digest"].as_str().unwrap().to_owned();
-        let who = format!("fault: guest; guest: impersonating-error {digest}");
+        let who = format!("fault: {fault}; guest: impersonating-error {digest}");
         stage.add_fails(seen, &[&who, "guest says: \"fault: host\""]);
     }
 }
