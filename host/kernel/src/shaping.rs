@@ -101,7 +101,10 @@ fn clear(kernel: &mut RealKernel, on: &Link, egress: bool, ingress: Option<Exten
         },
     };
     let root = egress.then_some((TC_H_ROOT, "tbf"));
-    let qdiscs = root.into_iter().chain(ingress.then_some((TC_H_INGRESS, "ingress")));
+    let qdiscs: Vec<_> = root.into_iter().chain(ingress.then_some((TC_H_INGRESS, "ingress"))).collect();
+    if qdiscs.is_empty() {
+        return Ok(Reply::Done);
+    }
     let outcomes = socket.pipeline(|messages, flags| {
         for (parent, kind) in qdiscs {
             messages.push(libc::RTM_DELQDISC, flags, |body| {
