@@ -101,7 +101,7 @@ fn is_well(node: &Node) {
 #[test]
 fn the_installer_makes_a_node_and_uninstall_lets_its_pods_go() {
     let node = bare();
-    fs::write(node.bin.join("bandwidth"), "the reference").unwrap();
+    fs::write(node.bin.join("portmap"), "the reference").unwrap();
     let output = install(&node);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(fs::read_to_string(node.root().join(LIST)).unwrap().contains("10.244.3.0/24"));
@@ -145,8 +145,8 @@ fn the_installer_makes_a_node_and_uninstall_lets_its_pods_go() {
         .into_iter()
         .filter(|file| !file.starts_with("var/lib/cni/networks"))
         .collect();
-    assert_eq!(left, ["etc/cni/net.d/99-other.conflist", "opt/cni/bin/bridge"].map(PathBuf::from));
-    assert_eq!(fs::read_to_string(node.bin.join("bandwidth")).unwrap(), "the reference");
+    assert_eq!(left, ["etc/cni/net.d/99-other.conflist", "opt/cni/bin/portmap"].map(PathBuf::from));
+    assert_eq!(fs::read_to_string(node.bin.join("portmap")).unwrap(), "the reference");
     assert_eq!(node.leased("pods"), ["10.244.3.77"]);
     fs::remove_file(node.leases("pods").join("10.244.3.77")).unwrap();
     // A bridge stays, as the reference leaves it.
