@@ -425,6 +425,10 @@ fn is_undoable(op: &Op) -> bool {
     let of_others = |name: &str| name.starts_with("victim") || name == "lo";
     match op {
         Op::Kernel(op) if op.links().into_iter().flatten().any(|link| of_others(&link.name)) => false,
+        // Between two ends of the host, others may have begun to use it: it stays while there are others.
+        Op::Kernel(KernelOp::Link(LinkOp::CreateVeth { a, b })) => {
+            a.ns == Ns::Container || b.ns == Ns::Container
+        }
         Op::Kernel(KernelOp::Link(op)) => !matches!(op, LinkOp::Delete { .. }),
         Op::Kernel(KernelOp::Filter(FilterOp::AntiSpoof { link, .. })) => !of_others(link),
         Op::Kernel(KernelOp::Sysctl(_) | KernelOp::Route(RouteOp::Remove { .. }))

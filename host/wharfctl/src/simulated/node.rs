@@ -181,7 +181,7 @@ mod tests {
             config,
         };
         let output = node.run(&call);
-        assert!(output.status == 1 && output.stdout.contains("wharfctl install"), "{}", output.stdout);
+        assert!(output.status == 1 && output.stdout.contains("wharfctl add"), "{}", output.stdout);
         assert_eq!(node.files().unwrap().lines(), [""; 0]);
         assert!(node.story.take().is_empty());
         node.story.plan(Some(Fault { at: At::Change(1), errno: 5 }));
