@@ -176,12 +176,19 @@ fn lists_that_cannot_work_are_named() {
     list(&node, "95-odd.conflist", &named("odd", json!([odd])));
     let (_, all) = findings(&node, &[]);
     assert_found(&all, "error", "lists", &["20-broken.conflist", "decode"]);
-    assert_found(&all, "error", "lists", &["30-unknown.conflist", "plugins[0]", "nonesuch"]);
+    let added = ["30-unknown.conflist", "plugins[0]", "nonesuch", "wharfctl add --drop-in"];
+    assert_found(&all, "error", "lists", &added);
     assert_found(&all, "error", "lists", &["40-ipam.conflist", "whereabout"]);
     assert_found(&all, "warning", "lists", &["50-deaf.conflist", "plugins[1]", "portMappings"]);
     assert_found(&all, "warning", "lists", &["60-same.conflist", "10-wharf.conflist"]);
     assert_found(&all, "warning", "lists", &["70-overlap.conflist", "10.244.3.0/28"]);
-    assert_found(&all, "error", "lists", &["80-chain.conflist", "plugins[0].chain[0]", "nonesuch"]);
+    // `wharfctl install` would not bring it.
+    let added = ["80-chain.conflist", "plugins[0].chain[0]", "nonesuch", "wharfctl add"];
+    assert_found(&all, "error", "lists", &added);
+    assert!(!bad(&all).iter().any(|one| {
+        one["where"].as_str().unwrap().contains("80-chain.conflist")
+            && one.to_string().contains("wharfctl install")
+    }));
     assert_found(&all, "error", "lists", &["90-late.conflist", "usePodCidr", "wharfctl pod-cidr"]);
     assert_found(&all, "error", "lists", &["95-odd.conflist", "STATUS", "host bits"]);
 }

@@ -72,5 +72,6 @@ mod support;
 mod takeover;
 mod telemetry;
 mod third_party;
+mod told;
 mod vlan;
 mod wharfctl_gc;

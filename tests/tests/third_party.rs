@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use wharf_tests::install::wharfctl;
+use wharf_tests::install::{self, Binaries, wharfctl};
 use wharf_tests::{Container, Dump, Network, Node, Value, json, sh};
 
 use crate::common::bridge;
@@ -90,9 +90,15 @@ fn a_component_is_looked_at_before_anything_runs_it() {
     let node = Node::new();
     let first = path(&built().first);
     let text = good(&node, &["inspect", first]);
-    for words in
-        ["network: makes attachments", "sha256:", " KiB", "rustc", "wit-bindgen", "set the MTU of links"]
-    {
+    for words in [
+        "network: makes attachments",
+        "sha256:",
+        " KiB",
+        "  contains code in ",
+        "rustc",
+        "wit-bindgen",
+        "set the MTU of links",
+    ] {
         assert!(text.contains(words), "{words:?} in {text}");
     }
     let value: Value = serde_json::from_str(&good(&node, &["inspect", "--json", first])).unwrap();
@@ -102,6 +108,27 @@ fn a_component_is_looked_at_before_anything_runs_it() {
     assert_eq!(value["size"], fs::metadata(first).unwrap().len());
     let wrong = refused(&node, &["inspect", "/bin/sh"]);
     assert!(wrong.contains("/bin/sh is no guest") && wrong.contains("native"), "{wrong}");
+}
+
+#[test]
+fn a_component_says_which_sdk_it_was_made_with() {
+    let node = Node::new();
+    let sdk = format!("  SDK      wharf-sdk {}\n", env!("CARGO_PKG_VERSION"));
+    // One guest of each world that has one.
+    let guests = &Binaries::get().guests;
+    let policies = install::policies();
+    for file in [
+        guests.join("loopback.wasm"),
+        guests.join("host-local.wasm"),
+        policies.join("host-ports.wasm"),
+        policies.join("default-bandwidth.wasm"),
+    ] {
+        let text = good(&node, &["inspect", path(&file)]);
+        assert!(text.contains(&sdk), "{text}");
+    }
+    // It was made without.
+    let text = good(&node, &["inspect", path(&built().first)]);
+    assert!(!text.contains("  SDK "), "{text}");
 }
 
 #[test]

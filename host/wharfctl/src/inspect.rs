@@ -49,7 +49,8 @@ pub(crate) fn as_text(file: &str, inspection: &Inspection, size: usize) -> Strin
     }
     line("digest", &format!("sha256:{}", inspection.digest));
     line("size", &format!("{} KiB", size.div_ceil(1024)));
-    for (field, what) in [("language", "language"), ("sdk", "SDK"), ("processed-by", "made by")] {
+    // Nobody says which language is the guest's own: a libc and an adapter that it was linked with name theirs.
+    for (field, what) in [("language", "contains"), ("sdk", "SDK"), ("processed-by", "made by")] {
         let names: Vec<String> = inspection
             .producers
             .iter()
@@ -57,8 +58,9 @@ pub(crate) fn as_text(file: &str, inspection: &Inspection, size: usize) -> Strin
             .take(PRODUCERS)
             .map(producer)
             .collect();
+        let of = if field == "language" { "code in " } else { "" };
         if !names.is_empty() {
-            line(what, &names.join(", "));
+            line(what, &format!("{of}{}", names.join(", ")));
         }
     }
     if inspection.operations.is_empty() {
@@ -147,7 +149,7 @@ mod tests {
             "network: makes attachments",
             "sha256:abab",
             "2 KiB",
-            "language Rust\n",
+            "contains code in Rust\n",
             "SDK      wharf-sdk 0.1.0",
             "made by  wit-component 0.240",
             "    delete links ",

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Told {
-    /// CNI_ARGS, as the runtime would set it: `K8S_POD_NAMESPACE=games;K8S_POD_NAME=chess`.
+    /// CNI_ARGS, as the runtime would set it: `IgnoreUnknown=1;K8S_POD_NAMESPACE=games;K8S_POD_NAME=chess`.
     #[arg(long, default_value = "")]
     pub(crate) args: String,
     /// What the runtime tells about capabilities, as JSON: `{"portMappings": [{"hostPort": 8080, "containerPort": 80}]}`.

@@ -116,6 +116,7 @@ macro_rules! export_network {
         const _: () = {
             type Exported = $crate::Adapter<$guest>;
     $crate::bindings::network::export!(Exported with_types_in $crate::bindings::network);
+            $crate::origin!("component-type:wharf-sdk:network");
         };
         #[cfg(not(target_family = "wasm"))]
         impl $crate::native::Guest for $guest {
@@ -140,6 +141,7 @@ macro_rules! export_ipam {
         const _: () = {
             type Exported = $crate::Adapter<$guest>;
     $crate::bindings::ipam::export!(Exported with_types_in $crate::bindings::ipam);
+            $crate::origin!("component-type:wharf-sdk:ipam");
         };
         #[cfg(not(target_family = "wasm"))]
         impl $crate::native::Guest for $guest {

@@ -41,6 +41,9 @@ pub mod names;
 #[cfg(not(target_family = "wasm"))]
 pub mod native;
 pub mod net;
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod origin;
 pub mod policy;
 mod request;
 mod result;

@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
-use wharf_tests::json;
 use wharf_tests::runtimes::bench::{Figures, Sample, Side, measure, median};
+use wharf_tests::{Value, json};
 
 /// How much of the gain must be left under containerd, in percent.
 const KEPT: f64 = 80.0;
@@ -30,7 +30,16 @@ fn main() -> ExitCode {
     for (backend, figures) in &all {
         print(backend, figures);
     }
-    let report = json!(all.iter().map(|(backend, figures)| report(backend, figures)).collect::<Vec<_>>());
+    let targets: Vec<Target> = all.iter().flat_map(|(backend, figures)| targets(backend, figures)).collect();
+    println!("\nHow much of the gain is left under containerd, on a machine with nothing else running");
+    for target in &targets {
+        target.print();
+    }
+    // As in bench.json. A miss is shown there and here, and is no failure: times depend on the machine.
+    let report = json!({
+        "backends": all.iter().map(|(backend, figures)| report(backend, figures)).collect::<Vec<_>>(),
+        "targets": targets.iter().map(Target::json).collect::<Vec<_>>(),
+    });
     if let Err(error) = std::fs::write(&out, format!("{report:#}\n")) {
         eprintln!("pod-bench: {out}: {error}");
         return ExitCode::FAILURE;
@@ -88,25 +97,61 @@ fn print(backend: &str, figures: &[Figures]) {
         }
         println!();
     }
-    for (under, without, what) in [(1, 4, "ADD"), (3, 5, "DEL")] {
+}
+
+/// A promise, and what was measured of it: how much of what Wharf is faster by is left under containerd, in percent.
+struct Target {
+    what: String,
+    /// How many times as fast without containerd, and under it.
+    faster: [f64; 2],
+}
+
+fn targets(backend: &str, figures: &[Figures]) -> Vec<Target> {
+    let rows = rows(figures);
+    let mut targets = Vec::new();
+    for (under, without, operation) in [(1, 4, "ADD"), (3, 5, "DEL")] {
         let ratio = |index: usize, side: usize| {
             let values = rows.get(index).map_or(&[][..], |row| &row.values);
             Some(values.first()? / values.get(side)?)
         };
-        for side in [1, 2] {
-            let (Some(under), Some(without)) = (ratio(under, side), ratio(without, side)) else { continue };
-            let name = Side::ALL.get(side).map_or("", |side| side.name());
-            let kept = 100.0 * under / without;
-            let verdict = if kept >= KEPT { "yes" } else { "no " };
-            println!(
-                "{verdict} {name}: {what} {without:.1} times as fast, {under:.1} under containerd: {kept:.0} % of it, \
-                 at least {KEPT:.0}"
-            );
+        for (index, side) in Side::ALL.iter().enumerate().skip(1) {
+            let (Some(under), Some(without)) = (ratio(under, index), ratio(without, index)) else { continue };
+            let what = format!("{backend}, {}: {operation} keeps of its gain, %", side.name());
+            targets.push(Target { what, faster: [without, under] });
         }
+    }
+    targets
+}
+
+impl Target {
+    fn kept(&self) -> f64 {
+        let [without, under] = self.faster;
+        100.0 * under / without
+    }
+
+    fn reached(&self) -> bool {
+        self.kept() >= KEPT
+    }
+
+    fn print(&self) {
+        let verdict = if self.reached() { "yes" } else { "no " };
+        let ([without, under], kept) = (self.faster, self.kept());
+        println!(
+            "{verdict} {:<58} at least {KEPT:.0}  {kept:>4.0}  ({without:.1} times as fast, {under:.1} under containerd)",
+            self.what
+        );
+    }
+
+    /// As it goes into the file.
+    fn json(&self) -> Value {
+        let measured = (self.kept() * 10.0).round() / 10.0;
+        json!({
+            "target": self.what, "bound": format!("at least {KEPT}"), "measured": measured, "reached": self.reached(),
+        })
     }
 }
 
-fn report(backend: &str, figures: &[Figures]) -> serde_json::Value {
+fn report(backend: &str, figures: &[Figures]) -> Value {
     let rows = rows(figures);
     let rounds = figures.first().map_or(0, |figures| figures.run.len());
     let sides: Vec<&str> = figures.iter().map(|figures| figures.side.name()).collect();

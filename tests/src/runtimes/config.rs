@@ -31,7 +31,7 @@ pub struct List {
     pub form: Form,
 }
 
-/// The name server and the search domain that [`List::pods`] tells.
+/// The name server and the search domain that the bridge of [`List::pods`] tells.
 pub const DNS: [&str; 2] = ["192.0.2.53", "cluster.test"];
 
 impl List {
@@ -92,6 +92,14 @@ impl List {
             "type": "bandwidth", "ingressRate": bits(into), "ingressBurst": burst, "egressRate": bits(out_of),
             "egressBurst": burst,
         });
+        self
+    }
+
+    /// With the name servers of this file, which the address manager reads, instead of the bridge's own.
+    #[must_use]
+    pub fn resolv_conf(mut self, path: &str) -> Self {
+        self.plugins[0].as_object_mut().expect("a plugin is an object").remove("dns");
+        self.plugins[0]["ipam"]["resolvConf"] = path.into();
         self
     }
 

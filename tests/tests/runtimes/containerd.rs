@@ -88,22 +88,30 @@ fn pods_have_a_network(release: Release, form: Form, backend: &str) {
 }
 
 fn limits_are_real(release: Release) {
-    let containerd = start!(release, List::pods(Form::Chain, "nftables"));
-    containerd.run(&Spec::new("first")).unwrap();
-    let before = containerd.machine().node().dump();
-    let limits = [80, 40];
-    let pod = containerd.run(&Spec::new("limited").limits(limits[0], limits[1])).unwrap();
-    traffic::limited(containerd.machine(), "10.1.0.1", &pod, limits, BURST);
-    containerd.remove(&pod).unwrap();
-    containerd.machine().node().dump().assert_same(&before);
+    for form in Form::BOTH {
+        let containerd = start!(release, List::pods(form, "nftables"));
+        containerd.run(&Spec::new("first")).unwrap();
+        let before = containerd.machine().node().dump();
+        let limits = [80, 40];
+        let pod = containerd.run(&Spec::new("limited").limits(limits[0], limits[1])).unwrap();
+        traffic::limited(containerd.machine(), "10.1.0.1", &pod, limits, BURST);
+        containerd.remove(&pod).unwrap();
+        containerd.machine().node().dump().assert_same(&before);
+    }
 }
 
 fn a_failed_start_leaves_nothing(release: Release) {
+    for form in Form::BOTH {
+        start_that_fails(release, form);
+    }
+}
+
+fn start_that_fails(release: Release, form: Form) {
     // Two addresses, of which the first pod takes one.
     let ipam = json!({"type": "host-local", "ranges": [[
         {"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.2", "rangeEnd": "10.1.0.3"},
     ]]});
-    let containerd = start!(release, List::pods(Form::DropIn, "nftables").bridge("ipam", ipam));
+    let containerd = start!(release, List::pods(form, "nftables").bridge("ipam", ipam));
     let recorder = Recorder::install(containerd.machine());
     let first = containerd.run(&Spec::new("first").port("tcp", 8080, 80)).unwrap();
     let before = containerd.machine().node().dump();
@@ -127,10 +135,14 @@ fn a_failed_start_leaves_nothing(release: Release) {
         containerd.remove(&pod).unwrap();
     }
     // StopPodSandbox and RemovePodSandbox each send a DEL, and the second knows less.
+    let plugin = match form {
+        Form::DropIn => "bridge",
+        Form::Chain => "wharf",
+    };
     let calls = recorder.take();
     let deleted: Vec<_> = calls
         .iter()
-        .filter(|call| call.plugin == "bridge" && call.var("CNI_COMMAND") == "DEL")
+        .filter(|call| call.plugin == plugin && call.var("CNI_COMMAND") == "DEL")
         .map(|call| (call.status, call.var("CNI_NETNS").is_empty(), call.stdin["prevResult"].is_object()))
         .collect();
     assert_eq!(deleted, [(0, false, true), (0, true, false), (0, false, true), (0, true, false)]);
@@ -138,7 +150,13 @@ fn a_failed_start_leaves_nothing(release: Release) {
 }
 
 fn a_node_comes_back(release: Release) {
-    let mut containerd = start!(release, List::pods(Form::DropIn, "nftables"));
+    for form in Form::BOTH {
+        node_that_boots(release, form);
+    }
+}
+
+fn node_that_boots(release: Release, form: Form) {
+    let mut containerd = start!(release, List::pods(form, "nftables"));
     let pods = ["one", "two"].map(|name| containerd.run(&Spec::new(name).limits(8, 8)).unwrap());
     let ids = pods.each_ref().map(|pod| pod.id.clone());
     drop(pods);

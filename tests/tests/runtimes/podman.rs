@@ -21,6 +21,9 @@ macro_rules! start {
 
 const LIMITS: [u32; 2] = [80, 40];
 const BURST: u32 = 200_000;
+/// The name server and the search domain that are the address manager's to tell, and where it reads them.
+const DNS_OF_IPAM: [&str; 2] = ["192.0.2.54", "ipam.test"];
+const RESOLV_CONF: &str = "/etc/cni/resolv.conf";
 
 #[test]
 fn containers_have_a_network_by_drop_ins() {
@@ -33,7 +36,9 @@ fn containers_have_a_network_by_one_process() {
 }
 
 fn containers_have_a_network(form: Form, backend: &str) {
-    let podman = start!(List::pods(form, backend).limits(LIMITS, BURST));
+    let podman = start!(List::pods(form, backend).limits(LIMITS, BURST).resolv_conf(RESOLV_CONF));
+    let [server, domain] = DNS_OF_IPAM;
+    podman.machine().write(RESOLV_CONF, &format!("nameserver {server}\nsearch {domain}\n"));
     let node = podman.machine().node();
     let outside = node.outside();
     let other = podman.run(&Spec::new("other").port("tcp", 8000, 80), &["pods"]).unwrap();
@@ -45,9 +50,7 @@ fn containers_have_a_network(form: Form, backend: &str) {
     traffic::masquerades(&outside, &web);
     traffic::mapped(podman.machine(), &outside, &web, 8080, 80);
     traffic::limited(podman.machine(), "10.1.0.1", &web, LIMITS, BURST as usize);
-    let resolv = podman.sh(&["exec", "web", "cat", "/etc/resolv.conf"]);
-    let [server, domain] = [format!("nameserver {}", DNS[0]), format!("search {}", DNS[1])];
-    assert!(resolv.lines().any(|line| line == server) && resolv.contains(&domain), "{resolv}");
+    resolves(&podman, "web", DNS_OF_IPAM);
 
     // Its process ends and starts again, with another namespace.
     drop(web);
@@ -63,6 +66,16 @@ fn containers_have_a_network(form: Form, backend: &str) {
     podman.remove(&other);
     assert_eq!(node.leased("pods"), [""; 0]);
     assert_eq!(podman.machine().namespaces("/run/netns"), [""; 0]);
+}
+
+/// A container asks the name server of its network's result, with that search domain.
+fn resolves(podman: &Podman, container: &str, [server, domain]: [&str; 2]) {
+    let resolv = podman.sh(&["exec", container, "cat", "/etc/resolv.conf"]);
+    let server = format!("nameserver {server}");
+    let search = |line: &str| {
+        line.strip_prefix("search ").is_some_and(|line| line.split_whitespace().any(|name| name == domain))
+    };
+    assert!(resolv.lines().any(|line| line == server) && resolv.lines().any(search), "{resolv}");
 }
 
 #[test]
@@ -105,6 +118,7 @@ fn containers_come_back_after_a_boot() {
         podman.sh(&["start", "one", "two"]);
         let [one, two] = ["one", "two"].map(|name| podman.pod(name));
         traffic::pings(podman.machine(), &one, &two);
+        resolves(&podman, "one", DNS);
         assert_eq!(node.leased("pods").len(), 4, "{:?}", node.leased("pods"));
         podman.remove(&one);
         podman.remove(&two);

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wharf_broker::guests;
+use wharf_broker::guests::{self, StoreError};
 use wharf_cni::Version;
 
 use super::{Findings, Node, policies};
@@ -123,10 +123,16 @@ pub(crate) fn served(node: &Node<'_>, plugin: &Plugin) -> Result<bool, (String, 
     let by_wharf = plugin.chained || same(&program, &own);
     if !by_wharf && !program.is_file() {
         let what = format!("type {:?}: {} is missing", plugin.kind, program.display());
-        return Err((what, "install the plugin, or `wharfctl install --drop-in` if it is one of Wharf's"));
+        let cure = "install the plugin; a guest by `wharfctl add --drop-in`, Wharf's own by `wharfctl install \
+                    --drop-in`";
+        return Err((what, cure));
     }
     if by_wharf {
-        guests::read(node.paths, &plugin.kind).map_err(|error| (error.to_string(), INSTALL))?;
+        guests::read(node.paths, &plugin.kind).map_err(|error| match error {
+            // `install` brings Wharf's own only, and which those are the message knows.
+            StoreError::NotInstalled { .. } => (error.to_string(), "do what the message says"),
+            _ => (error.to_string(), INSTALL),
+        })?;
         unresolved(node, plugin)?;
     }
     let Some(ipam) = plugin.ipam() else { return Ok(by_wharf) };

@@ -14,6 +14,7 @@ use super::{Findings, Node};
 use crate::grants;
 
 const INSTALL: &str = "run `wharfctl install`";
+const AGAIN: &str = "run `wharfctl install`; a guest that is not one of Wharf's, `wharfctl add` once more";
 
 pub(super) fn check(node: &Node<'_>, findings: &mut Findings) {
     binary(&node.bin_dir, findings);
@@ -27,7 +28,7 @@ pub(super) fn check(node: &Node<'_>, findings: &mut Findings) {
     for name in &names {
         match guest(node, name) {
             Ok(digest) => findings.ok(format!("guest {name}"), digest),
-            Err(reason) => findings.error(format!("guest {name}"), reason, INSTALL),
+            Err(reason) => findings.error(format!("guest {name}"), reason, AGAIN),
         }
         for problem in grants::problems(node.paths, name) {
             findings.error(

@@ -105,6 +105,7 @@ macro_rules! export_policy {
         const _: () = {
             type Exported = $crate::policy::PolicyAdapter<$policy>;
     $crate::policy::bindings::policy::export!(Exported with_types_in $crate::policy::bindings::policy);
+            $crate::origin!("component-type:wharf-sdk:policy");
         };
     };
 }
@@ -126,6 +127,7 @@ macro_rules! export_admission {
         const _: () = {
             type Exported = $crate::policy::AdmissionAdapter<$admission>;
     $crate::policy::bindings::admission::export!(Exported with_types_in $crate::policy::bindings::admission);
+            $crate::origin!("component-type:wharf-sdk:admission");
         };
     };
 }
