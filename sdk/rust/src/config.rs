@@ -233,7 +233,7 @@ mod tests {
             (r#"{"net":"10.0.0.0/33"}"#, code::INVALID_CONFIG, "net", "\"10.0.0.0/33\""),
             (r#"{"net":"10.0.0.0/255.0.0.0"}"#, code::INVALID_CONFIG, "net", "255.0.0.0"),
             (r#"{"net":"fd00::/129"}"#, code::INVALID_CONFIG, "net", "\"fd00::/129\""),
-            ("[]", code::INVALID_CONFIG, "", "expected an object, found []"),
+            ("[]", code::INVALID_CONFIG, "", "expected an object, found an array of 0"),
             (r#"{"gw":"#, code::DECODING_FAILURE, "", "EOF"),
             ("{} {}", code::DECODING_FAILURE, "", "trailing characters"),
             ("", code::DECODING_FAILURE, "", "EOF"),

@@ -335,12 +335,12 @@ mod tests {
     #[test]
     fn an_error_knows_its_path_and_names_the_value() {
         for (json, wanted) in [
-            ("[]", ": expected an object, found []"),
+            ("[]", ": expected an object, found an array of 0"),
             ("7", ": expected an object, found 7"),
             (r#"{"hostPort":70000}"#, "hostPort: expected an integer from 0 to 65535, found 70000"),
             (r#"{"hostPort":-1}"#, "hostPort: expected an integer from 0 to 65535, found -1"),
             (r#"{"HostPort":"x"}"#, "HostPort: expected an integer, found \"x\""),
-            (r#"{"hostPort":[80,81]}"#, "hostPort: expected an integer, found [80,81]"),
+            (r#"{"hostPort":[80,81]}"#, "hostPort: expected an integer, found an array of 2"),
             (r#"{"hostPort":80.0}"#, "hostPort: expected an integer, found 80.0"),
             (
                 r#"{"hostPort":18446744073709551616}"#,
@@ -348,12 +348,12 @@ mod tests {
             ),
             (r#"{"inner":{"inner":{"list":7}}}"#, "inner.inner.list: expected an array, found 7"),
             (r#"{"list":[[],[{},{"hostPort":1.5}]]}"#, "list[1][1].hostPort: expected an integer, found 1.5"),
-            (r#"{"list":[[[]]]}"#, "list[0][0]: expected an object, found []"),
+            (r#"{"list":[[[]]]}"#, "list[0][0]: expected an object, found an array of 0"),
             (r#"{"map":{"k":200}}"#, "map.k: expected an integer from -128 to 127, found 200"),
             (r#"{"map":true}"#, "map: expected an object, found true"),
             (r#"{"pair":["x",1]}"#, "pair[0]: expected true or false, found \"x\""),
             (r#"{"pair":[true,"x"]}"#, "pair[1]: expected a number, found \"x\""),
-            (r#"{"pair":{"a":null}}"#, "pair: expected an array, found {\"a\":null}"),
+            (r#"{"pair":{"a":null}}"#, "pair: expected an array, found an object with a"),
             (
                 r#"{"wrapped":null,"mode":{"level":256}}"#,
                 "mode.level: expected an integer from 0 to 255, found 256",

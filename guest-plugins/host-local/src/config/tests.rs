@@ -101,7 +101,7 @@ fn a_bad_configuration_is_named_by_key_and_value() {
         ("null".into(), "", "ipam", "IPAM config missing 'ipam' key"),
         ("{}".into(), "", "ipam.ranges", "no IP ranges specified"),
         (r#"{"ranges":[[]]}"#.into(), "", "ipam.ranges[0]", "invalid range set 0: empty range set"),
-        (r#"{"ranges":[{}]}"#.into(), "", "ipam.ranges[0]", "expected an array, found {}"),
+        (r#"{"ranges":[{}]}"#.into(), "", "ipam.ranges[0]", "expected an array, found an empty object"),
         (r#"{"ranges":7}"#.into(), "", "ipam.ranges", "7"),
         (ranges("{}"), "", "ipam.ranges[0][0]", "subnet"),
         (ranges(r#"{"subnet":7}"#), "", "ipam.ranges[0][0].subnet", "7"),
