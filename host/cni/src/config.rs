@@ -146,7 +146,7 @@ pub(crate) fn plugin_type(object: &Object) -> Result<Option<&str>, Error> {
 
 /// Checks the members that the specification knows as objects: a plugin without use for one would pass over a wrong one in
 /// silence. The delegates' types become file names, too.
-pub(crate) fn sections(raw: &Object) -> Result<(), Error> {
+fn sections(raw: &Object) -> Result<(), Error> {
     for key in ["args", "dns", "runtimeConfig"] {
         if let Some(value) = json::member(raw, key) {
             json::object(value, key)?;

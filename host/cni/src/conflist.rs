@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::attachment::Attachment;
 use crate::chain::enabled;
-use crate::config::{Request, decode, network_name, plugin_type, sections};
+use crate::config::{Request, decode, network_name, plugin_type};
 use crate::error::{Error, excerpt};
 use crate::json::{self, Object, member, object};
 use crate::result::NetworkResult;
@@ -163,7 +163,9 @@ fn plugin(value: &Value) -> Result<Plugin, Error> {
     let usual = spelling::usual(value);
     let raw = object(&usual, "")?;
     let Some(kind) = plugin_type(raw)? else { return Err(Error::invalid("type", "missing 'type'")) };
-    sections(raw)?;
+    if let Some(capabilities) = member(raw, "capabilities") {
+        enabled(capabilities, &Object::new())?;
+    }
     Ok(Plugin { plugin_type: kind.to_owned(), raw: raw.clone() })
 }
 

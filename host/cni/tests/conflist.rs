@@ -94,11 +94,6 @@ fn plugins() {
             "plugins[0].capabilities: expected an object",
         ),
         (json!({"plugins": [{"type": "a", "capabilities": {"x": 1}}]}), "plugins[0].capabilities.x"),
-        (
-            json!({"plugins": [{"type": "a", "ipam": {"type": "a/b"}}]}),
-            "plugins[0].ipam.type: invalid plugin",
-        ),
-        (json!({"plugins": [{"type": "a", "dns": 1}]}), "plugins[0].dns: expected an object"),
         (json!({"plugins": null, "loadOnlyInlinedPlugins": true}), "plugins: missing, and loadOnly"),
         (json!({"name": ""}), "missing network name"),
         (json!({"name": "a b"}), "invalid characters found in network name"),
