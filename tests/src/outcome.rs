@@ -70,7 +70,26 @@ impl Outcome {
         }
     }
 
-    /// As [`Outcome::error`], and the text holds each of these words.
+    /// As [`Outcome::error`], and the message has each of these words. Words are whole: no letter or digit is beside them.
+    #[track_caller]
+    pub fn error_saying(self, code: u32, words: &[&str]) {
+        self.error_explaining(code, words, &[]);
+    }
+
+    /// As [`Outcome::error_saying`], and the details have words of their own.
+    #[track_caller]
+    pub fn error_explaining(self, code: u32, words: &[&str], details: &[&str]) {
+        let part = |key: &str| self.json[key].as_str().unwrap_or_default().to_owned();
+        let parts = [(part("msg"), words), (part("details"), details)];
+        self.error(code);
+        for (text, words) in parts {
+            for word in words {
+                assert!(has_word(&text, word), "the error does not say {word:?}: {text}");
+            }
+        }
+    }
+
+    /// As [`Outcome::error`], and the text holds each of these words, be it in the message or in the details.
     #[track_caller]
     pub fn error_naming(self, code: u32, words: &[&str]) {
         let text = self.error(code);
@@ -80,8 +99,42 @@ impl Outcome {
     }
 }
 
+/// Whether a word is in a text, and not as a part of a longer one: `5` is not in `50`, nor in most digests.
+fn has_word(text: &str, word: &str) -> bool {
+    let ends = |beside: Option<char>| !beside.is_some_and(char::is_alphanumeric);
+    text.match_indices(word).any(|(start, _)| {
+        let (before, after) = (&text[..start], &text[start + word.len()..]);
+        ends(before.chars().next_back()) && ends(after.chars().next())
+    })
+}
+
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: status {}\nstdout: {}\nstderr: {}", self.call, self.status, self.stdout, self.stderr)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_whole() {
+        let text = "mtu: 70000 is no MTU of \"br0\", sha256:5b80, über";
+        for (word, is_there) in [
+            ("mtu", true),
+            ("mtu: 70000", true),
+            ("\"br0\"", true),
+            ("über", true),
+            ("7000", false),
+            ("0", false),
+            ("5", false),
+            ("80", false),
+            ("MT", false),
+            ("ber", false),
+            ("eth0", false),
+        ] {
+            assert_eq!(has_word(text, word), is_there, "{word}");
+        }
     }
 }

@@ -13,7 +13,17 @@ struct Bad {
     env: Vec<(&'static str, String)>,
     stdin: Vec<u8>,
     code: u32,
+    /// What the message says.
     words: Vec<String>,
+    /// What the details say.
+    details: Vec<String>,
+}
+
+impl Bad {
+    /// The details say this.
+    fn explained(self, details: &str) -> Self {
+        Self { details: vec![details.to_owned()], ..self }
+    }
 }
 
 fn good() -> Vec<u8> {
@@ -22,12 +32,12 @@ fn good() -> Vec<u8> {
 
 fn variable(key: &'static str, value: &str, code: u32, words: &[&str]) -> Bad {
     let words = words.iter().map(|&word| word.to_owned()).collect();
-    Bad { env: vec![(key, value.to_owned())], stdin: good(), code, words }
+    Bad { env: vec![(key, value.to_owned())], stdin: good(), code, words, details: Vec::new() }
 }
 
 fn input(stdin: impl Into<Vec<u8>>, code: u32, words: &[&str]) -> Bad {
     let words = words.iter().map(|&word| word.to_owned()).collect();
-    Bad { env: Vec::new(), stdin: stdin.into(), code, words }
+    Bad { env: Vec::new(), stdin: stdin.into(), code, words, details: Vec::new() }
 }
 
 /// Each fails for ADD as a drop-in and leaves node and container as they were.
@@ -40,8 +50,9 @@ fn refuse(node: &Node, container: &Container, table: Vec<Bad>) {
             env.retain(|(other, _)| other != key);
             env.push((key, value));
         }
-        let words: Vec<&str> = bad.words.iter().map(String::as_str).collect();
-        node.exec("bridge", &env, &bad.stdin).error_naming(bad.code, &words);
+        let [words, details] =
+            [&bad.words, &bad.details].map(|words| words.iter().map(String::as_str).collect::<Vec<_>>());
+        node.exec("bridge", &env, &bad.stdin).error_explaining(bad.code, &words, &details);
     }
     node.dump().assert_same(&before.0);
     container.dump().assert_same(&before.1);
@@ -55,18 +66,18 @@ fn names_in_the_environment() {
         &node,
         &container,
         vec![
-            variable("CNI_CONTAINERID", "../c", 4, &["containerID", "../c"]),
-            variable("CNI_CONTAINERID", "-c", 4, &["containerID", "-c"]),
-            variable("CNI_CONTAINERID", "c/d", 4, &["containerID", "c/d"]),
-            variable("CNI_CONTAINERID", "c d", 4, &["containerID", "c d"]),
-            variable("CNI_CONTAINERID", "c\nd", 4, &["containerID"]),
-            variable("CNI_CONTAINERID", "käse", 4, &["containerID", "käse"]),
+            variable("CNI_CONTAINERID", "../c", 4, &["containerID"]).explained("../c"),
+            variable("CNI_CONTAINERID", "-c", 4, &["containerID"]).explained("-c"),
+            variable("CNI_CONTAINERID", "c/d", 4, &["containerID"]).explained("c/d"),
+            variable("CNI_CONTAINERID", "c d", 4, &["containerID"]).explained("c d"),
+            variable("CNI_CONTAINERID", "c\nd", 4, &["containerID"]).explained("c\\nd"),
+            variable("CNI_CONTAINERID", "käse", 4, &["containerID"]).explained("käse"),
             variable("CNI_IFNAME", "sixteen-bytes-12", 4, &["CNI_IFNAME", "sixteen-bytes-12", "15"]),
             variable("CNI_IFNAME", "a/b", 4, &["CNI_IFNAME", "a/b"]),
             variable("CNI_IFNAME", "a:b", 4, &["CNI_IFNAME", "a:b"]),
             variable("CNI_IFNAME", "a b", 4, &["CNI_IFNAME", "a b"]),
             variable("CNI_IFNAME", "..", 4, &["CNI_IFNAME", ".."]),
-            variable("CNI_IFNAME", ".", 4, &["CNI_IFNAME"]),
+            variable("CNI_IFNAME", ".", 4, &["CNI_IFNAME=\".\""]),
             variable("CNI_IFNAME", "eth%d", 4, &["CNI_IFNAME", "eth%d"]),
             variable("CNI_COMMAND", "add", 4, &["CNI_COMMAND", "add"]),
         ],
@@ -117,24 +128,29 @@ fn malformed_input() {
             input(r#"{"name": "net"} trailing"#, 6, &["network config"]),
             input(b"{\"name\": \"\xff\"}".to_vec(), 6, &["network config"]),
             input("[".repeat(100_000), 6, &["network config"]),
-            input(r#"{"cniVersion": 1, "name": "net"}"#, 6, &["cniVersion", "1"]),
-            input(r#"{"cniVersion": "1.0.0", "name": 7}"#, 6, &["name", "7"]),
-            input(r#"{"cniVersion": "1.0.0", "name": "net", "type": []}"#, 6, &["type"]),
-            input(r#"{"cniVersion": "1.0.0"}"#, 7, &["name"]),
-            input(r#"{"cniVersion": "1.0.0", "name": "../x"}"#, 7, &["name", "../x"]),
-            input(r#"{"cniVersion": "1.0.0", "name": "a b"}"#, 7, &["name", "a b"]),
+            input(r#"{"cniVersion": 1, "name": "net"}"#, 6, &["cniVersion", "found 1"]),
+            input(r#"{"cniVersion": "1.0.0", "name": 7}"#, 6, &["name", "found 7"]),
+            input(r#"{"cniVersion": "1.0.0", "name": "net", "type": []}"#, 6, &["type", "found an array"]),
+            input(r#"{"cniVersion": "1.0.0"}"#, 7, &["missing network name"]),
+            input(r#"{"cniVersion": "1.0.0", "name": "../x"}"#, 7, &["network name"]).explained("../x"),
+            input(r#"{"cniVersion": "1.0.0", "name": "a b"}"#, 7, &["network name"]).explained("a b"),
             input(
                 r#"{"cniVersion": "1.0.0", "name": "n", "type": "../../bin/sh"}"#,
                 7,
                 &["type", "../../bin/sh"],
             ),
-            input(r#"{"cniVersion": "2.0.0", "name": "net"}"#, 1, &["2.0.0"]),
-            input(r#"{"cniVersion": "1.0.0", "name": "net", "prevResult": 5}"#, 6, &["prevResult", "5"]),
+            input(r#"{"cniVersion": "2.0.0", "name": "net"}"#, 1, &["CNI versions"]).explained("2.0.0"),
+            input(
+                r#"{"cniVersion": "1.0.0", "name": "net", "prevResult": 5}"#,
+                6,
+                &["prevResult", "found 5"],
+            ),
             input(
                 r#"{"cniVersion": "1.0.0", "name": "net", "prevResult": {"cniVersion": "7.0.0"}}"#,
                 1,
-                &["prevResult", "7.0.0"],
-            ),
+                &["CNI versions"],
+            )
+            .explained("prevResult.cniVersion is \"7.0.0\""),
             input(
                 r#"{"cniVersion": "1.0.0", "name": "net", "prevResult": {"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.300/24"}]}}"#,
                 6,
@@ -167,7 +183,8 @@ fn long_values_are_cut_in_errors() {
     let config = bridge(json!({"cniVersion": "1.1.0", "name": "net", "bridge": long}));
     let outcome = node.call("bridge", "ADD", &container.eth0(), &config);
     assert!(outcome.stdout.len() < 4096, "{} bytes", outcome.stdout.len());
-    outcome.error_naming(7, &["bridge", "yyyy"]);
+    let text = outcome.error(7);
+    assert!(text.contains("bridge: \"yyyy"), "{text}");
 }
 
 #[test]
@@ -176,6 +193,6 @@ fn bad_requests_fail_for_every_command() {
     let container = node.container("c");
     for command in ["ADD", "CHECK", "DEL", "STATUS", "GC"] {
         node.call_raw("bridge", command, &container.eth0(), b"{").error(6);
-        node.call_raw("wharf", command, &container.eth0(), b"{}").error_naming(7, &["name"]);
+        node.call_raw("wharf", command, &container.eth0(), b"{}").error_saying(7, &["missing network name"]);
     }
 }

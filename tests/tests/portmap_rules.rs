@@ -126,7 +126,7 @@ fn mappings_that_contradict_each_other_are_refused() {
     let network = Network::new(&node, [bridge(json!({})), portmap(json!({}))]).chain();
     network
         .add(&container.eth0().with("portMappings", mappings))
-        .error_naming(7, &["hostPort", "8001", "80"]);
+        .error_saying(7, &["hostPort", "8001", "80"]);
     assert_undone(&node.dump(), &before);
 }
 

@@ -25,7 +25,10 @@ struct Runtime {
 
 /// In bits and bits per second; zero and absent are the same.
 #[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(
+    rename_all = "camelCase",
+    expecting = "an object with ingressRate, ingressBurst, egressRate and egressBurst"
+)]
 struct Values {
     #[serde(default, deserialize_with = "null_as_default")]
     ingress_rate: u64,
@@ -168,11 +171,19 @@ mod tests {
                 "runtimeConfig.bandwidth.egressRate",
                 "-5",
             ),
-            (r#"{"runtimeConfig":{"bandwidth":"8M"}}"#, "runtimeConfig.bandwidth", "8M"),
+            (
+                r#"{"runtimeConfig":{"bandwidth":"8M"}}"#,
+                "runtimeConfig.bandwidth",
+                "expected an object with ingressRate, ingressBurst, egressRate and egressBurst, found \"8M\"",
+            ),
             (r#"{"runtimeConfig":7}"#, "runtimeConfig", "7"),
             (r#"{"ingressRate":"fast"}"#, "ingressRate", "\"fast\""),
             (r#"{"egressBurst":1.5}"#, "egressBurst", "1.5"),
-            (r#"{"ingressRate":18446744073709551616}"#, "ingressRate", "1.8446744073709552e+19"),
+            (
+                r#"{"ingressRate":18446744073709551616}"#,
+                "ingressRate",
+                "expected an integer from 0 to 18446744073709551615, found 18446744073709551616",
+            ),
         ] {
             let error = limits(json).unwrap_err();
             assert_eq!(error.code, code::INVALID_CONFIG, "{json}: {error}");

@@ -194,8 +194,8 @@ fn mtu(value: i64) -> Result<Option<u32>> {
 fn link_name(path: &str, name: String) -> Result<String> {
     let reason = if name.len() > LINK_NAME_BYTES {
         "makes a link name of more than 15 bytes"
-    } else if matches!(name.as_str(), "." | "..") || name.contains(['/', ':']) {
-        "makes a link name that the kernel refuses: no '/' or ':', not '.' or '..'"
+    } else if matches!(name.as_str(), "." | "..") || name.contains(['/', ':', '%']) {
+        "makes a link name that the kernel refuses: no '/', ':' or '%', not '.' or '..'"
     } else if name.contains(|c: char| c.is_whitespace() || c.is_control()) {
         "makes a link name with white space or control characters"
     } else {

@@ -1,7 +1,9 @@
 //! The host's side that attachments share: the bridge, the link into a VLAN, gateway addresses, forwarding.
 
 use wharf_sdk::net::{Bridge, LinkCommon, VethEnd};
-use wharf_sdk::{Context, Error, HostErrorKind, IpNetwork, Link, Mac, Netns, Result, code, debug, warn};
+use wharf_sdk::{
+    Context, Error, HostError, HostErrorKind, IpNetwork, Link, Mac, Netns, Result, code, debug, warn,
+};
 
 use crate::config::Config;
 use crate::{gateway, port};
@@ -26,7 +28,7 @@ pub(crate) fn ensure_bridge(host: &Netns, config: &Config) -> Result<Ensured> {
         },
         vlan_filtering: config.vlans.configured(),
     };
-    let (link, created) = host.ensure_bridge(&spec).context(format_args!("bridge {:?}", config.bridge))?;
+    let (link, created) = host.ensure_bridge(&spec).map_err(|error| not_made(&config.bridge, error))?;
     ignore_advertisements(host, &config.bridge)?;
     if created && config.carries_gateway() && !config.detect_duplicates {
         // Before it is up: a bridge whose link-local address is still being tried forwards nothing to neighbours that
@@ -38,6 +40,14 @@ pub(crate) fn ensure_bridge(host: &Netns, config: &Config) -> Result<Ensured> {
     }
     link.set_up().context(format_args!("raise {:?}", config.bridge))?;
     Ok(Ensured { link, created })
+}
+
+/// Why there is no bridge. A name that something else has is for the configuration to change.
+fn not_made(name: &str, error: HostError) -> Error {
+    match error.kind {
+        HostErrorKind::Conflict => Error::config("bridge", error.message),
+        _ => Error::from(error).context(format_args!("bridge {name:?}")),
+    }
 }
 
 /// The host's link into the configured VLAN: a veth whose other end is a port of the bridge. Attachments share it.

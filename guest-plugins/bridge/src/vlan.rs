@@ -17,7 +17,7 @@ const DEFAULT: u16 = 1;
 
 /// One entry of `vlanTrunk`: a single ID, a range, or both.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object with id, or with minID and maxID")]
 pub(crate) struct TrunkEntry {
     #[serde(rename = "minID")]
     min: Option<i64>,

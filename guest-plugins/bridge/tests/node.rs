@@ -84,6 +84,19 @@ fn check_names_what_somebody_took_away() -> Result<()> {
 
 /// Each change in turn fails. What must be there is there, or the ADD says what is missing; and a second try works.
 #[test]
+fn a_name_that_something_else_has_is_the_configurations_fault() {
+    for (name, kind) in [("lo", "a device without a kind"), ("ens3", "veth")] {
+        let node = node();
+        let error =
+            node.add::<Bridge>(&node.container("one"), json!({"name": "pods", "bridge": name})).unwrap_err();
+        assert_eq!(error.code, code::INVALID_CONFIG, "{error}");
+        let wanted =
+            format!("invalid network config: bridge: {name} in the host's namespace is there already");
+        assert!(error.msg.starts_with(&wanted) && error.msg.contains(kind), "{error}");
+    }
+}
+
+#[test]
 fn every_change_may_fail() {
     let all = {
         let node = node();

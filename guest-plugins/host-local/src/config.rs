@@ -50,7 +50,7 @@ struct Ipam {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object with subnet, rangeStart, rangeEnd and gateway")]
 struct RawRange {
     #[serde(deserialize_with = "cidr")]
     subnet: IpNetwork,
@@ -142,7 +142,8 @@ impl Plan {
         let sets: Vec<RangeSet> = named.into_iter().map(|(_, set)| set).collect();
         check_families(&root.cni_version, &sets)?;
         check_routes(&ipam.routes)?;
-        check_data_dir(ipam.data_dir.as_deref().unwrap_or_default())?;
+        check_path("ipam.dataDir", ipam.data_dir.as_deref())?;
+        check_path("ipam.resolvConf", ipam.resolv_conf.as_deref())?;
         Ok(Self {
             sets,
             requested,
@@ -238,11 +239,12 @@ fn check_families(version: &str, sets: &[RangeSet]) -> Result<()> {
 }
 
 /// The host would refuse it, too, but as its own error and not as one of the configuration.
-fn check_data_dir(path: &str) -> Result<()> {
+fn check_path(key: &str, path: Option<&str>) -> Result<()> {
+    let path = path.unwrap_or_default();
     if path.is_empty() || (path.starts_with('/') && !path.split('/').any(|part| part == "..")) {
         return Ok(());
     }
-    Err(Error::config("ipam.dataDir", format_args!("{path:?} is not an absolute path without `..`")))
+    Err(Error::config(key, format_args!("{path:?} is not an absolute path without `..`")))
 }
 
 fn check_routes(routes: &[ResultRoute]) -> Result<()> {

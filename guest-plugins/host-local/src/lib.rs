@@ -8,8 +8,8 @@ mod lookup;
 mod range;
 mod resolv;
 
-use wharf_sdk::leases::{Pool, read_resolv_conf};
-use wharf_sdk::{Config, Context, Dns, HostError, Ipam, NetworkResult, Owner, Request, Result};
+use wharf_sdk::leases::Pool;
+use wharf_sdk::{Config, Dns, HostError, Ipam, NetworkResult, Owner, Request, Result};
 
 use config::Plan;
 
@@ -25,7 +25,7 @@ impl Ipam for HostLocal {
     fn add(request: &Request) -> Result<NetworkResult> {
         let plan = Plan::of_request(request)?;
         let dns = match &plan.resolv_conf {
-            Some(path) => resolv::parse(&read_resolv_conf(path).context("ipam.resolvConf")?),
+            Some(path) => resolv::read(path)?,
             None => Dns::default(),
         };
         let pool = Pool::open(plan.data_dir.as_deref())?;

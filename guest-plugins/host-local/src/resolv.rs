@@ -1,6 +1,28 @@
 //! resolv.conf(5), as far as a CNI result can say it.
 
-use wharf_sdk::Dns;
+use wharf_sdk::leases::read_resolv_conf;
+use wharf_sdk::{Dns, Error, HostError, HostErrorKind, Result};
+
+/// What the host's file of that path says.
+pub(crate) fn read(path: &str) -> Result<Dns> {
+    read_resolv_conf(path).map(|text| parse(&text)).map_err(|error| unreadable(path, error))
+}
+
+/// A file that is not one to be read is the configuration's fault.
+fn unreadable(path: &str, error: HostError) -> Error {
+    const KEY: &str = "ipam.resolvConf";
+    let reason = match error.kind {
+        HostErrorKind::NotFound => "is not there",
+        HostErrorKind::Invalid => "is not a file",
+        HostErrorKind::Exhausted => "is too long",
+        HostErrorKind::Io => "cannot be read",
+        // Without an errno, it is the grant that denies it.
+        HostErrorKind::Denied if error.errno.is_some() => "must not be read",
+        _ => return Error::from(error).context(KEY),
+    };
+    let reason = format!("{path:?} {reason}: name a resolv.conf(5) file of the host, or leave it out");
+    Error::config(KEY, reason).with_details(error.message)
+}
 
 /// Every name server, search domain and option, and the last `domain`. Lines that begin with `#` or `;` are comments.
 pub(crate) fn parse(text: &str) -> Dns {
@@ -33,6 +55,27 @@ mod tests {
         assert_eq!(dns.domain.as_deref(), Some("example.com"));
         assert_eq!(dns.search, ["example.net", "example.org", "example.edu"]);
         assert_eq!(dns.options, ["ndots:5", "rotate", "edns0"]);
+    }
+
+    #[test]
+    fn the_configuration_is_at_fault_unless_it_is_the_grant_or_the_host() {
+        use wharf_sdk::code;
+
+        for (kind, errno, code, words) in [
+            (HostErrorKind::NotFound, Some(2), code::INVALID_CONFIG, "\"/etc/x\" is not there: name a"),
+            (HostErrorKind::Denied, Some(13), code::INVALID_CONFIG, "\"/etc/x\" must not be read: name a"),
+            (HostErrorKind::Invalid, None, code::INVALID_CONFIG, "\"/etc/x\" is not a file: name a"),
+            (HostErrorKind::Exhausted, None, code::INVALID_CONFIG, "\"/etc/x\" is too long: name a"),
+            (HostErrorKind::Io, Some(20), code::INVALID_CONFIG, "\"/etc/x\" cannot be read: name a"),
+            (HostErrorKind::Denied, None, code::DENIED, "why"),
+            (HostErrorKind::Busy, None, code::TRY_AGAIN_LATER, "why"),
+            (HostErrorKind::Internal, None, code::INTERNAL, "why"),
+        ] {
+            let operation = "leases/read-resolv-conf".to_owned();
+            let error = unreadable("/etc/x", HostError { kind, errno, operation, message: "why".to_owned() });
+            assert_eq!(error.code, code, "{kind:?}: {error}");
+            assert!(error.msg.contains(&format!("ipam.resolvConf: {words}")), "{kind:?}: {error}");
+        }
     }
 
     #[test]

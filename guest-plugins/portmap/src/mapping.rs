@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for RawMapping {
             type Value = RawMapping;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a port mapping")
+                f.write_str("an object with hostPort, containerPort, protocol and hostIP")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawMapping, A::Error> {

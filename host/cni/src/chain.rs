@@ -78,7 +78,7 @@ impl NetConf {
             }
         }
         if let Some(outer) = json::member(&self.raw, RUNTIME) {
-            let outer = json::object(outer, "runtimeConfig of the chain")?;
+            let outer = json::object(outer, RUNTIME)?;
             let filtered = match json::member(inner, "capabilities") {
                 Some(capabilities) => enabled(capabilities, outer)?,
                 None => outer.clone(),

@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use crate::attachment::Attachment;
+use crate::chain::enabled;
 use crate::env::{bounded, is_identifier};
 use crate::error::{Error, excerpt};
 use crate::json::{self, Object};
@@ -61,6 +62,7 @@ impl NetConf {
         let name = name.to_owned();
         let cni_version = Version::of(&raw)?.unwrap_or_default();
         let plugin_type = plugin_type(&raw)?.unwrap_or_default().to_owned();
+        sections(&raw)?;
         let valid_attachments = attachments(&raw, &name)?;
         let (previous, fault) = match raw.remove(PREVIOUS) {
             None | Some(Value::Null) => (None, None),
@@ -140,6 +142,27 @@ pub(crate) fn plugin_type(object: &Object) -> Result<Option<&str>, Error> {
         return Err(Error::invalid("type", format!("invalid plugin name: {}", excerpt(name))));
     }
     Ok(Some(name))
+}
+
+/// Checks the members that the specification knows as objects: a plugin without use for one would pass over a wrong one in
+/// silence. The delegates' types become file names, too.
+fn sections(raw: &Object) -> Result<(), Error> {
+    for key in ["args", "dns", "runtimeConfig"] {
+        if let Some(value) = json::member(raw, key) {
+            json::object(value, key)?;
+        }
+    }
+    if let Some(capabilities) = json::member(raw, "capabilities") {
+        enabled(capabilities, &Object::new())?;
+    }
+    if let Some(ipam) = json::member(raw, "ipam") {
+        plugin_type(json::object(ipam, "ipam")?).map_err(|e| e.under("ipam"))?;
+    }
+    // The specification does not know this one: to some plugins it may be something else.
+    if let Some(Value::Object(delegate)) = raw.get("delegate") {
+        plugin_type(delegate).map_err(|e| e.under("delegate"))?;
+    }
+    Ok(())
 }
 
 fn attachments(raw: &Object, network: &str) -> Result<Option<Vec<Attachment>>, Error> {

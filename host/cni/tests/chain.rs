@@ -28,9 +28,9 @@ fn what_is_refused() {
         (json!({"chain": {}}), 6, "chain: expected an array"),
         (json!({"chain": many}), 7, "chain: 65 plugins in the chain, at most 64"),
         (
-            json!({"chain": [{"type": "a"}, {"type": "b"}], "args": "x".repeat(3 << 20)}),
+            json!({"chain": [{"type": "a"}, {"type": "b"}], "args": {"x": "x".repeat(3 << 20)}}),
             7,
-            "chain: 2 plugins would inherit 3145730 bytes each, at most 4194304",
+            "chain: 2 plugins would inherit 3145736 bytes each, at most 4194304",
         ),
         (json!({"chain": ["bridge"]}), 6, "chain[0]: expected an object"),
         (json!({"chain": [{"type": "a"}, {}]}), 7, "chain[1].type: missing or empty"),
@@ -50,7 +50,12 @@ fn what_is_refused() {
             6,
             "chain[0].capabilities: expected an object",
         ),
-        (json!({"chain": [{"type": "a"}], "runtimeConfig": []}), 6, "runtimeConfig of the chain"),
+        (
+            json!({"chain": [{"type": "a"}, {"type": "b", "ipam": {"type": "../x"}}]}),
+            7,
+            "chain[1].ipam.type: invalid plugin name: \"../x\"",
+        ),
+        (json!({"chain": [{"type": "a", "dns": []}]}), 6, "chain[0].dns: expected an object"),
         (
             json!({"chain": [{"type": "a", "cni.dev/attachments": [{}]}]}),
             7,

@@ -39,6 +39,28 @@ fn what_is_refused() {
         (r#"{"name": "n", "type": 1}"#, 6, "type: expected a string"),
         (r#"{"name": "n", "type": "../sh"}"#, 7, "invalid plugin name: \"../sh\""),
         (r#"{"name": "n", "type": ".."}"#, 7, "invalid plugin name"),
+        (
+            r#"{"name": "n", "ipam": {"type": "../host-local"}}"#,
+            7,
+            r#"ipam.type: invalid plugin name: "../host-local""#,
+        ),
+        (r#"{"name": "n", "IPAM": {"Type": "."}}"#, 7, r#"ipam.type: invalid plugin name: ".""#),
+        (r#"{"name": "n", "ipam": {"type": 1}}"#, 6, "ipam.type: expected a string, found 1"),
+        (r#"{"name": "n", "delegate": {"type": "a/b"}}"#, 7, r#"delegate.type: invalid plugin name: "a/b""#),
+        (r#"{"name": "n", "ipam": "host-local"}"#, 6, r#"ipam: expected an object, found "host-local""#),
+        (r#"{"name": "n", "args": []}"#, 6, "args: expected an object, found an array of 0"),
+        (r#"{"name": "n", "dns": "10.1.0.53"}"#, 6, r#"dns: expected an object, found "10.1.0.53""#),
+        (r#"{"name": "n", "runtimeConfig": 5}"#, 6, "runtimeConfig: expected an object, found 5"),
+        (
+            r#"{"name": "n", "capabilities": ["mac"]}"#,
+            6,
+            "capabilities: expected an object, found an array of 1",
+        ),
+        (
+            r#"{"name": "n", "capabilities": {"mac": "yes"}}"#,
+            6,
+            r#"capabilities.mac: expected true or false, found "yes""#,
+        ),
         (r#"{"name": "n", "prevResult": 1}"#, 6, "prevResult: expected an object"),
         (r#"{"name": "n", "prevResult": {"cniVersion": "7.0.0"}}"#, 1, r#"prevResult.cniVersion is "7.0.0""#),
         (
@@ -101,6 +123,18 @@ fn what_is_accepted() {
     for (version, expected) in [(json!(null), "0.1.0"), (json!(""), "0.1.0"), (json!("1.1.0"), "1.1.0")] {
         assert_eq!(parse(&json!({"name": "n", "cniVersion": version})).cni_version.as_str(), expected);
     }
+    for section in ["args", "delegate", "dns", "ipam", "runtimeConfig"] {
+        for value in [json!(null), json!({}), json!({"type": ""}), json!({"type": null})] {
+            assert_eq!(parse(&json!({"name": "n", section: value})).raw[section], value);
+        }
+    }
+    for capabilities in [json!(null), json!({}), json!({"mac": true, "ips": false, "dns": null})] {
+        assert_eq!(
+            parse(&json!({"name": "n", "capabilities": capabilities})).raw["capabilities"],
+            capabilities
+        );
+    }
+    assert_eq!(parse(&json!({"name": "n", "delegate": "10.1.0.1"})).raw["delegate"], "10.1.0.1");
     let twice = NetConf::parse(br#"{"name":"a","name":"b","type":"x","type":"y","mtu":1,"mtu":2}"#).unwrap();
     assert_eq!((twice.name.as_str(), twice.plugin_type.as_str()), ("b", "y"));
     assert_eq!(twice.raw["mtu"], 2);

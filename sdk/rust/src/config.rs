@@ -23,7 +23,7 @@ use crate::json::Json;
 /// assert_eq!(config.parse::<Mine>()?.ipam.subnet, "10.0.0.0/24");
 ///
 /// let error = Config::new(r#"{"ipam": {"subnet": 7}}"#).parse::<Mine>().err().unwrap();
-/// assert_eq!(error.msg, "invalid network config: ipam.subnet: invalid type: integer `7`, expected a string");
+/// assert_eq!(error.msg, "invalid network config: ipam.subnet: expected a string, found 7");
 /// # Ok::<(), wharf_sdk::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -233,7 +233,7 @@ mod tests {
             (r#"{"net":"10.0.0.0/33"}"#, code::INVALID_CONFIG, "net", "\"10.0.0.0/33\""),
             (r#"{"net":"10.0.0.0/255.0.0.0"}"#, code::INVALID_CONFIG, "net", "255.0.0.0"),
             (r#"{"net":"fd00::/129"}"#, code::INVALID_CONFIG, "net", "\"fd00::/129\""),
-            ("[]", code::INVALID_CONFIG, "", "sequence"),
+            ("[]", code::INVALID_CONFIG, "", "expected an object, found an array of 0"),
             (r#"{"gw":"#, code::DECODING_FAILURE, "", "EOF"),
             ("{} {}", code::DECODING_FAILURE, "", "trailing characters"),
             ("", code::DECODING_FAILURE, "", "EOF"),

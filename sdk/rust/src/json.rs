@@ -12,6 +12,8 @@ use serde::de::{
 };
 use serde_json::{Map, Number, Value};
 
+mod words;
+
 /// What is wrong, and where.
 #[derive(Debug)]
 pub(crate) struct PathError {
@@ -33,31 +35,20 @@ impl PathError {
         self
     }
 
-    /// In serde's words. A fraction is printed by serde_json, which has that code anyway: `f64`'s own would be a tenth
-    /// of a guest.
     #[inline(never)]
-    fn not_expected(what: &str, unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let found = match unexpected {
-            Unexpected::Bool(truth) => format!("boolean `{truth}`"),
-            Unexpected::Unsigned(natural) => format!("integer `{natural}`"),
-            Unexpected::Signed(integer) => format!("integer `{integer}`"),
-            Unexpected::Float(float) => match Number::from_f64(float) {
-                Some(number) => format!("floating point `{number}`"),
-                None => "floating point".to_owned(),
-            },
-            Unexpected::Char(character) => format!("character `{character}`"),
-            Unexpected::Str(text) => format!("string {text:?}"),
-            Unexpected::Unit => "null".to_owned(),
-            Unexpected::Option => "optional value".to_owned(),
-            Unexpected::Seq => "sequence".to_owned(),
-            Unexpected::Map => "map".to_owned(),
-            Unexpected::Other(other) => other.to_owned(),
-            Unexpected::Bytes(_) => "bytes".to_owned(),
-            Unexpected::NewtypeStruct | Unexpected::NewtypeVariant => "newtype".to_owned(),
-            Unexpected::Enum | Unexpected::UnitVariant => "enum".to_owned(),
-            Unexpected::TupleVariant | Unexpected::StructVariant => "variant with content".to_owned(),
+    fn not_expected(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let whole = match unexpected {
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => true,
+            Unexpected::Float(float) => words::is_large(float),
+            _ => false,
         };
-        Self::custom(format_args!("invalid {what}: {found}, expected {expected}"))
+        Self::unlike(&words::found(unexpected), whole, expected)
+    }
+
+    /// `whole`: an integer was found, if not one of those that are expected.
+    fn unlike(found: &str, whole: bool, expected: &dyn Expected) -> Self {
+        let expected = expected.to_string();
+        Self::custom(format_args!("expected {}, found {found}", words::expected(&expected, whole)))
     }
 }
 
@@ -75,11 +66,11 @@ impl de::Error for PathError {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::not_expected("type", unexpected, expected)
+        Self::not_expected(unexpected, expected)
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::not_expected("value", unexpected, expected)
+        Self::not_expected(unexpected, expected)
     }
 }
 
@@ -90,19 +81,7 @@ pub(crate) struct Json<'a>(pub(crate) &'a Value);
 impl Json<'_> {
     #[inline(never)]
     fn mismatch(self, expected: &dyn Expected) -> PathError {
-        let unexpected = match self.0 {
-            Value::Null => Unexpected::Unit,
-            Value::Bool(truth) => Unexpected::Bool(*truth),
-            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-                (Some(natural), _) => Unexpected::Unsigned(natural),
-                (_, Some(integer)) => Unexpected::Signed(integer),
-                _ => Unexpected::Float(number.as_f64().unwrap_or(f64::NAN)),
-            },
-            Value::String(text) => Unexpected::Str(text),
-            Value::Array(_) => Unexpected::Seq,
-            Value::Object(_) => Unexpected::Map,
-        };
-        PathError::invalid_type(unexpected, expected)
+        PathError::unlike(&words::value(self.0), false, expected)
     }
 }
 
@@ -356,21 +335,29 @@ mod tests {
     #[test]
     fn an_error_knows_its_path_and_names_the_value() {
         for (json, wanted) in [
-            ("[]", ": invalid type: sequence, expected struct Sample"),
-            ("7", ": invalid type: integer `7`, expected struct Sample"),
-            (r#"{"hostPort":70000}"#, "hostPort: invalid value: integer `70000`, expected u16"),
-            (r#"{"hostPort":-1}"#, "hostPort: invalid value: integer `-1`, expected u16"),
-            (r#"{"HostPort":"x"}"#, "HostPort: invalid type: string \"x\", expected u16"),
+            ("[]", ": expected an object, found an array of 0"),
+            ("7", ": expected an object, found 7"),
+            (r#"{"hostPort":70000}"#, "hostPort: expected an integer from 0 to 65535, found 70000"),
+            (r#"{"hostPort":-1}"#, "hostPort: expected an integer from 0 to 65535, found -1"),
+            (r#"{"HostPort":"x"}"#, "HostPort: expected an integer, found \"x\""),
+            (r#"{"hostPort":[80,81]}"#, "hostPort: expected an integer, found an array of 2"),
+            (r#"{"hostPort":80.0}"#, "hostPort: expected an integer, found 80.0"),
             (
-                r#"{"inner":{"inner":{"list":7}}}"#,
-                "inner.inner.list: invalid type: integer `7`, expected a sequence",
+                r#"{"hostPort":18446744073709551616}"#,
+                "hostPort: expected an integer from 0 to 65535, found 18446744073709551616",
             ),
+            (r#"{"inner":{"inner":{"list":7}}}"#, "inner.inner.list: expected an array, found 7"),
+            (r#"{"list":[[],[{},{"hostPort":1.5}]]}"#, "list[1][1].hostPort: expected an integer, found 1.5"),
+            (r#"{"list":[[[]]]}"#, "list[0][0]: expected an object, found an array of 0"),
+            (r#"{"map":{"k":200}}"#, "map.k: expected an integer from -128 to 127, found 200"),
+            (r#"{"map":true}"#, "map: expected an object, found true"),
+            (r#"{"pair":["x",1]}"#, "pair[0]: expected true or false, found \"x\""),
+            (r#"{"pair":[true,"x"]}"#, "pair[1]: expected a number, found \"x\""),
+            (r#"{"pair":{"a":null}}"#, "pair: expected an array, found an object with a"),
             (
-                r#"{"list":[[],[{},{"hostPort":1.5}]]}"#,
-                "list[1][1].hostPort: invalid type: floating point `1.5`, expected u16",
+                r#"{"wrapped":null,"mode":{"level":256}}"#,
+                "mode.level: expected an integer from 0 to 255, found 256",
             ),
-            (r#"{"list":[[[]]]}"#, "list[0][0]: invalid type: sequence, expected struct Sample"),
-            (r#"{"map":{"k":200}}"#, "map.k: invalid value: integer `200`, expected i8"),
             (r#"{"mode":"on"}"#, "mode: unknown variant `on`, expected one of `off`, `level`, `custom`"),
             (r#"{"mode":{"custom":{}}}"#, "mode.custom: missing field `rate`"),
         ] {

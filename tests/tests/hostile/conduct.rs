@@ -16,11 +16,14 @@ fn delegate_loop() {
 fn delegate_paths() {
     let mut stage = Stage::new("delegate-paths");
     let planted = Native::install(&mut stage.node, "planted", "exit 0");
-    for ipam in [json!({}), json!({"type": "host-local"}), json!({"type": "../planted"})] {
+    for ipam in [json!({}), json!({"type": "host-local"})] {
         stage.config = json!({"ipam": ipam});
         let text = stage.call("ADD").error(200);
         assert_eq!(text.matches(" 900 900").count(), 8, "{text}");
     }
+    // One that the configuration names is refused before a guest runs.
+    stage.config = json!({"ipam": {"type": "../planted"}});
+    stage.call("ADD").error_saying(7, &["ipam.type", "\"../planted\""]);
     assert_eq!(planted.calls().len(), 0);
     stage.nothing_is_left();
 }

@@ -101,7 +101,7 @@ fn a_bad_configuration_is_named_by_key_and_value() {
         ("null".into(), "", "ipam", "IPAM config missing 'ipam' key"),
         ("{}".into(), "", "ipam.ranges", "no IP ranges specified"),
         (r#"{"ranges":[[]]}"#.into(), "", "ipam.ranges[0]", "invalid range set 0: empty range set"),
-        (r#"{"ranges":[{}]}"#.into(), "", "ipam.ranges[0]", "expected a sequence"),
+        (r#"{"ranges":[{}]}"#.into(), "", "ipam.ranges[0]", "expected an array, found an empty object"),
         (r#"{"ranges":7}"#.into(), "", "ipam.ranges", "7"),
         (ranges("{}"), "", "ipam.ranges[0][0]", "subnet"),
         (ranges(r#"{"subnet":7}"#), "", "ipam.ranges[0][0].subnet", "7"),
@@ -199,6 +199,13 @@ fn a_bad_configuration_is_named_by_key_and_value() {
         (r#"{"subnet":"10.1.0.0/24","dataDir":7}"#.into(), "", "ipam.dataDir", "7"),
         (r#"{"subnet":"10.1.0.0/24","dataDir":"../x"}"#.into(), "", "ipam.dataDir", "../x"),
         (r#"{"subnet":"10.1.0.0/24","dataDir":"/run/../x"}"#.into(), "", "ipam.dataDir", "/run/../x"),
+        (
+            r#"{"subnet":"10.1.0.0/24","resolvConf":"/etc/../x"}"#.into(),
+            "",
+            "ipam.resolvConf",
+            "\"/etc/../x\" is not an absolute path",
+        ),
+        (r#"{"subnet":"10.1.0.0/24","resolvConf":"x"}"#.into(), "", "ipam.resolvConf", "\"x\""),
         (
             "{}".into(),
             r#","runtimeConfig":{"ipRanges":[[{"subnet":"10.1.0.0/30","gateway":"10.9.9.9"}]]}"#,

@@ -28,7 +28,7 @@ fn a_wrong_mtu_is_named() -> Result<()> {
     let pod = attached(&node)?;
     let error = node.add::<{{type}}>(&pod, json!({"mtu": "large"})).unwrap_err();
     assert_eq!(error.code, code::INVALID_CONFIG);
-    assert!(error.msg.contains("mtu: invalid type: string \"large\""), "{error}");
+    assert!(error.msg.contains("mtu: expected an integer, found \"large\""), "{error}");
     Ok(())
 }
 
