@@ -88,6 +88,10 @@ impl Findings {
         self.all.is_empty()
     }
 
+    pub(crate) fn has_errors(&self) -> bool {
+        self.all.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
     pub(crate) fn ok(&mut self, place: impl Display, what: impl Display) {
         self.add(Severity::Ok, place, what, "");
     }

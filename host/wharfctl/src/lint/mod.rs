@@ -3,6 +3,7 @@
 mod keys;
 mod schema;
 mod spelling;
+mod values;
 mod versions;
 
 use std::fs;
@@ -15,6 +16,7 @@ use wharf_broker::{Paths, guests};
 
 use crate::doctor::{self, Finding, Findings, Node, Severity};
 use crate::lists::{self, List, OWN};
+use crate::simulated::{Cache, Guests};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -26,6 +28,9 @@ pub(crate) struct Options {
     /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
     #[arg(long, default_value = "/opt/cni/bin")]
     bin_dir: PathBuf,
+    /// Let the guests (*.wasm) of this folder judge the values instead of those that are installed.
+    #[arg(long, value_name = "FOLDER")]
+    guests: Option<PathBuf>,
     /// Fail for warnings, too.
     #[arg(long)]
     strict: bool,
@@ -46,10 +51,18 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         options.files.clone()
     };
     let node = Node::new(paths, &options.conf_dir, &options.bin_dir)?;
+    let given = match &options.guests {
+        Some(folder) => {
+            let components = crate::install::components(folder)?;
+            Some(Guests::of(&components, &Cache::of_user())?)
+        }
+        None => None,
+    };
+    let judges = given.as_ref().map_or(paths, Guests::paths);
     let mut all = Vec::new();
     for file in &files {
         let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        all.extend(doctor::findings("lint", |findings| one(&node, file, &bytes, findings)));
+        all.extend(doctor::findings("lint", |findings| one(&node, judges, file, &bytes, findings)));
     }
     let count = |severity| all.iter().filter(|finding: &&Finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
@@ -61,8 +74,8 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Everything about one file.
-fn one(node: &Node<'_>, path: &Path, bytes: &[u8], findings: &mut Findings) {
+/// Everything about one file. Its values are judged by the guests of `judges`.
+fn one(node: &Node<'_>, judges: &Paths, path: &Path, bytes: &[u8], findings: &mut Findings) {
     let file = path.display().to_string();
     let is_list = path.extension().is_some_and(|extension| extension == "conflist");
     // First what can be said of any JSON: it may be why the rest cannot be read.
@@ -85,6 +98,9 @@ fn one(node: &Node<'_>, path: &Path, bytes: &[u8], findings: &mut Findings) {
     doctor::capabilities(&file, &list, findings);
     installed(node, &file, &list, findings);
     order(&file, &list, findings);
+    if !findings.has_errors() {
+        values::check(judges, &file, &list, is_list, findings);
+    }
     if findings.is_empty() {
         findings.ok(&file, format!("network {}, {} plugins", list.network.name, list.plugins.len()));
     }

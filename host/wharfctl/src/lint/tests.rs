@@ -6,7 +6,7 @@ fn lint(name: &str, text: &str) -> Vec<Finding> {
     let root = tempfile::tempdir().unwrap();
     let paths = Paths::below(root.path());
     let node = Node::new(&paths, Path::new("/etc/cni/net.d"), Path::new("/opt/cni/bin")).unwrap();
-    doctor::findings("lint", |findings| one(&node, Path::new(name), text.as_bytes(), findings))
+    doctor::findings("lint", |findings| one(&node, &paths, Path::new(name), text.as_bytes(), findings))
 }
 
 /// The findings but for the note that there is no store here.

@@ -7,17 +7,16 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
+use wharf_broker::Paths;
 use wharf_broker::journal::Store;
-use wharf_broker::{Paths, guests};
-use wharf_cni::conflist::RequestArgs;
-use wharf_cni::{CniError, NetworkResult};
+use wharf_cni::CniError;
 
 use crate::journal::words_of;
-use crate::lists::{self, List, OWN, Plugin};
-use crate::simulated::{Call, Node};
+use crate::lists;
+use crate::simulated::{Entry, ListAdd, Node};
 use crate::told::Told;
 
 #[derive(Debug, clap::Args)]
@@ -91,62 +90,44 @@ fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
     let capabilities = options.told.capabilities()?;
     let mut plan = Plan { network: list.network.name.clone(), ..Plan::default() };
     let (node, netns) = node::like_this_host(paths, options, &list, &mut plan.unknown)?;
-    let mut previous: Option<NetworkResult> = None;
+    let mut add = ListAdd {
+        node: &node,
+        list: &list,
+        container: &options.container,
+        ifname: &options.ifname,
+        netns: &netns,
+        args: &options.told.args,
+        capabilities: &capabilities,
+        result: None,
+    };
     for (index, plugin) in list.network.plugins.iter().enumerate() {
         let place = if is_list { format!("plugins[{index}]") } else { plugin.plugin_type.clone() };
-        let kind = plugin.plugin_type.as_str();
-        if let Some(native) = native(&node, &list, if is_list { &place } else { "it" }) {
-            plan.unknown.push(format!(
-                "{place}: {native} is no guest that is installed; what a native plugin does cannot be told from here"
-            ));
-            if previous.is_none() {
-                let rest = list.network.plugins.len() - index - 1;
-                if rest > 0 {
-                    plan.unknown.push(format!("{rest} more after {place}: they build on its result"));
+        match add.entry(index, if is_list { &place } else { "it" })? {
+            Entry::Native(native) => {
+                plan.unknown.push(format!(
+                    "{place}: {native} is no guest that is installed; what a native plugin does cannot be told from here"
+                ));
+                if add.result.is_none() {
+                    let rest = list.network.plugins.len() - index - 1;
+                    if rest > 0 {
+                        plan.unknown.push(format!("{rest} more after {place}: they build on its result"));
+                    }
+                    break;
                 }
-                break;
             }
-            continue;
+            Entry::Failed(error) => {
+                plan.failed(&node, &place, error);
+                return Ok(plan);
+            }
+            Entry::Made => {
+                plan.recorded(&node, &place, &plugin.plugin_type)?;
+                node.story.take();
+                plan.result =
+                    add.result.as_ref().map(|result| result.render(list.network.cni_version)).transpose()?;
+            }
         }
-        let request = RequestArgs {
-            previous: previous.as_ref(),
-            capability_args: Some(&capabilities),
-            valid_attachments: None,
-        };
-        let config = list.network.request(index, request)?.context("the list has lost a plugin")?;
-        let call = Call {
-            command: "ADD",
-            container: &options.container,
-            ifname: &options.ifname,
-            netns: Some(&netns),
-            args: &options.told.args,
-            name: kind,
-            config: &config,
-        };
-        let output = node.run(&call);
-        if output.status != 0 {
-            plan.failed(&node, &place, &output.stdout)?;
-            return Ok(plan);
-        }
-        plan.recorded(&node, &place, kind)?;
-        node.story.take();
-        let version = list.network.cni_version;
-        let result = NetworkResult::from_slice(output.stdout.as_bytes(), version)
-            .map_err(|error| anyhow!("{place}: {error}"))?;
-        plan.result = Some(result.render(version)?);
-        previous = Some(result);
     }
     Ok(plan)
-}
-
-/// What an entry, or the chain in it, names that is no guest.
-fn native<'a>(node: &Node, list: &'a List, place: &str) -> Option<&'a str> {
-    let of_entry = |plugin: &&Plugin| {
-        plugin.place.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    let names = list.plugins.iter().filter(of_entry).flat_map(Plugin::names);
-    let runs = names.filter(|(member, name)| *member != "policies" && *name != OWN);
-    runs.map(|(_, name)| name).find(|name| guests::read(node.paths(), name).is_err())
 }
 
 impl Plan {
@@ -170,7 +151,7 @@ impl Plan {
     }
 
     /// What an ADD that fails does before it is undone, and how that goes.
-    fn failed(&mut self, node: &Node, place: &str, stdout: &str) -> Result<()> {
+    fn failed(&mut self, node: &Node, place: &str, error: CniError) {
         self.result = None;
         self.changes.extend(node.story.take().into_iter().map(|entry| Change {
             place: place.to_owned(),
@@ -179,8 +160,6 @@ impl Plan {
             arguments: entry.arguments,
             outcome: entry.answer.unwrap_or_else(|error| format!("failed: {error}")),
         }));
-        let error = serde_json::from_str(stdout);
-        self.error = Some(error.with_context(|| format!("{place}: no result, and no error: {stdout:?}"))?);
-        Ok(())
+        self.error = Some(error);
     }
 }
