@@ -134,8 +134,8 @@ fn a_link_that_is_no_bridge_is_left_alone() {
     node.sh("ip link add br0 type veth peer name br0peer");
     let before = node.dump();
     let container = node.container("c");
-    let text = Network::new(&node, [bridge(json!({}))]).add(&container.eth0()).error(100);
-    assert!(text.contains("br0") && text.contains("veth"), "{text}");
+    let text = Network::new(&node, [bridge(json!({}))]).add(&container.eth0()).error(7);
+    assert!(text.contains("bridge: br0") && text.contains("veth"), "{text}");
     node.dump().assert_same(&before);
 }
 

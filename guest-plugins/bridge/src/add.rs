@@ -66,6 +66,9 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
     }
     if config.up {
         pair.host.wait_operational().context(format_args!("bridge port {:?}", pair.name))?;
+        if !gateways.is_empty() && !bridge_info.operational {
+            host::await_carrier(&bridge.link, &config.bridge);
+        }
         if bridge.created && gateways.iter().any(IpNetwork::is_ipv6) && !config.detect_duplicates {
             host::settle(&bridge.link, &config.bridge);
         }

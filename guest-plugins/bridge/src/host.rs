@@ -150,6 +150,14 @@ pub(crate) fn settle(bridge: &Link, name: &str) {
     }
 }
 
+/// Waits until a bridge that had no port can send: the kernel starts its queue in the background, and until then nobody
+/// who looks for the gateway gets an answer.
+pub(crate) fn await_carrier(bridge: &Link, name: &str) {
+    if let Err(error) = bridge.wait_operational() {
+        warn!("the gateway on {name} cannot be reached yet: {error}");
+    }
+}
+
 /// The sysctls that let packets of the gateways' families through the host.
 pub(crate) fn forwarding(gateways: &[IpNetwork]) -> impl Iterator<Item = &'static str> {
     let families = [(true, "ipv4/ip_forward"), (false, "ipv6/conf/all/forwarding")];

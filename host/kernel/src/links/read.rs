@@ -15,6 +15,10 @@ const IFF_UP: u32 = 0x1;
 const IFF_PROMISC: u32 = 0x100;
 const IF_OPER_UNKNOWN: u8 = 0;
 const IF_OPER_UP: u8 = 6;
+/// IFLA_BR_STP_STATE.
+const STP_STATE: u16 = 5;
+/// IFLA_BR_VLAN_FILTERING.
+const VLAN_FILTERING: u16 = 7;
 
 /// Which link is meant.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,8 @@ pub(crate) struct State {
     pub(super) peer_ns: Option<i32>,
     /// IFLA_BR_VLAN_FILTERING.
     pub(super) vlan_filtering: bool,
+    /// IFLA_BR_STP_STATE: its ports carry traffic only after two forward delays.
+    pub(super) spanning_tree: bool,
     /// IFLA_GROUP.
     pub(super) group: u32,
 }
@@ -72,6 +78,7 @@ impl State {
             },
             peer_ns: None,
             vlan_filtering: false,
+            spanning_tree: false,
             group: 0,
         };
         let info = &mut state.info;
@@ -91,7 +98,10 @@ impl State {
                 libc::IFLA_LINKINFO => {
                     let (kind, data) = link_info(attribute.nested());
                     kind.clone_into(&mut info.kind);
-                    state.vlan_filtering = kind == "bridge" && vlan_filtering(data);
+                    if kind == "bridge" {
+                        state.vlan_filtering = is_set(data, VLAN_FILTERING);
+                        state.spanning_tree = is_set(data, STP_STATE);
+                    }
                 }
                 _ => {}
             }
@@ -121,10 +131,9 @@ fn link_info(attributes: Attributes<'_>) -> (&str, Option<Attributes<'_>>) {
     (kind, attributes.find(libc::IFLA_INFO_DATA).map(|data| data.nested()))
 }
 
-fn vlan_filtering(data: Option<Attributes<'_>>) -> bool {
-    /// IFLA_BR_VLAN_FILTERING.
-    const VLAN_FILTERING: u16 = 7;
-    data.and_then(|data| data.find(VLAN_FILTERING)?.u8()).is_some_and(|on| on != 0)
+fn is_set(data: Option<Attributes<'_>>, attribute: u16) -> bool {
+    let value = data.and_then(|data| data.find(attribute));
+    value.is_some_and(|value| value.value.iter().any(|byte| *byte != 0))
 }
 
 /// What `read` makes of one link, or none if there is no such link.

@@ -22,6 +22,10 @@ pub(super) fn operational(kernel: &mut RealKernel, link: &Link) -> Result<Reply,
         if state.info.operational {
             return Ok(Reply::Done);
         }
+        if state.spanning_tree {
+            // Half a minute by default: nobody waits that long.
+            return Err(too_late(kernel, link, &state));
+        }
         let index = state.info.index;
         let mut news = false;
         while !news {
@@ -40,7 +44,10 @@ pub(super) fn operational(kernel: &mut RealKernel, link: &Link) -> Result<Reply,
 }
 
 fn too_late(kernel: &mut RealKernel, link: &Link, state: &State) -> Error {
-    let reason = if state.info.up {
+    let reason = if state.spanning_tree {
+        "it runs the spanning tree protocol, and its ports carry traffic only after their forward delay"
+            .to_owned()
+    } else if state.info.up {
         peer_is_down(kernel, link, state).unwrap_or_else(|| "it has no carrier".to_owned())
     } else {
         "it is administratively down: set it up first".to_owned()

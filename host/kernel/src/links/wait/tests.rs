@@ -76,3 +76,37 @@ fn a_link_that_goes_while_it_is_waited_for_is_not_found() {
         assert_eq!(waiting.join().unwrap().unwrap_err().kind, ErrorKind::NotFound);
     });
 }
+
+/// Until the kernel has seen to it in the background, what a bridge sends by itself is lost.
+#[test]
+fn a_bridge_carries_traffic_once_its_first_port_does() {
+    let mut rig = Rig::new();
+    let (a, b) = rig.veth();
+    let bridge = rig.bridge("br0");
+    rig.set_up(&bridge, true);
+    // Had one, and lost it.
+    rig.run(Ns::Host, "ip link add ifb9 type ifb");
+    rig.run(Ns::Host, "ip link set ifb9 up master br0");
+    rig.run(Ns::Host, "ip link del ifb9");
+    assert!(!rig.info(&bridge).operational);
+    for link in [&a, &b] {
+        rig.set_up(link, true);
+    }
+    rig.link(LinkOp::SetMaster { link: a, master: Some(bridge.clone()) }).unwrap().done().unwrap();
+    rig.deadline(20_000);
+    rig.link(LinkOp::WaitOperational { link: bridge.clone() }).unwrap().done().unwrap();
+    assert_eq!(rig.show(Ns::Host, "br0")["operstate"], json!("UP"));
+}
+
+#[test]
+fn nobody_waits_for_the_spanning_tree() {
+    let mut rig = Rig::new();
+    let bridge = rig.bridge("br0");
+    rig.set_up(&bridge, true);
+    rig.run(Ns::Host, "ip link set br0 type bridge stp_state 1");
+    rig.deadline(60_000);
+    let start = Instant::now();
+    let error = rig.link(LinkOp::WaitOperational { link: bridge }).unwrap_err();
+    assert!(error.message.contains("spanning tree"), "{error}");
+    assert!(start.elapsed().as_secs() < 30);
+}
