@@ -10,6 +10,7 @@ pub mod collect;
 mod convert;
 pub mod delegate;
 pub mod failure;
+mod flock;
 pub mod grants;
 pub mod guests;
 pub mod journal;
@@ -42,4 +43,4 @@ pub mod witness;
 
 pub use paths::{Paths, is_absent};
 pub use repair::Recovered;
-pub use run::{Broker, Output, recover};
+pub use run::{Broker, Output, recover, retired_networks};

@@ -45,6 +45,7 @@ pub(crate) use chain::Stage;
 #[cfg(test)]
 pub(crate) use chain::stages;
 use namespace::Namespaces;
+pub use retired::networks as retired_networks;
 
 /// Makes the kernel for the two namespaces of a call on this machine.
 pub type Kernels = fn(Netns, Option<Netns>) -> Box<dyn Kernel>;

@@ -1,7 +1,9 @@
 //! `wharfctl uninstall`: first no pod is attached any more, then the pods that run go one by one as they always do, and
 //! with the last one goes everything that was installed.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -44,8 +46,8 @@ pub(crate) struct Options {
 
 pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
-    retire(paths)?;
     let mut installed = Installed::read(paths)?;
+    retire(paths, &installed)?;
     installed.bin_dirs.insert(Path::new("/").join(&options.bin_dir));
     withdraw(paths, &installed, &conf_dir)?;
     let until = options.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -86,11 +88,21 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     }
 }
 
-/// From now on no ADD is served.
-fn retire(paths: &Paths) -> Result<()> {
+/// From now on no ADD is served. Those of our own lists' networks are refused: what they attach would be nobody's to delete
+/// once the lists are gone.
+fn retire(paths: &Paths, installed: &Installed) -> Result<()> {
     let file = paths.retired();
     let directory = file.parent().context("a file is in a folder")?;
-    Ok(write_atomically(directory, "retired", b"`wharfctl install` ends this.\n")?)
+    let lists = installed.conflists.iter().map(|file| paths.inside(&file.to_string_lossy()));
+    let mut networks: BTreeSet<String> = wharf_broker::retired_networks(paths);
+    networks.extend(lists.filter_map(|file| {
+        let list = lists::parse(&fs::read(file).ok()?, true).ok()?;
+        Some(list.network.name)
+    }));
+    let mut lines = vec!["`wharfctl install` ends this.".to_owned()];
+    lines.extend(networks.iter().map(|network| format!("network {network}")));
+    let text = lines.join("\n") + "\n";
+    Ok(write_atomically(directory, "retired", text.as_bytes())?)
 }
 
 /// Takes our lists away, if the runtime has another one: some runtimes delete no pod while they have none.
@@ -174,6 +186,16 @@ fn empty(bin_dir: &Path) -> Result<()> {
     gone(fs::remove_file(&binary), &binary)
 }
 
+/// Removes a folder with all that is in it. One that something is mounted on, as in a container, stays, empty.
+fn emptied(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == ErrorKind::ResourceBusy && fs::read_dir(folder)?.next().is_none() => {
+            Ok(())
+        }
+        outcome => gone(outcome, folder),
+    }
+}
+
 /// Removes everything; lists first, the binary after what names it.
 fn remove(paths: &Paths, installed: &Installed) -> Result<()> {
     for file in &installed.conflists {
@@ -197,7 +219,7 @@ fn remove(paths: &Paths, installed: &Installed) -> Result<()> {
         gone(fs::remove_file(&file), &file)?;
     }
     for folder in [paths.guests(), paths.artefacts(), paths.inside("/run/wharf")] {
-        gone(fs::remove_dir_all(&folder), &folder)?;
+        emptied(&folder)?;
     }
     // Until here, whoever comes is refused.
     gone(fs::remove_file(paths.retired()), &paths.retired())?;

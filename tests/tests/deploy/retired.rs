@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
 
 use wharf_tests::install::{installation, wharfctl};
 use wharf_tests::{Network, Node, Value, json, sh};
 
-use crate::common::layer2;
+use crate::common::{layer2, written};
 
 /// Answers what it was given.
 const PLUGIN: &str = r#"#!/bin/sh
@@ -60,4 +61,48 @@ fn other_networks_are_served_by_what_the_links_replaced() {
     let output = uninstall(&node);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert_eq!(fs::read_to_string(node.bin.join("host-local")).unwrap(), PLUGIN);
+}
+
+/// What the replaced plugin attaches by a list that is Wharf's would be left without any list.
+#[test]
+fn networks_of_our_own_lists_are_handed_to_nobody() {
+    let node = Node::new();
+    for name in ["host-local", "bridge"] {
+        fs::remove_file(node.bin.join(name)).unwrap();
+        fs::write(node.bin.join(name), PLUGIN).unwrap();
+        fs::set_permissions(node.bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let list = written(&node, &[layer2(json!({}))], false);
+    sh::run(installation(&node.root()).args(["--drop-in", "--conflist", &list]));
+    let (pod, late) = (node.container("pod"), node.container("late"));
+    let attachment = Network::new(&node, [layer2(json!({}))]).attach(&pod.eth0());
+    assert!(!uninstall(&node).status.success());
+    let conf = |name: &str| json!({"cniVersion": "1.0.0", "name": name, "type": "bridge"});
+    node.call("bridge", "ADD", &late.eth0(), &conf("other")).ok();
+    node.call("bridge", "ADD", &late.eth0(), &conf("net")).error_naming(50, &["being removed"]);
+    // Said once, it holds until an installation ends it, whatever has become of the list.
+    assert!(!uninstall(&node).status.success());
+    node.call("bridge", "ADD", &late.eth0(), &conf("net")).error_naming(50, &["being removed"]);
+    attachment.del().silent();
+    let output = uninstall(&node);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// In the container of a DaemonSet, the node's folders are mounts.
+#[test]
+fn a_folder_that_is_a_mount_stays_and_is_empty() {
+    let node = Node::new();
+    let pod = node.container("pod");
+    Network::new(&node, [layer2(json!({}))]).attach(&pod.eth0()).del().silent();
+    let (root, run) = (node.root(), node.root().join("run/wharf"));
+    let tool = wharfctl(&root).get_program().to_owned();
+    let output = node.run(|| {
+        sh::output(Command::new("unshare").args(["-m", "sh", "-ec"]).env("WHARF_ROOT", &root).arg(format!(
+            "mount --bind {run} {run}; {tool} uninstall; [ -z \"$(ls -A {run})\" ]",
+            run = run.display(),
+            tool = tool.display(),
+        )))
+    });
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!root.join("var/lib/wharf/retired").exists(), "it went to the end");
 }

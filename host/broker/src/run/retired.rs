@@ -1,7 +1,8 @@
 //! A node that Wharf is being removed from (`wharfctl uninstall`): what removes attachments is served, and what makes
-//! them is handed to the plugin that a drop-in link replaced, for other networks name it too. Where there is none, it is
-//! refused.
+//! them is handed to the plugin that a drop-in link replaced, for other networks name it too. Where there is none, or for
+//! a network whose list goes with Wharf, it is refused.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use wharf_cni::error::code;
@@ -11,6 +12,7 @@ use wharf_ops::delegate::Verb;
 
 use super::Broker;
 use super::chain::OWN_NAME;
+use crate::Paths;
 use crate::failure::{self, Fault};
 use crate::launch::Launcher;
 use crate::native::{self, Execution};
@@ -35,6 +37,9 @@ pub(super) fn answer<L: Launcher>(
     };
     if !broker.paths.retired().exists() {
         return Ok(None);
+    }
+    if networks(&broker.paths).contains(&conf.name) {
+        return Err(failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, REMOVED));
     }
     let Some(plugin) = replaced(name, env) else {
         return if name == LOOPBACK { Ok(None) } else { Err(refused(name)) };
@@ -69,13 +74,20 @@ fn replaced(name: &str, env: &Env) -> Option<PathBuf> {
     Some(link.with_file_name(format!("{name}.{REPLACED}"))).filter(|plugin| plugin.is_file())
 }
 
+/// The networks of the lists that go with Wharf: nobody else attaches to them.
+pub fn networks(paths: &Paths) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(paths.retired()).unwrap_or_default();
+    text.lines().filter_map(|line| line.strip_prefix("network ")).map(str::to_owned).collect()
+}
+
+const REMOVED: &str = "Wharf is being removed from this node (`wharfctl uninstall`): pods that run can be deleted, and no \
+                       new ones are attached";
+
 fn refused(name: &str) -> CniError {
-    let message = "Wharf is being removed from this node (`wharfctl uninstall`): pods that run can be deleted, and no new \
-                   ones are attached";
     let message = match name {
-        OWN_NAME => message.to_owned(),
+        OWN_NAME => REMOVED.to_owned(),
         _ => format!(
-            "{message}; for another network that needs {name} before the last pod is gone, put that plugin beside the \
+            "{REMOVED}; for another network that needs {name} before the last pod is gone, put that plugin beside the \
              link as {name}.{REPLACED}"
         ),
     };
