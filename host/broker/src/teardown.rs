@@ -6,7 +6,7 @@
 use wharf_kernel::Kernel;
 use wharf_ops::links::LinkOp;
 use wharf_ops::shaping::ShapingOp;
-use wharf_ops::{Attachment, Error, KernelOp, Link, Reply};
+use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Reply};
 
 use crate::repair::Owned;
 
@@ -17,6 +17,8 @@ pub(crate) struct Removal {
     pub(crate) teardown: Teardown,
     /// Left to be swept.
     pub(crate) owned: Owned,
+    /// A native plugin ran, and failed.
+    pub(crate) native_failed: bool,
 }
 
 impl Removal {
@@ -73,7 +75,10 @@ impl Teardown {
             let clear = KernelOp::Shaping(ShapingOp::Clear { on: on.clone() });
             let cleared = match there.and_then(Reply::info) {
                 Ok(info) if info.name == on.name => kernel.apply(of, &clear),
-                _ => Ok(Reply::Done),
+                // It is gone, and another has its index.
+                Ok(_) => Ok(Reply::Done),
+                Err(error) if error.kind == ErrorKind::NotFound => Ok(Reply::Done),
+                Err(error) => Err(error),
             };
             match cleared {
                 Ok(_) => owned.kernel_done(&clear),

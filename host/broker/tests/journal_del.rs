@@ -8,10 +8,10 @@ use common::faulty::{self, What, plan, survive};
 use common::{Call, Node, Script, assert_same, error};
 use wharf_broker::{Paths, guests};
 use wharf_kernel::Netns;
+use wharf_ops::Ns;
 use wharf_ops::call::{Answer, CniError, Failure};
-use wharf_ops::delegate::{DelegateOp, Verb};
+use wharf_ops::delegate::Verb;
 use wharf_ops::links::LinkOp;
-use wharf_ops::{Ns, Op};
 
 /// A node that had an attachment before, and has one now.
 struct Scene {
@@ -62,6 +62,8 @@ fn guests_that_do_nothing_fail_trap_or_hang() {
     for script in [LAZY_DEL, fails, traps, hangs, vanishes] {
         let scene = Scene::new("[limits]\ndeadline-ms = 500\n");
         scene.is_gone(&scene.node.run("DEL", script));
+        // Twice: there is no record, and nothing else of it either.
+        scene.is_gone(&scene.node.run("DEL", script));
     }
 }
 
@@ -78,8 +80,26 @@ fn a_guest_that_is_missing_or_denied() {
     let grant = format!("digest = {digest:?}\noperations = [\"links/get\"]\n");
     guests::write_atomically(&paths.grants(), "g.toml", grant.as_bytes()).unwrap();
     scene.is_gone(&scene.node.run("DEL", DEL));
-    // Without a record, it is an error that tells what is missing.
-    assert_eq!(error(&scene.node.run("DEL", DEL)).0, 900);
+    scene.is_gone(&scene.node.run("DEL", DEL));
+}
+
+/// An interface or a lease that no record tells of may be somebody's attachment: only the guest can take it away.
+#[test]
+fn a_guest_that_fails_without_a_record_where_something_is_left() {
+    for left in ["ip link add eth0 type ifb", "true"] {
+        let scene = Scene::new("");
+        scene.is_gone(&scene.node.run("DEL", DEL));
+        Netns::open(&scene.node.netns).unwrap().enter(|| common::shell(left)).unwrap();
+        let fails: Script = |guest| {
+            guest.finish(Err(Failure::Guest(CniError { code: 123, msg: "no luck".into(), details: None })));
+        };
+        let output = scene.node.run("DEL", fails);
+        if left == "true" {
+            scene.is_gone(&output);
+        } else {
+            assert_eq!(error(&output).0, 123);
+        }
+    }
 }
 
 #[test]
@@ -225,11 +245,11 @@ fn native_delegates_are_ended_by_the_record() {
         format!("echo $CNI_COMMAND:$CNI_NETNS >> {}\necho '{{\"cniVersion\":\"1.0.0\"}}'", calls.display());
     let path = node.native("native", &script).display().to_string();
     let add: Script = |guest| {
-        ask_native(guest, Verb::Add);
+        common::ask_native(guest, Verb::Add);
         guest.succeed();
     };
     let del: Script = |guest| {
-        ask_native(guest, Verb::Del);
+        common::ask_native(guest, Verb::Del);
         guest.finish(Ok(Answer::Done));
     };
     let call = |command| Call { path: path.clone(), ..Call::ipam(&node, command, "native") };
@@ -255,12 +275,6 @@ fn native_delegates_are_ended_by_the_record() {
     node.native("native", "exit 0");
     assert_eq!(node.call(&call("DEL"), LAZY_DEL).status, 0);
     assert!(node.journals().is_empty());
-}
-
-fn ask_native(guest: &mut common::Guest, verb: Verb) {
-    let config = r#"{"cniVersion":"1.0.0","name":"n","type":"g","ipam":{"type":"native"}}"#;
-    let op = DelegateOp { verb, plugin: "native".into(), config: config.into() };
-    guest.ask(Op::Delegate(op)).unwrap();
 }
 
 #[test]

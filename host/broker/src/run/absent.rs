@@ -1,10 +1,9 @@
 //! Whether an attachment that has no record has anything at all, as far as can be seen without its guests.
 //!
-//! A guest that is not installed cannot say. If Wharf made the attachment, what the guest did would be in a record; if
-//! another plugin did, its address, its interface or its links tell. Where there is nothing of these, there is nothing to
-//! delete: a DEL that comes twice, or after an ADD that was undone, or before any.
+//! A guest that is not installed, may not run or fails cannot say. If Wharf made the attachment, what the guest did would
+//! be in a record; if another plugin did, its address, its interface or its links tell. Where there is nothing of these,
+//! there is nothing to delete: a DEL that comes twice, or after an ADD that was undone, or before any.
 
-use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use wharf_kernel::reference;
@@ -17,18 +16,18 @@ use crate::journal::Store;
 use crate::launch::Launcher;
 use crate::lease_ops::check_path;
 use crate::leases::Pool;
+use crate::pipeline::Course;
 use crate::session::Invocation;
 
 /// How long somebody else may hold a pool.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Whether a guest's manifest is missing. One that cannot be read is not.
-pub(super) fn is_missing<L: Launcher>(invocation: &Invocation<'_, L>, guest: &str) -> bool {
-    let manifest = invocation.broker.paths.guests().join(format!("{guest}.json"));
-    manifest.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+/// Whether a native plugin ran in this DEL and failed: what it holds cannot be seen from here.
+pub(super) fn native_failed<L: Launcher>(invocation: &Invocation<'_, L>) -> bool {
+    matches!(&invocation.course, Course::Del(removal) if removal.native_failed)
 }
 
-/// Whether nothing can be there that a missing guest would know of. What cannot be looked at may be there.
+/// Whether nothing can be there that a guest would know of. What cannot be looked at may be there.
 pub(super) fn nothing_is_there<L: Launcher>(invocation: &mut Invocation<'_, L>, stages: &[Stage]) -> bool {
     is_ours(invocation)
         || (!has_lease(invocation, stages) && has_links(invocation).is_ok_and(|has_links| !has_links))

@@ -64,15 +64,15 @@ pub(super) fn run<L: Launcher>(
     known: Known,
 ) -> Result<String, CniError> {
     let (mut errors, mut needless) = (Vec::new(), Vec::new());
-    // Looked at before any guest takes something away.
-    let nothing = known.journals.is_empty()
-        && stages.iter().any(|stage| absent::is_missing(invocation, &stage.guest))
-        && absent::nothing_is_there(invocation, stages);
+    // Looked at by the first guest that fails: what makes the attachment comes last in a DEL.
+    let mut nothing = None;
     for stage in stages.iter().rev() {
         let call = Call::Del(request(invocation, stage, stage.conf.previous.as_ref()));
         if let Err(error) = invocation.call(&stage.guest, &stage.conf, &call, 0) {
-            let missing = nothing && absent::is_missing(invocation, &stage.guest);
-            if missing { &mut needless } else { &mut errors }.push(error);
+            let nothing = known.journals.is_empty()
+                && *nothing.get_or_insert_with(|| absent::nothing_is_there(invocation, stages))
+                && !absent::native_failed(invocation);
+            if nothing { &mut needless } else { &mut errors }.push(error);
         }
     }
     attachment::warn(invocation, &needless);
