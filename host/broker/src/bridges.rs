@@ -9,19 +9,13 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind as IoKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use wharf_kernel::common::check_name;
 use wharf_ops::{Error, ErrorKind};
 
 use crate::Paths;
-use crate::journal::Patience;
-
-/// The first wait between two tries, and the longest.
-const WAITS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
+use crate::flock::{self, Patience, Refusal};
 
 /// The locks of a host.
 #[derive(Clone, Debug)]
@@ -65,7 +59,7 @@ impl Bridges {
         let file = self
             .open(&path)
             .map_err(|error| Error::from_io(&error, format_args!("cannot open {}", path.display())))?;
-        let lock = take(file, how, name, &path, patience)?;
+        let lock = flock::take(file, how, patience).map_err(|refusal| refused(&refusal, name, &path))?;
         Ok(HeldBridge { name: name.to_owned(), _lock: lock })
     }
 
@@ -84,48 +78,20 @@ impl Bridges {
     }
 }
 
-/// A wait that has an end is made of tries, for a blocking flock could only be ended by a signal.
-fn take(
-    mut file: File,
-    how: FlockArg,
-    name: &str,
-    path: &Path,
-    patience: &Patience<'_>,
-) -> Result<Flock<File>, Error> {
-    let [mut wait, longest] = WAITS;
-    let mut until = None;
-    loop {
-        let errno;
-        (file, errno) = match Flock::lock(file, how) {
-            Ok(lock) => return Ok(lock),
-            Err(refused) => refused,
-        };
-        match errno {
-            Errno::EINTR => {}
-            Errno::EWOULDBLOCK => {
-                if let Some(signal) = (patience.interrupted)() {
-                    let message =
-                        format!("ended by {signal} while waiting for other calls on the bridge {name}");
-                    return Err(Error::new(ErrorKind::Busy, message));
-                }
-                let until = *until.get_or_insert_with(|| (patience.until)());
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    let message = format!(
-                        "other calls still work with the bridge {name}; see which with `fuser {}`",
-                        path.display()
-                    );
-                    return Err(Error::new(ErrorKind::Busy, message));
-                }
-                sleep(wait.min(left));
-                wait = (wait * 2).min(longest);
-            }
-            errno => {
-                return Err(Error::from_errno(
-                    errno as i32,
-                    format!("cannot lock {}: {}", path.display(), errno.desc()),
-                ));
-            }
+fn refused(refusal: &Refusal, name: &str, path: &Path) -> Error {
+    match refusal {
+        Refusal::Busy => {
+            let path = path.display();
+            let message =
+                format!("other calls still work with the bridge {name}; see which with `fuser {path}`");
+            Error::new(ErrorKind::Busy, message)
+        }
+        Refusal::Interrupted(signal) => {
+            let message = format!("ended by {signal} while waiting for other calls on the bridge {name}");
+            Error::new(ErrorKind::Busy, message)
+        }
+        Refusal::Failed(errno) => {
+            Error::from_errno(*errno as i32, format!("cannot lock {}: {}", path.display(), errno.desc()))
         }
     }
 }

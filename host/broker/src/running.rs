@@ -6,9 +6,9 @@ use wharf_ops::call::NetworkResult;
 use wharf_ops::{Error, KernelOp, Link, Ns};
 
 use crate::bridges::{Bridges, HeldBridge};
+use crate::flock::Patience;
 use crate::journal::{
-    Begin, Commit, ConfigChange, Effect, GuestRun, Held, JournalError, Outcome, Patience, Step, Transaction,
-    unix_time,
+    Begin, Commit, ConfigChange, Effect, GuestRun, Held, JournalError, Outcome, Step, Transaction, unix_time,
 };
 use crate::spent::{Safeguard, Safeguards};
 

@@ -1,67 +1,21 @@
-//! The lock of a journal: flock(2), which ends with its holder.
+//! The lock of a journal.
 
 use std::fs::File;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::JournalError;
+use crate::flock::{self, Patience, Refusal};
 
-/// The first wait between two tries, and the longest.
-const WAITS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
-
-/// How long to wait for another process.
-pub(crate) struct Patience<'a> {
-    /// When it ends; asked for only if there is something to wait for.
-    pub(crate) until: &'a dyn Fn() -> Instant,
-    /// The signal that ended the call, if one did.
-    pub(crate) interrupted: &'a dyn Fn() -> Option<&'static str>,
-}
-
-impl Patience<'_> {
-    /// None: somebody works on it.
-    #[cfg(test)]
-    pub(crate) const NONE: Patience<'static> = Patience { until: &Instant::now, interrupted: &|| None };
-    /// Next to none: whoever lists journals tries their locks for a moment, and does not work on them.
-    pub(crate) const BRIEF: Patience<'static> =
-        Patience { until: &|| Instant::now() + Duration::from_millis(20), interrupted: &|| None };
-}
-
-/// Takes the lock. A wait that has an end is made of tries, for a blocking flock could only be ended by a signal.
-pub(super) fn take(
-    mut file: File,
-    path: &Path,
-    patience: &Patience<'_>,
-) -> Result<Flock<File>, JournalError> {
-    let [mut wait, longest] = WAITS;
-    let mut until = None;
-    loop {
-        let errno;
-        (file, errno) = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => return Ok(held),
-            Err(refused) => refused,
-        };
-        match errno {
-            Errno::EINTR => {}
-            Errno::EWOULDBLOCK => {
-                if let Some(signal) = (patience.interrupted)() {
-                    return Err(JournalError::Interrupted { signal });
-                }
-                let until = *until.get_or_insert_with(|| (patience.until)());
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(JournalError::Busy { path: path.display().to_string() });
-                }
-                sleep(wait.min(left));
-                wait = (wait * 2).min(longest);
-            }
-            errno => {
-                let path = path.display().to_string();
-                return Err(JournalError::Io { what: "cannot lock", path, source: errno.into() });
-            }
+/// Takes the lock of an open journal.
+pub(super) fn take(file: File, path: &Path, patience: &Patience<'_>) -> Result<Flock<File>, JournalError> {
+    flock::take(file, FlockArg::LockExclusiveNonblock, patience).map_err(|refusal| {
+        let path = path.display().to_string();
+        match refusal {
+            Refusal::Busy => JournalError::Busy { path },
+            Refusal::Interrupted(signal) => JournalError::Interrupted { signal },
+            Refusal::Failed(errno) => JournalError::Io { what: "cannot lock", path, source: errno.into() },
         }
-    }
+    })
 }

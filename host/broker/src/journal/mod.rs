@@ -28,7 +28,6 @@ pub use record::{
 pub use store::{Listed, Store};
 
 pub(crate) use held::Held;
-pub(crate) use lock::Patience;
 pub(crate) use name::Key;
 
 /// As [`crate::boot::id`]; empty where it tells none.

@@ -9,10 +9,11 @@ use std::time::SystemTime;
 use nix::fcntl::{Flock, OFlag};
 
 use super::held::content;
-use super::lock::{Patience, take};
+use super::lock::take;
 use super::name::{Key, is_journal, parse as parse_name};
 use super::{Held, JournalError, Record, reader};
 use crate::Paths;
+use crate::flock::Patience;
 
 /// Where the journals are.
 #[derive(Clone, Debug)]

@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, openat};
@@ -12,15 +11,11 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use wharf_ops::{Error, ErrorKind};
 
 use super::failed;
-
-/// The first wait between two tries, and the longest.
-const WAITS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
+use crate::flock::{self, Patience, Refusal};
 
 /// Takes the lock of the directory `path`, which `directory` is open on.
 ///
-/// A wait that has an end is made of tries: a blocking flock could only be ended by a signal, and a signal belongs
-/// to the whole process. None if the file was removed meanwhile, for then somebody may hold a new one: the caller
-/// has to start again.
+/// None if the file was removed meanwhile, for then somebody may hold a new one: the caller has to start again.
 pub(super) fn take(
     directory: &File,
     path: &Path,
@@ -46,28 +41,19 @@ pub(super) fn take(
     Ok((stat(&lock)?.st_nlink > 0).then_some(lock))
 }
 
-fn wait_for(mut lock: File, path: &Path, deadline: Option<Instant>) -> Result<Flock<File>, Error> {
-    let how = if deadline.is_some() { FlockArg::LockExclusiveNonblock } else { FlockArg::LockExclusive };
-    let [mut wait, longest] = WAITS;
-    loop {
-        let errno;
-        (lock, errno) = match Flock::lock(lock, how) {
-            Ok(held) => return Ok(held),
-            Err(refused) => refused,
-        };
-        match (errno, deadline) {
-            (Errno::EINTR, _) => {}
-            (Errno::EWOULDBLOCK, Some(deadline)) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(busy(path));
-                }
-                sleep(wait.min(left));
-                wait = (wait * 2).min(longest);
-            }
-            _ => return Err(failed(errno, format_args!("lock {}", path.display()))),
+fn wait_for(lock: File, path: &Path, deadline: Option<Instant>) -> Result<Flock<File>, Error> {
+    let taken = match deadline {
+        Some(deadline) => {
+            let patience = Patience { until: &|| deadline, interrupted: &|| None };
+            flock::take(lock, FlockArg::LockExclusiveNonblock, &patience)
         }
-    }
+        // The kernel does the waiting.
+        None => flock::take(lock, FlockArg::LockExclusive, &Patience::NONE),
+    };
+    taken.map_err(|refusal| match refusal {
+        Refusal::Busy | Refusal::Interrupted(_) => busy(path),
+        Refusal::Failed(errno) => failed(errno, format_args!("lock {}", path.display())),
+    })
 }
 
 fn busy(path: &Path) -> Error {

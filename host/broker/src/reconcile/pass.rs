@@ -6,7 +6,8 @@ use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Reply};
 
 use super::{Missing, Reconciled};
 use crate::Paths;
-use crate::journal::{Held, JournalError, Listed, Patience, Record, Store, Transaction};
+use crate::flock::Patience;
+use crate::journal::{Held, JournalError, Listed, Record, Store, Transaction};
 use crate::record::firewall;
 use crate::repair::{Seen, host_ends, kernel_for, look};
 use crate::run::Kernels;

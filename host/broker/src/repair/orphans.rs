@@ -4,7 +4,8 @@ use serde::Serialize;
 use wharf_ops::Attachment;
 
 use super::{Owned, Repair, Seen, Tools, Unfinished, kernel_for, look, undo};
-use crate::journal::{Begin, Damage, Held, JournalError, Key, Patience};
+use crate::flock::Patience;
+use crate::journal::{Begin, Damage, Held, JournalError, Key};
 use crate::log::Level;
 
 /// Undoes the transaction that was cut short, if there is one, and cuts it off; damage is told in the log and goes with

@@ -1,16 +1,20 @@
 //! Undoing an ADD: newest first.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wharf_ops::links::LinkOp;
-use wharf_ops::{KernelOp, Link, Ns};
+use wharf_ops::{ErrorKind, KernelOp, Link, Ns};
 
 use super::task::{Task, Wanted};
 use super::{Repair, Unfinished};
 use crate::bridges::{Bridges, HeldBridge};
-use crate::grants::Limits;
-use crate::journal::{Effect, Outcome, Patience, Shared, Step, Transaction, Undo};
+use crate::flock::Patience;
+use crate::journal::{Effect, Outcome, Shared, Step, Transaction, Undo};
+use crate::log::Level;
+
+/// How long somebody else's work with a bridge may keep an ADD from undoing its own.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Undoes everything that a transaction did. Answers what could not be undone.
 pub(crate) fn undo(repair: &mut Repair<'_>, transaction: &Transaction) -> Vec<Unfinished> {
@@ -24,33 +28,54 @@ pub(crate) fn undo(repair: &mut Repair<'_>, transaction: &Transaction) -> Vec<Un
         // Such as the link into a VLAN, which the others may have begun to use.
         tasks.retain(|task| !shared(task));
     }
+    let at = tasks.partition_point(Task::is_of_the_kernel);
+    let lasting = tasks.split_off(at);
     let (bridges, mut unfinished) = claim_bridges(repair, &mut tasks);
     unfinished.extend(repair.work_off(tasks));
+    // A lease's lock, or a plugin that hangs, must keep nobody from a bridge.
     drop(bridges);
+    unfinished.extend(repair.work_off(lasting));
     unfinished
 }
 
 /// Waits until no ADD relies any more on a bridge of the host that tasks are about: what it makes of it, its ports tell only
-/// then. Tasks are dropped that others keep from being done already, and answered if the wait was too long.
+/// then. Tasks are dropped that others keep from being done: whoever joined, and whoever works with the bridge for longer
+/// than an ADD takes that goes well. What was made of it is theirs by then.
 fn claim_bridges(repair: &mut Repair<'_>, tasks: &mut Vec<Task>) -> (Vec<HeldBridge>, Vec<Unfinished>) {
     let (mut held, mut unfinished) = (Vec::new(), Vec::new());
-    tasks.retain(|task| match task {
-        Task::Kernel { unless_joined: Some(shared), own, .. } => !repair.was_joined(own, shared),
-        _ => true,
-    });
     let names: BTreeSet<String> = tasks.iter().filter_map(bridge_of).map(str::to_owned).collect();
     let bridges = Bridges::of(repair.tools.paths);
-    let until = Instant::now() + Limits::default().deadline();
-    let patience = Patience { until: &|| until, interrupted: &|| None };
-    // In the order of their names, so that nobody who does the same can wait for us while we wait for him.
+    let until = Instant::now() + PATIENCE;
     for name in names {
-        match bridges.claim(&name, &patience) {
-            Ok(bridge) => held.push(bridge),
-            Err(error) => {
-                let about = |task: &Task| bridge_of(task) == Some(&name);
-                let told = |task: &Task| Unfinished { what: task.to_string(), reason: error.to_string() };
-                unfinished.extend(tasks.iter().filter(|task| about(task)).map(told));
-                tasks.retain(|task| !about(task));
+        let about = |task: &Task| bridge_of(task) == Some(&name);
+        loop {
+            tasks.retain(|task| match task {
+                Task::Kernel { unless_joined: Some(shared), own, .. } if about(task) => {
+                    !repair.was_joined(own, shared)
+                }
+                _ => true,
+            });
+            if !tasks.iter().any(about) {
+                break;
+            }
+            match bridges.claim(&name, &Patience::BRIEF) {
+                Ok(bridge) => {
+                    held.push(bridge);
+                    break;
+                }
+                Err(error) if error.kind == ErrorKind::Busy && Instant::now() < until => {}
+                Err(error) if error.kind == ErrorKind::Busy => {
+                    let message = format!("left as it is: {error}");
+                    repair.tools.log.line(Level::Warn, &name, &message, &[]);
+                    tasks.retain(|task| !about(task));
+                    break;
+                }
+                Err(error) => {
+                    let told = |task: &Task| Unfinished { what: task.to_string(), reason: error.to_string() };
+                    unfinished.extend(tasks.iter().filter(|task| about(task)).map(told));
+                    tasks.retain(|task| !about(task));
+                    break;
+                }
             }
         }
     }

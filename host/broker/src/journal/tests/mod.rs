@@ -8,6 +8,7 @@ use wharf_ops::{Attachment, KernelOp, Link, Ns};
 
 use super::*;
 use crate::Paths;
+use crate::flock::Patience;
 
 fn key(network: &str) -> Key {
     let attachment = Attachment { network: network.into(), container: "c1".into(), ifname: "eth0".into() };
