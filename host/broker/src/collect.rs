@@ -14,7 +14,7 @@ mod rules;
 pub(crate) use links::{names_attachment, prefix as alias_prefix};
 pub(crate) use rules::stale;
 use serde::Serialize;
-use wharf_kernel::RealKernel;
+use wharf_kernel::{Kernel as _, RealKernel};
 
 use crate::Paths;
 use crate::journal::{JournalError, Store};
@@ -108,7 +108,9 @@ impl Collection {
         records::collect(self, paths, &mut report);
         let mut pool = leases::open(self, paths, &mut report);
         let leased = leases::list(&mut pool, &mut report);
-        // While the pool is held: an ADD that has something of it has a journal since before.
+        let owners = report.note("rules", kernel.owners(&self.network)).unwrap_or_default();
+        let links = links::list(self, kernel, &mut report);
+        // Later than what was found, and while the pool is held: an ADD that has something of it has a journal by now.
         let wanted = &match self.with_running(paths) {
             Ok(wanted) => wanted,
             Err(error) => {
@@ -116,11 +118,11 @@ impl Collection {
                 return report;
             }
         };
-        rules::own(wanted, kernel, &mut report);
+        rules::own(wanted, owners, kernel, &mut report);
         if self.adopt {
             rules::of_reference(wanted, kernel, &leased, &mut report);
         }
-        links::collect(wanted, kernel, &leased, &mut report);
+        links::collect(wanted, links, kernel, &leased, &mut report);
         leases::collect(wanted, pool.as_mut(), &leased, &mut report);
         report
     }

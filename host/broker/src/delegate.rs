@@ -1,5 +1,6 @@
 //! Delegation: a guest of the store runs in-process, anything else is executed as a native plugin from CNI_PATH.
 
+use serde_json::json;
 use wharf_cni::error::code;
 use wharf_cni::{CniError, NetConf, NetworkResult};
 use wharf_ops::Reply;
@@ -41,6 +42,9 @@ pub(crate) fn run<L: Launcher>(
 /// The members of a configuration that name a delegate by their `type`.
 const DELEGATES: [&str; 2] = ["ipam", "delegate"];
 
+/// What a GC leaves alone.
+const VALID: &str = "cni.dev/valid-attachments";
+
 /// What the guest wrote, with the version, name, prevResult and valid attachments of the request it belongs to. Which plugin it may be, and
 /// with which `ipam`, is the configuration's to say and not the guest's.
 pub(crate) fn configuration(outer: &NetConf, op: &DelegateOp) -> Result<NetConf, CniError> {
@@ -48,7 +52,7 @@ pub(crate) fn configuration(outer: &NetConf, op: &DelegateOp) -> Result<NetConf,
     conf.previous.clone_from(&outer.previous);
     conf.cni_version = outer.cni_version;
     conf.valid_attachments.clone_from(&outer.valid_attachments);
-    for key in ["cniVersion", "ipam", "cni.dev/valid-attachments", "cni.dev/attachments"] {
+    for key in ["cniVersion", "ipam", VALID, "cni.dev/attachments"] {
         match outer.raw.get(key) {
             Some(value) => conf.raw.insert(key.to_string(), value.clone()),
             None => conf.raw.remove(key),
@@ -85,12 +89,21 @@ fn call_for<L: Launcher>(
         Verb::Del => Call::Del(request()),
         Verb::Status => Call::Status { config: conf.guest_config() },
         Verb::Gc => {
-            let valid = crate::run::kept(&invocation.broker.paths, conf);
-            let valid =
-                valid.map_err(|error| failure::host(code::IO_FAILURE, Fault::Host, error.to_string()))?;
+            let valid = crate::run::kept(&invocation.broker.paths, conf)
+                .map_err(|error| failure::host(code::IO_FAILURE, Fault::Host, error.to_string()))?;
             Call::Gc { config: conf.guest_config(), valid }
         }
     })
+}
+
+/// What a native plugin is to leave alone in a GC is more than the runtime knows of: see [`crate::run::kept`].
+fn kept_too<L: Launcher>(invocation: &Invocation<'_, L>, conf: &NetConf) -> Result<NetConf, CniError> {
+    let kept = crate::run::kept(&invocation.broker.paths, conf)
+        .map_err(|error| failure::host(code::IO_FAILURE, Fault::Host, error.to_string()))?;
+    let one = |(container, ifname): (String, String)| json!({"containerID": container, "ifname": ifname});
+    let mut conf = conf.clone();
+    conf.raw.insert(VALID.to_owned(), kept.into_iter().map(one).collect());
+    Ok(conf)
 }
 
 fn execute<L: Launcher>(
@@ -101,7 +114,10 @@ fn execute<L: Launcher>(
 ) -> Result<Reply, CniError> {
     // Before anything is recorded: what is not there did nothing.
     native::find(&invocation.plugin_path, &op.plugin)?;
-    let stdin = conf.delegate_stdin(outer.previous.as_ref());
+    let stdin = match op.verb {
+        Verb::Gc => kept_too(invocation, conf)?.delegate_stdin(outer.previous.as_ref()),
+        Verb::Add | Verb::Check | Verb::Del | Verb::Status => conf.delegate_stdin(outer.previous.as_ref()),
+    };
     let adding = op.verb == Verb::Add;
     if adding && let Course::Add(running) = &mut invocation.course {
         // Recorded before it runs: the specification wants a DEL even for an ADD that failed.
@@ -131,7 +147,13 @@ fn execute<L: Launcher>(
             let outcome = if ran.is_ok() { Outcome::Done } else { Outcome::Failed };
             running.ended(outcome).map_err(unrecorded)?;
         }
-        Course::Del(removal) if op.verb == Verb::Del && ran.is_ok() => removal.owned.native_done(&op.plugin),
+        Course::Del(removal) if op.verb == Verb::Del => {
+            if ran.is_ok() {
+                removal.owned.native_done(&op.plugin);
+            } else {
+                removal.native_failed = true;
+            }
+        }
         Course::Add(_) | Course::Del(_) | Course::Look => {}
     }
     let stdout = ran?;

@@ -1,7 +1,7 @@
 //! The one way that every operation goes: handle, grant, reach, policy, undo, kernel. A policy is asked only about what
 //! would be done, and told later if it was not done all the same.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wharf_kernel::Kernel;
 use wharf_ops::addresses::AddressOp;
@@ -16,8 +16,9 @@ use wharf_ops::routes::RouteOp;
 use wharf_ops::shaping::ShapingOp;
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Op, Reply};
 
+use crate::flock::Patience;
 use crate::grants::Grant;
-use crate::journal::{Effect, Outcome, Patience};
+use crate::journal::{Effect, Outcome};
 use crate::log::GuestLog;
 use crate::policy::{Allowed, Policies};
 use crate::reach::Reach;
@@ -95,6 +96,9 @@ impl Handles {
     }
 }
 
+/// What a guest keeps of its time when it waited for somebody else in vain.
+const SPARE: Duration = Duration::from_millis(200);
+
 /// What becomes of changes.
 #[derive(Debug)]
 pub(crate) enum Course {
@@ -115,8 +119,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) imports: &'a [String],
     /// CHECK and STATUS look, and do not touch.
     pub(crate) read_only: bool,
-    /// DEL and GC make nothing that somebody would have to remove again.
-    pub(crate) tears_down: bool,
+    /// Whether this may make something that somebody has to remove again: not in DEL and GC.
+    pub(crate) may_make: bool,
     pub(crate) container_present: bool,
     /// Of a GC: container and interface of what stays.
     pub(crate) valid: Option<&'a [(String, String)]>,
@@ -149,8 +153,12 @@ impl Gate<'_> {
             let reason = format!("{} changes something, and this call may only look", operation.name);
             return Err(Error::new(ErrorKind::Denied, reason));
         }
-        if self.tears_down && makes(op) {
-            let reason = format!("{} makes something, and this call takes down", operation.name);
+        if !self.may_make && makes(op) {
+            let reason = format!(
+                "{} makes something, and this call takes down: it may only put back what the ADD of this attachment took \
+                 away",
+                operation.name
+            );
             return Err(Error::new(ErrorKind::Denied, reason));
         }
         Ok(())
@@ -217,7 +225,8 @@ impl Gate<'_> {
         op: &KernelOp,
     ) -> Result<Reply, Error> {
         if let KernelOp::Link(LinkOp::EnsureBridge { ns: Ns::Host, common, .. }) = op {
-            let until = || self.deadline.unwrap_or_else(Instant::now);
+            // A little before the guest's time is over, so that it hears what it waited for.
+            let until = || self.deadline.and_then(|end| end.checked_sub(SPARE)).unwrap_or_else(Instant::now);
             let patience = Patience { until: &until, interrupted: &|| self.signals.caught() };
             running.share_bridge(&common.name, &patience)?;
         }
@@ -252,12 +261,14 @@ fn makes(op: &Op) -> bool {
             KernelOp::Address(op) => matches!(op, AddressOp::Add { .. }),
             KernelOp::Route(op) => matches!(op, RouteOp::Add { .. }),
             KernelOp::Neighbour(op) => matches!(op, NeighbourOp::Set { .. }),
-            KernelOp::Nat(op) => matches!(op, NatOp::Masquerade { .. } | NatOp::ForwardPorts { .. }),
+            // None at all removes those that there are.
+            KernelOp::Nat(NatOp::Masquerade { rules, .. }) => !rules.is_empty(),
+            KernelOp::Nat(NatOp::ForwardPorts { rules, .. }) => !rules.is_empty(),
             KernelOp::Filter(op) => matches!(op, FilterOp::AntiSpoof { .. }),
             KernelOp::Shaping(op) => {
                 matches!(op, ShapingOp::SetEgress { .. } | ShapingOp::RedirectIngress { .. })
             }
-            KernelOp::Sysctl(_) | KernelOp::Conntrack(_) => false,
+            KernelOp::Nat(_) | KernelOp::Sysctl(_) | KernelOp::Conntrack(_) => false,
         },
         Op::Lease(op) => matches!(op, LeaseOp::TryReserve { .. } | LeaseOp::ReserveNext { .. }),
         Op::Delegate(op) => op.verb == Verb::Add,

@@ -330,7 +330,7 @@ impl<L: Launcher> Invocation<'_, L> {
             grant: &loaded.grant,
             imports: &loaded.manifest.imports,
             read_only,
-            tears_down: matches!(self.course, Course::Del(_)),
+            may_make: self.may_make(&op),
             container_present: self.container_present,
             valid: session.valid,
             log: &session.log,
@@ -362,6 +362,15 @@ impl<L: Launcher> Invocation<'_, L> {
             self.policies.came_of(allowed, answer.as_ref().is_ok_and(was_done));
         }
         answer
+    }
+
+    /// DEL and GC make nothing that somebody would have to remove again. What puts back what the ADD took away is not meant.
+    fn may_make(&self, op: &Op) -> bool {
+        match (&self.course, op) {
+            (Course::Del(removal), Op::Kernel(op)) => removal.owned.puts_back(op),
+            (Course::Del(_), _) => false,
+            (Course::Add(_) | Course::Look, _) => true,
+        }
     }
 
     fn delegate(&mut self, session: &Session<'_>, op: &DelegateOp) -> Reply {

@@ -1,5 +1,6 @@
 //! What undoes an operation, computed from the state before it.
 
+use ipnetwork::IpNetwork;
 use wharf_kernel::Kernel;
 use wharf_ops::addresses::AddressOp;
 use wharf_ops::bridge_ports::{BridgePortOp, VlanRange};
@@ -9,8 +10,8 @@ use wharf_ops::nat::NatOp;
 use wharf_ops::neighbours::NeighbourOp;
 use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::shaping::ShapingOp;
-use wharf_ops::sysctl::SysctlOp;
-use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Reply};
+use wharf_ops::sysctl::{SysctlOp, is_untold};
+use wharf_ops::{Attachment, Error, KernelOp, Link, Ns, Reply};
 
 use crate::journal::{Outcome, Shared, Undo};
 use crate::running::Running;
@@ -70,6 +71,17 @@ const NOTHING: Plan = Plan::Do(Vec::new());
 
 fn by(op: KernelOp) -> Plan {
     Plan::Do(vec![Undo { op, unless_joined: None }])
+}
+
+/// Whether a route goes with an address of a link. The one to its own network comes with it.
+fn is_by(route: &Route, link: u32, address: IpNetwork) -> bool {
+    let own = route.gateway.is_none()
+        && route.dst.ip() == address.network()
+        && route.dst.prefix() == address.prefix();
+    route.link == Some(link)
+        && !own
+        && (route.source == Some(address.ip())
+            || route.gateway.is_some_and(|gateway| address.contains(gateway)))
 }
 
 fn by_name(ns: Ns, name: &str) -> Link {
@@ -252,14 +264,13 @@ impl Reader<'_> {
         if self.running.owns(on) {
             return Ok(NOTHING);
         }
-        let present = self
-            .ask(&KernelOp::Address(AddressOp::GetAll { on: on.clone() }))?
-            .addresses()?
-            .contains(&address);
+        let all = self.ask(&KernelOp::Address(AddressOp::GetAll { on: on.clone() }))?.addresses()?;
+        let present = all.contains(&address);
         Ok(match op {
             // Whoever joined since has its own gateway: one more does not harm it, and others rely on this one.
             AddressOp::Remove { .. } if present => {
-                by(KernelOp::Address(AddressOp::Add { on: on.clone(), address }))
+                let undo = self.given_back(on, address, &all)?;
+                Plan::Do(undo.into_iter().map(|op| Undo { op, unless_joined: None }).collect())
             }
             AddressOp::Add { .. } if !present => {
                 let info = self.info(on)?;
@@ -272,6 +283,40 @@ impl Reader<'_> {
             | AddressOp::Settle { .. }
             | AddressOp::Announce { .. } => NOTHING,
         })
+    }
+
+    /// An address, and what goes with an IPv4 address: routes by it, and if it is the first of its network the others,
+    /// which the kernel removes or puts before it (`promote_secondaries`).
+    fn given_back(
+        &mut self,
+        on: &Link,
+        address: IpNetwork,
+        all: &[IpNetwork],
+    ) -> Result<Vec<KernelOp>, Error> {
+        let add = |address| KernelOp::Address(AddressOp::Add { on: on.clone(), address });
+        if !address.is_ipv4() {
+            return Ok(vec![add(address)]);
+        }
+        let alike =
+            |other: &&IpNetwork| (other.network(), other.prefix()) == (address.network(), address.prefix());
+        let mut others: Vec<IpNetwork> = all.iter().filter(alike).copied().collect();
+        if others.first() == Some(&address) {
+            others.remove(0);
+        } else {
+            others.clear();
+        }
+        let remove = |address| KernelOp::Address(AddressOp::Remove { on: on.clone(), address });
+        let mut undo: Vec<KernelOp> = others.iter().copied().map(remove).collect();
+        undo.push(add(address));
+        undo.extend(others.into_iter().map(add));
+        let index = self.info(on)?.index;
+        let routes = self.ask(&KernelOp::Route(RouteOp::GetAll { ns: on.ns, table: None }))?.routes()?;
+        let mut routes: Vec<Route> =
+            routes.into_iter().filter(|route| is_by(route, index, address)).collect();
+        // A gateway is reached by a route without one.
+        routes.sort_by_key(|route| route.gateway.is_some());
+        undo.extend(routes.into_iter().map(|route| KernelOp::Route(RouteOp::Add { ns: on.ns, route })));
+        Ok(undo)
     }
 
     fn route(&mut self, op: &RouteOp) -> Result<Plan, Error> {
@@ -326,8 +371,8 @@ impl Reader<'_> {
         }
         let before = match self.ask(&KernelOp::Sysctl(SysctlOp::Read { ns: *ns, key: key.clone() })) {
             Ok(reply) => reply.text()?,
-            // A trigger can only be written, and a secret that was never set tells nothing: there is no value to go back to.
-            Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Io) => return Ok(NOTHING),
+            // There is no value to go back to.
+            Err(error) if is_untold(&error) => return Ok(NOTHING),
             Err(error) => return Err(error),
         };
         if before == *value {
@@ -377,7 +422,7 @@ impl Reader<'_> {
 }
 
 /// Whether `other` is what a removal of `wanted` takes: what is not said can be anything.
-fn fits(wanted: &Route, other: &Route) -> bool {
+pub(crate) fn fits(wanted: &Route, other: &Route) -> bool {
     fn says<T: PartialEq + Copy>(wanted: Option<T>, other: Option<T>) -> bool {
         wanted.is_none() || wanted == other
     }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use common::attach::{self, link};
 use common::faulty::{What, changes, plan, survive};
-use common::{Call, Guest, Node, Script, assert_same, error};
+use common::{Call, Guest, Node, Script, ask_native, assert_same, error};
 use nix::fcntl::{Flock, FlockArg};
 use wharf_broker::{Output, Paths};
 use wharf_ops::addresses::AddressOp;
-use wharf_ops::call::{CniError, Failure};
+use wharf_ops::call::{Answer, CniError, Failure};
+use wharf_ops::delegate::Verb;
 use wharf_ops::links::{Common, LinkOp};
 use wharf_ops::shaping::{Rate, ShapingOp};
 use wharf_ops::sysctl::SysctlOp;
@@ -96,20 +97,36 @@ fn a_failed_second_add_leaves_the_limits_of_the_first() {
     }
 }
 
+fn write_what_cannot_be_read(guest: &mut Guest) {
+    let write = |key: &str, value: &str| {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        Op::Kernel(KernelOp::Sysctl(SysctlOp::Write { ns: Ns::Container, key, value }))
+    };
+    guest.ask(write("ipv4/route/flush", "1")).unwrap();
+    guest.ask(write("ipv6/conf/default/stable_secret", "2001:db8::1")).unwrap();
+}
+
 #[test]
 fn a_parameter_that_cannot_be_read_can_be_written() {
     let node = Node::new(None, "");
-    let write: Script = |guest| {
-        let write = |key: &str, value: &str| {
-            let (key, value) = (key.to_owned(), value.to_owned());
-            Op::Kernel(KernelOp::Sysctl(SysctlOp::Write { ns: Ns::Container, key, value }))
-        };
-        guest.ask(write("ipv4/route/flush", "1")).unwrap();
-        guest.ask(write("ipv6/conf/default/stable_secret", "2001:db8::1")).unwrap();
+    let failing: Script = |guest| {
+        write_what_cannot_be_read(guest);
         fail(guest);
     };
-    assert_eq!(error(&node.run("ADD", write)).0, 123);
+    assert_eq!(error(&node.run("ADD", failing)).0, 123);
     assert!(node.journals().is_empty(), "there is nothing to go back to");
+}
+
+#[test]
+fn a_check_asks_no_value_of_a_parameter_that_cannot_be_read() {
+    let node = Node::new(None, "");
+    let add: Script = |guest| {
+        write_what_cannot_be_read(guest);
+        guest.succeed();
+    };
+    assert_eq!(node.run("ADD", add).status, 0);
+    let checked = node.run("CHECK", |guest| guest.finish(Ok(Answer::Done)));
+    assert_eq!(checked.status, 0, "{checked:?}");
 }
 
 fn bridge() -> Op {
@@ -187,6 +204,29 @@ fn what_those_rely_on_who_joined_since_stays_and_what_was_removed_comes_back() {
     }
 }
 
+#[test]
+fn an_address_that_was_removed_comes_back_with_all_that_went_with_it() {
+    for promoted in [0, 1] {
+        let node = Node::new(None, "");
+        node.shell(
+            "ip link add br0 type bridge; ip link set br0 up
+            for address in 10.1.0.1 10.1.0.7 10.1.0.8 10.3.0.1; do ip addr add $address/24 brd + dev br0; done
+            ip route add 10.9.0.0/16 via 10.1.0.9; ip route add 10.8.0.0/16 dev br0 src 10.1.0.1",
+        );
+        node.shell(&format!("echo {promoted} > /proc/sys/net/ipv4/conf/br0/promote_secondaries"));
+        let state = || node.shell("ip -4 -o addr show br0 | sort; ip -4 route show");
+        let before = state();
+        let output = node.run("ADD", |guest| {
+            let on = get(guest, "br0");
+            let remove = AddressOp::Remove { on, address: "10.1.0.1/24".parse().unwrap() };
+            guest.ask(Op::Kernel(KernelOp::Address(remove))).unwrap();
+            fail(guest);
+        });
+        assert_eq!(error(&output).0, 123, "{output:?}");
+        assert_eq!(state(), before, "promote_secondaries={promoted}");
+    }
+}
+
 /// Two ADDs at a time: the second finds the bridge as the first has made it, and then the first fails. Answers what came of
 /// both.
 fn two(node: &Node, second: fn(&mut Guest, Link)) -> (Output, Output) {
@@ -250,7 +290,7 @@ fn of_two_that_fail_none_leaves_the_bridge() {
 }
 
 #[test]
-fn what_cannot_be_undone_because_others_rely_on_it_is_told_and_done_later() {
+fn a_bridge_that_others_work_with_for_long_is_left_to_them() {
     let node = Node::new(None, "");
     plan(Some((1, What::EndAfter)));
     let add: Script = |guest| drop(guest.attempt(bridge()));
@@ -258,13 +298,28 @@ fn what_cannot_be_undone_because_others_rely_on_it_is_told_and_done_later() {
     let path = Paths::below(node.root.path()).bridges().join("br0");
     let lock = Flock::lock(File::open(&path).unwrap(), FlockArg::LockShared).unwrap();
     let recovered = node.host.enter(|| node.broker(add).recover()).unwrap().unwrap();
-    assert!(
-        !recovered[0].undone && recovered[0].failures[0].contains("work with the bridge br0"),
-        "{recovered:?}"
-    );
-    assert!(node.shell("ip -br link").contains("br0"));
-    drop(lock);
-    let recovered = node.host.enter(|| node.broker(add).recover()).unwrap().unwrap();
     assert!(recovered[0].undone, "{recovered:?}");
-    assert!(!node.shell("ip -br link").contains("br0"));
+    assert!(node.shell("ip -br link").contains("br0"), "whoever holds it relies on it");
+    assert!(node.journals().is_empty());
+    drop(lock);
+}
+
+/// A native plugin that hangs, or a lease that is locked, is nothing that an ADD on the same bridge has to wait for.
+#[test]
+fn a_bridge_is_free_as_soon_as_the_kernel_is_as_it_was() {
+    let node = Node::new(None, "");
+    let lock = Paths::below(node.root.path()).bridges().join("br0").display().to_string();
+    // Its DEL succeeds only if it can have the bridge alone.
+    let script = format!(
+        "if [ $CNI_COMMAND = DEL ]; then exec flock -n -x {lock} true; fi; echo '{{\"cniVersion\":\"1.0.0\"}}'"
+    );
+    let path = node.native("native", &script).display().to_string();
+    let call = Call { path, ..Call::ipam(&node, "ADD", "native") };
+    let output = node.call(&call, |guest| {
+        raise_bridge(guest);
+        ask_native(guest, Verb::Add);
+        fail(guest);
+    });
+    assert_eq!(error(&output).0, 123, "{output:?}");
+    assert!(node.journals().is_empty(), "nothing is unfinished");
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Ns;
+use crate::{Error, ErrorKind, Ns};
 
 /// What can be asked of sysctls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,4 +24,11 @@ pub enum SysctlOp {
         /// Without a line end.
         value: String,
     },
+}
+
+/// Whether the answer to [`SysctlOp::Read`] is that the parameter does not tell its value: a trigger can only be written
+/// (EACCES), and a secret that was never set tells nothing (EIO).
+#[must_use]
+pub fn is_untold(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Denied | ErrorKind::Io)
 }

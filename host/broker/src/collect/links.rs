@@ -12,11 +12,25 @@ use super::{Collection, Item, Kind, Report};
 /// The longest alias that the kernel takes, in bytes.
 const ALIAS_LENGTH: usize = 255;
 
-pub(super) fn collect(wanted: &Collection, kernel: &mut RealKernel, leased: &[Lease], report: &mut Report) {
-    let nobody =
-        Attachment { network: wanted.network.clone(), container: String::new(), ifname: String::new() };
-    let all = kernel.apply(&nobody, &KernelOp::Link(LinkOp::GetAll { ns: Ns::Host }));
-    let Some(links) = report.note("links", all.and_then(Reply::infos)) else { return };
+/// Every link of the host.
+pub(super) fn list(wanted: &Collection, kernel: &mut RealKernel, report: &mut Report) -> Vec<Info> {
+    let all = kernel.apply(&nobody(wanted), &KernelOp::Link(LinkOp::GetAll { ns: Ns::Host }));
+    report.note("links", all.and_then(Reply::infos)).unwrap_or_default()
+}
+
+fn nobody(wanted: &Collection) -> Attachment {
+    Attachment { network: wanted.network.clone(), container: String::new(), ifname: String::new() }
+}
+
+/// Those of the links that are stale.
+pub(super) fn collect(
+    wanted: &Collection,
+    links: Vec<Info>,
+    kernel: &mut RealKernel,
+    leased: &[Lease],
+    report: &mut Report,
+) {
+    let nobody = nobody(wanted);
     let theirs = if wanted.adopt { of_reference(wanted, leased, report) } else { Vec::new() };
     for info in links.into_iter().filter(|info| info.kind == "ifb" && info.name.starts_with("bwp")) {
         let Some((container, ifname, reference)) = stale(wanted, &theirs, &info) else { continue };

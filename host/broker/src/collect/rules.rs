@@ -7,9 +7,13 @@ use wharf_ops::leases::Lease;
 
 use super::{Collection, Item, Kind, Outcome, Report};
 
-/// What Wharf made.
-pub(super) fn own(wanted: &Collection, kernel: &mut RealKernel, report: &mut Report) {
-    let Some(owners) = report.note("rules", kernel.owners(&wanted.network)) else { return };
+/// What Wharf made, of these owners.
+pub(super) fn own(
+    wanted: &Collection,
+    owners: Vec<Attachment>,
+    kernel: &mut RealKernel,
+    report: &mut Report,
+) {
     for owner in stale(owners, &wanted.network, &wanted.valid) {
         let outcome = wanted.carry_out(|| kernel.sweep(&owner));
         report.items.push(Item {

@@ -15,7 +15,7 @@ use wharf_ops::nat::{MasqueradeRule, NatOp, PortForward};
 use wharf_ops::neighbours::NeighbourOp;
 use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::shaping::ShapingOp;
-use wharf_ops::sysctl::SysctlOp;
+use wharf_ops::sysctl::{SysctlOp, is_untold};
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Reply};
 
 use super::compare::{is_route, same_network, sorted, words};
@@ -198,6 +198,7 @@ impl<'a> Actual<'a> {
         match self.ask(&KernelOp::Sysctl(SysctlOp::Read { ns, key: key.to_owned() })) {
             Ok(reply) => Ok(Value::Text(words(&reply.text()?))),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(Value::Absent),
+            Err(error) if is_untold(&error) => Ok(Value::Untold),
             Err(error) => Err(error),
         }
     }

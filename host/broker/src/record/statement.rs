@@ -129,6 +129,8 @@ pub(crate) enum Value {
     /// It is not there. In a record: nobody wants it any more, which is nothing to check.
     Absent,
     Present,
+    /// It is there and does not tell, as what can only be written. Never in a record.
+    Untold,
     Namespace(u64, u64),
     /// Of any kind where none is said, and any of that name where no index is.
     Link {
@@ -205,6 +207,7 @@ impl Display for Key {
 impl Display for Value {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
+            Self::Untold => f.write_str("what cannot be read"),
             Self::Absent => f.write_str("none"),
             Self::Present => f.write_str("one"),
             Self::Namespace(device, inode) => write!(f, "{device}:{inode}"),

@@ -11,7 +11,9 @@ mod undo;
 use std::path::PathBuf;
 
 use wharf_kernel::{Kernel, Machine, Netns};
+use wharf_ops::addresses::AddressOp;
 use wharf_ops::links::LinkOp;
+use wharf_ops::routes::RouteOp;
 use wharf_ops::{Error, ErrorKind, KernelOp, Link, Reply};
 
 pub use orphans::Recovered;
@@ -98,7 +100,11 @@ impl Repair<'_> {
                 if self.later && !self.is_meant(op) {
                     return Ok(());
                 }
-                self.apply(op)
+                match self.apply(op) {
+                    // It came back with something else, or by an undo that was cut short.
+                    Err(error) if error.kind == ErrorKind::AlreadyExists && gives_back(op) => Ok(()),
+                    other => other,
+                }
             }
             Task::Link { ends, .. } => match ends.first() {
                 Some(link) => self.apply(&Task::delete(link)),
@@ -169,6 +175,10 @@ impl Repair<'_> {
         let paths = self.tools.paths;
         (paths.leases(directory, network), paths.lease_index(directory, network))
     }
+}
+
+fn gives_back(op: &KernelOp) -> bool {
+    matches!(op, KernelOp::Address(AddressOp::Add { .. }) | KernelOp::Route(RouteOp::Add { .. }))
 }
 
 /// The kernel of a repair that comes later: in the host's namespace, and in the recorded one if it is still there.

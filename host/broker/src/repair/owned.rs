@@ -13,6 +13,7 @@ use super::task::Task;
 use super::undo::lasting;
 use super::{Repair, Unfinished};
 use crate::journal::{Effect, Record, Step};
+use crate::undo::fits;
 
 /// The tasks that are left.
 #[derive(Clone, Debug, Default)]
@@ -20,15 +21,21 @@ pub(crate) struct Owned {
     tasks: Vec<Task>,
     /// Whether the record's network is not the one of this call: rules and leases that go are not the record's then.
     renamed: bool,
+    /// What would put back what the ADD took away.
+    restoring: Vec<KernelOp>,
 }
 
 impl Owned {
     /// What the committed transactions of records own. Shared things are nobody's: bridges and what is on them, links
     /// between two ends in the host, sysctls. A container's `lo` is lowered by whoever raised it.
     pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>, renamed: bool) -> Self {
-        let mut tasks: Vec<Task> = Vec::new();
+        let (mut tasks, mut restoring) = (Vec::<Task>::new(), Vec::new());
         for transaction in records.flat_map(Record::committed) {
             let gone = transaction.of_earlier_boot();
+            if !gone {
+                let steps = transaction.steps.iter().filter(|step| step.may_have_changed());
+                restoring.extend(steps.flat_map(restored).cloned());
+            }
             for step in transaction.steps.iter().filter(|step| step.may_have_changed()) {
                 let mut of_step = of_step(step);
                 of_step.retain(|task| !gone || matches!(task, Task::Lease { .. } | Task::Native { .. }));
@@ -37,7 +44,7 @@ impl Owned {
         }
         tasks.reverse();
         tasks.sort_by_key(rank);
-        Self { tasks, renamed }
+        Self { tasks, renamed, restoring }
     }
 
     /// Crosses off what an operation of this DEL took away.
@@ -53,6 +60,18 @@ impl Owned {
         if let KernelOp::Link(LinkOp::Delete { link }) = op {
             self.link_gone(link);
         }
+    }
+
+    /// Whether an operation puts back what the ADD took away.
+    pub(crate) fn puts_back(&self, op: &KernelOp) -> bool {
+        self.restoring.iter().any(|own| match (op, own) {
+            // What a guest does not say of a route is the kernel's to choose.
+            (
+                KernelOp::Route(RouteOp::Add { ns, route }),
+                KernelOp::Route(RouteOp::Add { ns: of, route: own }),
+            ) => ns == of && fits(route, own),
+            (op, own) => op == own,
+        })
     }
 
     /// Whether the link is the attachment's alone.
@@ -122,6 +141,15 @@ impl Owned {
 }
 
 /// What a step made that is the attachment's own.
+/// What undoes a step.
+fn restored(step: &Step) -> impl Iterator<Item = &KernelOp> {
+    let undo = match &step.effect {
+        Effect::Kernel { undo, .. } => undo.as_slice(),
+        Effect::Lease { .. } | Effect::Native { .. } => &[],
+    };
+    undo.iter().map(|undo| &undo.op)
+}
+
 fn of_step(step: &Step) -> Vec<Task> {
     let of = step.effect.operation();
     let task = |op: KernelOp| Task::Kernel { of, op, unless_joined: None, own: Vec::new() };

@@ -28,6 +28,7 @@ use wharf_broker::policy::NodePolicies;
 use wharf_broker::{Broker, Output, Paths};
 use wharf_kernel::Netns;
 use wharf_ops::call::{Answer, CniError, Failure, NetworkResult};
+use wharf_ops::delegate::{DelegateOp, Verb};
 use wharf_ops::policy::Verdict;
 use wharf_ops::wire::{self, Frames, Timings, ToBroker, ToSandbox};
 use wharf_ops::{Error, OPERATIONS, Op, Reply};
@@ -402,6 +403,13 @@ pub fn error(output: &Output) -> (u64, String) {
     assert_eq!(output.status, 1, "{output:?}");
     let value: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
     (value["code"].as_u64().unwrap(), value["msg"].as_str().unwrap().to_string())
+}
+
+/// Asks the node's plugin `native`, as a guest that delegates to it.
+pub fn ask_native(guest: &mut Guest, verb: Verb) {
+    let config = r#"{"cniVersion":"1.0.0","name":"n","type":"g","ipam":{"type":"native"}}"#;
+    let op = DelegateOp { verb, plugin: "native".into(), config: config.into() };
+    guest.ask(Op::Delegate(op)).unwrap();
 }
 
 /// Bytes that are no message.
