@@ -1,19 +1,14 @@
 //! Each change of the whole chain's ADD and DEL fails once, or is the last one before a process is killed; then one DEL,
-//! GC or `wharfctl recover`, and nothing is left. `cargo xtask crash --sweep` does it with more errnos.
+//! GC or `wharfctl recover`, and nothing is left.
 //!
 //! What is compared: links, addresses, routes, rules of both backends, qdiscs, leases, journals, and every switch below
 //! net/ipv4/conf and net/ipv6/conf. On a node that never had an attachment, forwarding with what the kernel switches with
 //! it, route_localnet of the bridge, and tables and chains that are nobody's may stay, for others may rely on them by
 //! then. A GC leaves alone that a container's lo is up.
 
-use wharf_tests::crash::sweep::{self, KILLS, Swept};
+use wharf_tests::crash::sweep::{self, Swept, everything};
 use wharf_tests::crash::{Backend, List, Scene, Side};
 use wharf_tests::{install, skip};
-
-/// The kills, and one errno that is no answer of any operation: it must make an ADD fail.
-fn whats() -> Vec<&'static str> {
-    KILLS.into_iter().chain(["ENOBUFS"]).collect()
-}
 
 #[track_caller]
 fn clean(swept: Result<Swept, String>, changes: u64) {
@@ -80,12 +75,12 @@ fn a_picture_shows_whatever_is_left() {
 }
 
 sweeps! {
-    an_add_with_nftables: sweep::used(List::Full(Backend::Nftables), "ADD", &whats()), at least 20;
-    an_add_with_iptables: sweep::used(List::Full(Backend::Iptables), "ADD", &whats()), at least 20;
-    a_del_with_nftables: sweep::used(List::Full(Backend::Nftables), "DEL", &whats()), at least 4;
-    a_del_with_iptables: sweep::used(List::Full(Backend::Iptables), "DEL", &whats()), at least 4;
-    an_add_of_a_loopback: sweep::used(List::Loopback, "ADD", &whats()), at least 1;
-    a_del_of_a_loopback: sweep::used(List::Loopback, "DEL", &whats()), at least 1;
-    the_first_add_of_a_node_with_nftables: sweep::fresh(List::Full(Backend::Nftables), &KILLS), at least 20;
-    the_first_add_of_a_node_with_iptables: sweep::fresh(List::Full(Backend::Iptables), &KILLS), at least 20;
+    an_add_with_nftables: sweep::used(List::Full(Backend::Nftables), "ADD", &everything()), at least 20;
+    an_add_with_iptables: sweep::used(List::Full(Backend::Iptables), "ADD", &everything()), at least 20;
+    a_del_with_nftables: sweep::used(List::Full(Backend::Nftables), "DEL", &everything()), at least 4;
+    a_del_with_iptables: sweep::used(List::Full(Backend::Iptables), "DEL", &everything()), at least 4;
+    an_add_of_a_loopback: sweep::used(List::Loopback, "ADD", &everything()), at least 1;
+    a_del_of_a_loopback: sweep::used(List::Loopback, "DEL", &everything()), at least 1;
+    the_first_add_of_a_node_with_nftables: sweep::fresh(List::Full(Backend::Nftables), &everything()), at least 20;
+    the_first_add_of_a_node_with_iptables: sweep::fresh(List::Full(Backend::Iptables), &everything()), at least 20;
 }

@@ -3,8 +3,7 @@
 //!
 //! `WHARF_FAULT=k:WHAT` picks the k-th change, counted from 1 over the kernel and the leases, of undoing too. WHAT is
 //! an errno (a name or a number): the change fails with it and is not done; `kill-before` or `kill-after`: the broker is
-//! killed with SIGKILL; `kill-sandbox`: the guest's process is, before the change is done. `WHARF_FAULT_COUNT=FILE`
-//! gets the number of changes when the call ends.
+//! killed with SIGKILL; `kill-sandbox` or `kill-sandbox-after`: the guest's process is. `WHARF_FAULT_COUNT=FILE` gets the number of changes when the call ends.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -23,6 +22,7 @@ enum What {
     KillBefore,
     KillAfter,
     KillSandbox,
+    KillSandboxAfter,
 }
 
 /// At which change what happens.
@@ -66,8 +66,8 @@ fn parse(text: &str) -> Result<Fault, String> {
     let wrong = || {
         let names = names.join(", ");
         format!(
-            "WHARF_FAULT={text}: not `k:WHAT` with k from 1 and WHAT one of kill-before, kill-after, kill-sandbox, {names} \
-             or the number of an errno"
+            "WHARF_FAULT={text}: not `k:WHAT` with k from 1 and WHAT one of kill-before, kill-after, kill-sandbox, \
+             kill-sandbox-after, {names} or the number of an errno"
         )
     };
     let (at, what) = text.split_once(':').ok_or_else(wrong)?;
@@ -76,6 +76,7 @@ fn parse(text: &str) -> Result<Fault, String> {
         "kill-before" => What::KillBefore,
         "kill-after" => What::KillAfter,
         "kill-sandbox" => What::KillSandbox,
+        "kill-sandbox-after" => What::KillSandboxAfter,
         errno => {
             let named = ERRNOS.iter().find(|(name, _)| *name == errno).map(|(_, number)| *number);
             let number = named.or_else(|| errno.parse().ok()).filter(|number| *number > 0);
@@ -122,15 +123,17 @@ fn before(change: &str) -> Result<(), Error> {
         }
         Some(What::KillBefore) => end(Pid::this()),
         Some(What::KillSandbox) => end(Pid::from_raw(SANDBOX.load(Ordering::Relaxed))),
-        Some(What::KillAfter) | None => Ok(()),
+        Some(What::KillAfter | What::KillSandboxAfter) | None => Ok(()),
     }
 }
 
 fn after() {
-    if now(|what| what == What::KillAfter).is_some() {
-        // It has worked if nothing follows.
-        let _ = end(Pid::this());
-    }
+    // It has worked if nothing follows.
+    let _ = match now(|_| true) {
+        Some(What::KillAfter) => end(Pid::this()),
+        Some(What::KillSandboxAfter) => end(Pid::from_raw(SANDBOX.load(Ordering::Relaxed))),
+        Some(What::Errno(_) | What::KillBefore | What::KillSandbox) | None => Ok(()),
+    };
 }
 
 fn end(pid: Pid) -> Result<(), Error> {

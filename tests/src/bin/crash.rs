@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use wharf_tests::crash::random::{self, Options};
-use wharf_tests::crash::sweep::{self, ERRNOS, KILLS};
+use wharf_tests::crash::sweep;
 use wharf_tests::crash::{Backend, List, report};
 use wharf_tests::install;
 
@@ -87,7 +87,7 @@ fn killed(options: &Options) -> Result<bool, String> {
 
 /// Every change, every errno, every kill.
 fn swept(backends: &[Backend]) -> Result<bool, String> {
-    let whats = [&KILLS[..], &ERRNOS].concat();
+    let whats = sweep::everything();
     let lists: Vec<List> =
         backends.iter().map(|backend| List::Full(*backend)).chain([List::Loopback]).collect();
     let mut clean = true;

@@ -10,8 +10,13 @@ pub type What = &'static str;
 
 /// The change fails with it.
 pub const ERRNOS: [What; 4] = ["EEXIST", "EBUSY", "ENOBUFS", "EPERM"];
-/// The broker is killed before the change or after it, or the sandbox is killed.
-pub const KILLS: [What; 3] = ["kill-before", "kill-after", "kill-sandbox"];
+/// The broker is killed before the change or after it, or the sandbox is.
+pub const KILLS: [What; 4] = ["kill-before", "kill-after", "kill-sandbox", "kill-sandbox-after"];
+
+/// Both.
+pub fn everything() -> Vec<What> {
+    [&KILLS[..], &ERRNOS].concat()
+}
 
 /// What was tried, and what went wrong.
 #[derive(Clone, Debug, Default)]
