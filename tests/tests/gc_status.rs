@@ -165,6 +165,27 @@ fn a_host_that_can_write_no_rules_is_not_available() {
     status("bridge", json!({"macspoofchk": true})).error_naming(50, &["macspoofchk"]);
     status("bridge", json!({"ipam": ipam})).silent();
     status("bridge", json!({"ipMasq": true})).silent();
+    // A container of the network may be without rules by now.
+    let container = node.container("c");
+    let attachment = Network::new(&node, [bridge(json!({}))]).attach(&container.eth0());
+    status("portmap", json!({})).error_naming(51, &["forwarded", "nf_tables"]);
+    attachment.del().silent();
+    status("portmap", json!({})).error_naming(50, &["forwarded", "nf_tables"]);
+}
+
+#[test]
+fn a_place_for_journals_that_cannot_be_written_to_is_not_available() {
+    for place in ["run/wharf", "run/wharf/attachments"] {
+        let node = Node::new();
+        let place = node.root().join(place);
+        let _ = fs::remove_dir_all(&place);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(&place, "").unwrap();
+        for network in [Network::new(&node, full("nftables")), Network::new(&node, full("nftables")).chain()]
+        {
+            network.status().error_naming(50, &["run/wharf/attachments", "Not a directory"]);
+        }
+    }
 }
 
 #[test]

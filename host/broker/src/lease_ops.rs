@@ -14,7 +14,8 @@ use wharf_ops::leases::{LeaseOp, LeaseOwner};
 use wharf_ops::{Error, ErrorKind, Reply};
 
 use crate::Paths;
-use crate::leases::{NOBODY, Pool, writable};
+use crate::leases::{NOBODY, Pool};
+use crate::writable;
 
 /// The longest resolv.conf that is read.
 const MAX_RESOLV_CONF: u64 = 64 * 1024;

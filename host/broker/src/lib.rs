@@ -4,6 +4,7 @@
 //! one pipeline (`pipeline`): the handle is one that was handed out, the grant covers it, the policy agrees, the
 //! undo is recorded, the kernel does it.
 
+mod access;
 mod boot;
 mod bridges;
 pub mod collect;
@@ -41,6 +42,7 @@ pub mod time;
 mod undo;
 pub mod witness;
 
+pub use access::writable;
 pub use paths::{Paths, is_absent};
 pub use repair::Recovered;
 pub use run::{Broker, Output, recover, retired_networks};

@@ -4,7 +4,6 @@
 //! The lease files are the only truth, and host-local may work on the same directory at any time. The index is a
 //! cache that is believed only as long as the directory carries the time stamp which it was left with.
 
-mod access;
 mod address;
 mod boot;
 mod files;
@@ -17,7 +16,6 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
-pub use access::writable;
 pub use pool::{NOBODY, Pool};
 
 use nix::errno::Errno;

@@ -8,11 +8,13 @@ use super::{attachment, kept, valid_pairs};
 use crate::Paths;
 use crate::convert;
 use crate::failure::{self, Fault};
+use crate::journal::Store;
 use crate::launch::Launcher;
 use crate::pod_cidr;
 use crate::policy;
 use crate::repair;
 use crate::session::Invocation;
+use crate::writable;
 
 /// The name under which the binary runs chains.
 pub(super) const OWN_NAME: &str = "wharf";
@@ -113,18 +115,32 @@ pub(super) fn take_down<L: Launcher>(invocation: &mut Invocation<'_, L>, errors:
     );
 }
 
-/// STATUS: the first policy that is missing, or plugin that is not ready, decides.
+/// STATUS: the first thing that is in the way of an ADD decides: a policy that is missing, a place for its journal, a plugin
+/// that is not ready.
 pub(super) fn status<L: Launcher>(
     invocation: &mut Invocation<'_, L>,
     stages: &[Stage],
     policies: &[String],
 ) -> Result<String, CniError> {
     policy::ready(invocation, policies)?;
+    let journals = invocation.broker.paths.attachments();
+    writable(&journals)
+        .map_err(|error| failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, error.to_string()))?;
     for stage in stages {
         let call = Call::Status { config: stage.conf.guest_config() };
-        invocation.call(&stage.guest, &stage.conf, &call, 0)?;
+        let ready = invocation.call(&stage.guest, &stage.conf, &call, 0);
+        ready.map_err(|error| about_containers(&Store::of(&invocation.broker.paths), &stage.conf, error))?;
     }
     Ok(String::new())
+}
+
+/// That containers may have limited connectivity is said only where there are any.
+fn about_containers(journals: &Store, conf: &NetConf, mut error: CniError) -> CniError {
+    let none = || journals.attachments(&conf.name).is_ok_and(|all| all.is_empty());
+    if error.code == code::LIMITED_CONNECTIVITY && none() {
+        error.code = code::PLUGIN_NOT_AVAILABLE;
+    }
+    error
 }
 
 /// GC: the records whose attachment is not valid, every plugin, then the rules whose owner is not valid. Errors are

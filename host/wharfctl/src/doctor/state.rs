@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
-use wharf_broker::leases::writable;
 use wharf_broker::overview::{State, overview};
 use wharf_broker::settings::{Destination, Settings};
+use wharf_broker::writable;
 
 use super::{Findings, Node};
 use crate::lists::pools;

@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 
 use crate::bindings::wharf::firewall::nat as wit;
 pub use crate::bindings::wharf::firewall::nat::{Backend, Protocol};
-use crate::error::{Error, HostError, HostResult, Result, code};
+use crate::error::{Error, HostResult, Result, code};
 
 /// Whose source address is rewritten on the way out.
 ///
@@ -108,8 +108,9 @@ pub fn detect() -> HostResult<Backend> {
     Ok(wit::detect()?)
 }
 
-/// For STATUS: whether this host can render the rules of a backend. The error is [`code::NOT_AVAILABLE`] and says what
-/// is missing.
+/// For STATUS: whether this host can render the rules of a backend. The error says what is missing. It is
+/// [`code::LIMITED_CONNECTIVITY`], for what cannot be rendered any more may be missing for containers that have it; on a
+/// node without any, the host makes [`code::NOT_AVAILABLE`] of it.
 ///
 /// ```
 /// # wharf_testkit::run(|_, _, _| {
@@ -119,11 +120,15 @@ pub fn detect() -> HostResult<Backend> {
 /// # });
 /// ```
 pub fn available(backend: Backend) -> Result<()> {
-    match (backend, detect().map_err(HostError::not_available)?) {
+    let limited = |error: Error| match error.code {
+        code::NOT_AVAILABLE => Error { code: code::LIMITED_CONNECTIVITY, ..error },
+        _ => error,
+    };
+    match (backend, detect().map_err(|error| limited(error.not_available()))?) {
         (Backend::Nftables, Backend::Iptables) => {
             let reason = "the kernel of this host has no nf_tables, which the nftables backend needs: load the module, \
                           or choose the iptables backend";
-            Err(Error::new(code::NOT_AVAILABLE, reason))
+            Err(Error::new(code::LIMITED_CONNECTIVITY, reason))
         }
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! Whether leases could be written, found out without writing.
+//! Whether something could be written, found out without writing.
 
 use std::path::Path;
 
@@ -7,9 +7,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 use wharf_ops::Error;
 
-use super::failed;
-
-/// Whether an ADD could write a lease into `directory`, or make it where it is missing. The error says what is in the
+/// Whether an ADD could write a file into `directory`, or make it where it is missing. The error says what is in the
 /// way: a read-only file system, an immutable directory, a file in the place of one.
 pub fn writable(directory: &Path) -> Result<(), Error> {
     let place = directory.ancestors().find(|place| place.symlink_metadata().is_ok()).unwrap_or(directory);
@@ -20,7 +18,11 @@ pub fn writable(directory: &Path) -> Result<(), Error> {
         Err(error) => Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
     };
     allowed.map_err(|errno| {
-        failed(errno, format_args!("no lease can be written to {}: {}", directory.display(), place.display()))
+        let (directory, place) = (directory.display(), place.display());
+        Error::from_errno(
+            errno as i32,
+            format!("nothing can be written to {directory}: {place}: {}", errno.desc()),
+        )
     })
 }
 
