@@ -50,6 +50,13 @@ pub fn policies() -> PathBuf {
     })
 }
 
+/// The folder with the guests in other languages, if they were built: where `WHARF_LANGUAGES` says, or in the workspace's
+/// `target` folder.
+pub fn languages() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/languages");
+    std::env::var_os("WHARF_LANGUAGES").map_or_else(default, PathBuf::from)
+}
+
 /// The CNI plugin that obeys `WHARF_FAULT`: where `WHARF_FAULTS_BIN` says, or in the workspace's `target` folder. The
 /// error says how to get it.
 pub fn faults() -> Result<PathBuf, String> {

@@ -33,6 +33,10 @@ pages! {
     policies_explained: "docs/policies.md", Installed;
     policies: "docs/how-to/policies.md", Installed;
     metrics_and_traces: "docs/how-to/metrics-and-traces.md", Installed;
+    contributing: "CONTRIBUTING.md", Missing;
+    guests_in_c: "sdk/c/README.md", Installed;
+    guests_in_javascript: "sdk/javascript/README.md", Installed;
+    guests_in_python: "sdk/python/README.md", Installed;
 }
 
 fn run(name: &str, wharf: Wharf) {

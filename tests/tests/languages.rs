@@ -29,9 +29,7 @@ const CASES: [(&str, u16, bool); 7] = [
 
 /// Where `cargo xtask languages` leaves the guests.
 fn component(language: &str) -> Result<PathBuf, String> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/languages");
-    let folder = std::env::var_os("WHARF_LANGUAGES").map_or_else(default, PathBuf::from);
-    let file = folder.join(language).join(POLICY).with_extension("wasm");
+    let file = install::languages().join(language).join(POLICY).with_extension("wasm");
     file.canonicalize()
         .map_err(|error| format!("{}: {error}: `cargo xtask languages` builds it", file.display()))
 }

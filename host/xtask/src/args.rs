@@ -160,6 +160,9 @@ fn crash(rest: &mut impl Iterator<Item = String>) -> Result<Task> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     fn of(line: &str) -> Result<Task> {
@@ -221,5 +224,37 @@ mod tests {
             let error = of(line).unwrap_err().to_string();
             assert!(error.contains(word), "{line}: {error}");
         }
+    }
+
+    /// The Markdown files of a folder, and of those below it if it says so.
+    fn pages(folder: &Path, below: bool) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && below {
+                found.extend(pages(&path, below));
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn what_the_documentation_shows_is_understood() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut shown = 0;
+        let all = [pages(&root, false), pages(&root.join("docs"), true)].concat();
+        let languages =
+            ["c", "javascript", "python"].map(|name| root.join("sdk").join(name).join("README.md"));
+        for page in all.into_iter().chain(languages) {
+            let text = fs::read_to_string(&page).unwrap();
+            for rest in text.split("cargo xtask ").skip(1) {
+                let line = rest.split(['`', '#', '\n']).next().unwrap();
+                of(line).unwrap_or_else(|error| panic!("{}: cargo xtask {line}: {error}", page.display()));
+                shown += 1;
+            }
+        }
+        assert!(shown > 20, "{shown}");
     }
 }

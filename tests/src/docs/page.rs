@@ -20,10 +20,34 @@ pub struct Block {
     pub text: String,
     /// What the next block says that they print.
     pub output: Option<String>,
-    /// What it wants that is not here: then it is not run.
-    pub needs: Option<String>,
+    /// What it wants.
+    pub needs: Option<Needs>,
     /// Its last command is to fail: the page shows how that looks.
     pub fails: bool,
+}
+
+/// What commands want beside what every page has.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// What is never here, in words: they are not run.
+    Words(String),
+    /// A file of the clone that was built or not: they are run where it is.
+    File(String),
+}
+
+impl Needs {
+    /// Of a mark's value: a path has a slash, words have hyphens between them.
+    fn parse(value: &str) -> Self {
+        if value.contains('/') { Self::File(value.to_owned()) } else { Self::Words(value.replace('-', " ")) }
+    }
+
+    /// What of it this clone lacks.
+    pub fn missing(&self, clone: &Path) -> Option<&str> {
+        match self {
+            Self::File(file) => Some(file.as_str()).filter(|file| !clone.join(file).exists()),
+            Self::Words(words) => Some(words),
+        }
+    }
 }
 
 /// The repository.
@@ -31,10 +55,16 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the repository")
 }
 
-/// Every page whose commands are tried, sorted: `README.md`, `CONTRIBUTING.md` and all below `docs/` and `deploy/`.
+/// Every page whose commands are tried, sorted: `README.md`, `CONTRIBUTING.md`, those of the languages in `sdk/`, and all
+/// below `docs/` and `deploy/`.
 pub fn all() -> Vec<String> {
     let root = root();
     let mut found = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    // Not what is below: a reader's packages bring pages of their own.
+    for entry in std::fs::read_dir(root.join("sdk")).expect("list sdk/") {
+        let page = format!("sdk/{}/README.md", entry.expect("an entry").file_name().display());
+        found.extend(Some(page).filter(|page| root.join(page).is_file()));
+    }
     let mut folders = vec![root.join("docs"), root.join("deploy")];
     while let Some(folder) = folders.pop() {
         for entry in
@@ -82,12 +112,10 @@ impl Page {
                     match mark.map(|mark| mark.split_once('=').unwrap_or((mark, ""))) {
                         None => {}
                         Some(("fails", "")) => fails = true,
-                        Some(("needs", reason)) if !reason.is_empty() => {
-                            needs = Some(reason.replace('-', " "));
-                        }
+                        Some(("needs", value)) if !value.is_empty() => needs = Some(Needs::parse(value)),
                         Some((other, _)) => {
                             panic!(
-                                "{name}:{}: commands are marked needs=REASON or fails, not {other:?}",
+                                "{name}:{}: commands are marked needs=REASON, needs=FILE or fails, not {other:?}",
                                 number + 1
                             )
                         }
@@ -149,12 +177,30 @@ mod tests {
             line,
             text: text.into(),
             output: output.map(Into::into),
-            needs: needs.map(Into::into),
+            needs: needs.map(|words| Needs::Words(words.into())),
             fails: text == "f\n",
         };
         let first = block(2, "a\nb\n", Some("c\n"), None);
         let others = [block(10, "d\n", None, Some("a cluster")), block(16, "f\n", None, None)];
         assert_eq!((&page.blocks[0], &page.blocks[1..]), (&first, &others[..]));
+    }
+
+    #[test]
+    fn commands_that_need_a_file_are_run_where_it_is() {
+        let page = Page::parse("x.md", "```sh,needs=a-b/Cargo.toml\na\n```\n");
+        let needs = page.blocks[0].needs.as_ref().unwrap();
+        assert_eq!(needs, &Needs::File("a-b/Cargo.toml".into()));
+        assert_eq!(needs.missing(&root()), Some("a-b/Cargo.toml"));
+        assert_eq!(Needs::File("tests/Cargo.toml".into()).missing(&root()), None);
+        assert_eq!(Needs::Words("a cluster".into()).missing(&root()), Some("a cluster"));
+    }
+
+    #[test]
+    fn the_pages_of_the_languages_are_among_all() {
+        let all = all();
+        for language in ["c", "javascript", "python"] {
+            assert!(all.contains(&format!("sdk/{language}/README.md")), "{all:?}");
+        }
     }
 
     #[test]

@@ -60,8 +60,19 @@ impl Room {
         }
         fs::create_dir_all(dir.join("view/run")).expect("create a view");
         fs::create_dir_all(dir.join("outputs")).expect("create a folder");
-        clone_into(&dir.join("home/wharf"));
-        Self { node, dir }
+        let room = Self { node, dir };
+        clone_into(&room.tree());
+        room
+    }
+
+    /// The clone of the repository.
+    fn tree(&self) -> PathBuf {
+        self.dir.join("home/wharf")
+    }
+
+    /// What a block wants that is not here.
+    fn missing<'a>(&self, block: &'a Block) -> Option<&'a str> {
+        block.needs.as_ref()?.missing(&self.tree())
     }
 
     /// Runs a page's commands, one shell for all. Panics with the first block that fails or prints something else than
@@ -92,8 +103,8 @@ impl Room {
         let mut skipped = Vec::new();
         for (number, block) in page.blocks.iter().enumerate() {
             let place = format!("{}:{}", page.name, block.line);
-            if let Some(needs) = &block.needs {
-                skipped.push(format!("{place}: needs {needs}"));
+            if let Some(missing) = self.missing(block) {
+                skipped.push(format!("{place}: needs {missing}"));
                 continue;
             }
             let said = fs::read_to_string(self.output(number)).unwrap_or_default();
@@ -123,7 +134,9 @@ impl Room {
         }
         let _ = writeln!(script, "mount --bind {dir}/view/run /run\nmount --bind {dir}/home \"$HOME\"");
         let _ = writeln!(script, "cd \"$HOME/wharf\"\nPATH=\"$HOME/wharf/target/release:$PATH\"");
-        for (number, block) in page.blocks.iter().enumerate().filter(|(_, block)| block.needs.is_none()) {
+        for (number, block) in
+            page.blocks.iter().enumerate().filter(|(_, block)| self.missing(block).is_none())
+        {
             self.step(&mut script, number, block);
         }
         script
@@ -148,7 +161,7 @@ fn is_cargos(key: &str) -> bool {
         || ["RUSTFLAGS", "RUSTC_WRAPPER", "MAKEFLAGS", "LD_LIBRARY_PATH"].contains(&key)
 }
 
-/// The repository after `cargo xtask build`: links, but for its `target`.
+/// The repository after `cargo xtask build` and, if that was done, `cargo xtask languages`: links, but for its `target`.
 fn clone_into(folder: &Path) {
     let root = page::root();
     fs::create_dir_all(folder.join("target/release")).expect("create the clone");
@@ -159,12 +172,13 @@ fn clone_into(folder: &Path) {
         }
     }
     let binaries = Binaries::get();
-    let policies = binaries.guests.with_file_name("policies");
+    let (policies, languages) = (binaries.guests.with_file_name("policies"), install::languages());
     for (name, file) in [
         ("release/wharf", &binaries.wharf),
         ("release/wharfctl", &binaries.wharfctl),
         ("guests", &binaries.guests),
         ("policies", &policies),
+        ("languages", &languages),
     ] {
         symlink(file, folder.join("target").join(name)).expect("link");
     }

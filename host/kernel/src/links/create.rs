@@ -154,7 +154,7 @@ fn taken(kernel: &mut RealKernel, a: &VethEnd, b: &VethEnd, error: NetlinkError)
 fn other_kind(ns: Ns, name: &str, kind: &str) -> Error {
     let kind = if kind.is_empty() { "a device without a kind" } else { kind };
     let message =
-        format!("{name} in {} is there already and no bridge but {kind}: use another name", place(ns));
+        format!("{name} in {} is there already, and is no bridge but {kind}: use another name", place(ns));
     Error::new(ErrorKind::Conflict, message)
 }
 

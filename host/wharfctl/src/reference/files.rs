@@ -26,6 +26,10 @@ const VARIABLES: &[Row] = &[
         "A collector. The first is used as it is; `/v1/traces` is appended to the second. Both win over `traces.endpoint`.",
     ),
     ("`OTEL_SDK_DISABLED`", "`true`: no spans."),
+    (
+        "`WHARF_TRACE_TIMINGS`",
+        "Names a file, as it is and not below `WHARF_ROOT`, to which calls append lines of JSON, with times in microseconds and memory in bytes: one for each call of a guest (of a policy, for all that it was asked), and one for the grants, checks and journal of the whole call. A file that cannot be written is passed over.",
+    ),
 ];
 
 const SETTINGS: &[Row] = &[

@@ -10,6 +10,9 @@ use super::stats::{Moment, Sample};
 use crate::cni::{self, Attachment, Runtime};
 use crate::netns::Netns;
 
+/// The variable that names a file for lines about the time of a call.
+const TIMINGS: &str = "WHARF_TRACE_TIMINGS";
+
 /// The three ways to run a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -53,6 +56,14 @@ impl Contender {
     /// Whether this release can run the list at all.
     pub(crate) fn can(&self, scenario: &Scenario) -> bool {
         self.knows_nftables || !scenario.masquerades(Backend::Nftables)
+    }
+
+    /// The same, which appends lines about its time to a file.
+    pub(crate) fn with_timings(&self, file: &Path) -> Self {
+        let mut runtime = self.runtime.clone();
+        runtime.variables.push((TIMINGS.to_owned(), file.into()));
+        let (bin, data_dir) = (self.bin.clone(), self.data_dir.clone());
+        Self { side: self.side, bin, runtime, data_dir, knows_nftables: self.knows_nftables }
     }
 
     /// Runs the list's ADD for a container. The calling thread must be in the node's namespace.

@@ -9,9 +9,12 @@ mod reference;
 mod report;
 mod rounds;
 mod scenario;
+mod simulated;
 mod stats;
 mod svg;
 mod targets;
+mod traces;
+mod turns;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +31,17 @@ use field::Field;
 pub(crate) use pods::run as pods;
 use reference::Reference;
 use scenario::{Backend, full};
+use turns::Turns;
+
+/// What is measured each by itself.
+#[derive(Debug, Default)]
+struct Asides {
+    policy: Option<policy::Cost>,
+    /// What an endpoint for traces adds to an ADD, in milliseconds.
+    traces: Option<f64>,
+    /// A call on the simulated kernel, in milliseconds.
+    simulated: Option<f64>,
+}
 
 /// How much is measured.
 struct Extent {
@@ -58,15 +72,13 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, out: Option<PathBuf>) -> R
         Extent { rounds: 30, rounds_at_once: 10, marks: [100, 500] }
     };
     let (rows, share) = measure(&contenders, &field, &extent, &work.join("timings"))?;
-    let policies = workspace.target().join("policies");
-    let tools = [built.wharfctl.as_path(), policies.as_path()];
-    let policy = policy::measure(&contenders, &field, extent.rounds, tools, &work.join("policy-timings"))?;
+    let asides = asides(workspace, &built, &contenders, &field, extent.rounds)?;
 
     say::heading("Results");
     say::line(scenario::LEGEND);
     report::table(&rows);
     report::overhead(&share);
-    let targets = targets::all(&rows, &share, policy, extent.marks);
+    let targets = targets::all(&rows, &share, &asides, extent.marks);
     report::targets(&targets);
     let json = report::json(&machine, &rows, &share, &targets);
     write_atomically(&out.join("bench.json"), format!("{json:#}\n").as_bytes())?;
@@ -160,4 +172,23 @@ fn measure(
         rows.extend(rounds::growing(contenders, &full(backend, 1), field, extent.marks)?);
     }
     Ok((rows, share))
+}
+
+fn asides(
+    workspace: &Workspace,
+    built: &Built,
+    contenders: &[Contender],
+    field: &Field,
+    rounds: usize,
+) -> Result<Asides> {
+    let work = workspace.target().join("bench-work");
+    let (policies, scenarios) = (workspace.target().join("policies"), workspace.root.join("tests/scenarios"));
+    let simulated =
+        simulated::measure([&built.wharfctl, &built.guests, &scenarios, &work.join("simulated-cache")])?;
+    let Some(turns) = Turns::new(contenders, field)? else {
+        return Ok(Asides { simulated, ..Asides::default() });
+    };
+    let tools = [built.wharfctl.as_path(), policies.as_path()];
+    let policy = policy::measure(&turns, rounds, tools, &work.join("policy-timings"))?;
+    Ok(Asides { policy, traces: traces::measure(&turns, rounds)?, simulated })
 }

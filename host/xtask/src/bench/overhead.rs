@@ -11,8 +11,6 @@ use super::scenario::Scenario;
 use super::stats::{median, round};
 use crate::say;
 
-/// The variable with the name of the file.
-const VARIABLE: &str = "WHARF_TRACE_TIMINGS";
 /// What each line tells, in microseconds but for `ops`.
 const FIELDS: [&str; 8] =
     ["fork_us", "load_us", "confine_us", "instantiate_us", "run_us", "kernel_us", "ops", "total_us"];
@@ -65,11 +63,7 @@ pub(crate) fn measure(
         return Ok(Share::default());
     };
     say::line(format_args!("the guests' own share, {rounds} rounds"));
-    let mut runtime = contender.runtime.clone();
-    runtime.variables.push((VARIABLE.to_owned(), file.into()));
-    let (bin, data_dir) = (contender.bin.clone(), contender.data_dir.clone());
-    let traced =
-        Contender { side: contender.side, bin, runtime, data_dir, knows_nftables: contender.knows_nftables };
+    let traced = contender.with_timings(file);
     field.namespace()?.enter()?;
     let container = field.namespace()?;
     for _ in 0..rounds {

@@ -1,23 +1,16 @@
-//! What a policy adds to an ADD: the same list with one and without, taking turns.
+//! What a policy adds to an ADD.
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
-use super::contender::{Contender, Side};
-use super::field::Field;
-use super::scenario::{Backend, full};
-use super::stats::median;
+use super::turns::Turns;
 use crate::{say, sh};
 
 /// At least so many reviews are what the target is about.
 pub(crate) const REVIEWS: f64 = 40.0;
-/// So many routes the container gets, so that there is enough to review.
-const ROUTES: u8 = 13;
 /// One that looks at every change, and reads its settings each time it sees an address.
 const POLICY: &str = "pod-cidrs";
 const SETTINGS: &str = "policies = [\"pod-cidrs\"]\n[policy.pod-cidrs]\ncidrs = [\"10.77.0.0/16\"]\n";
@@ -31,52 +24,19 @@ pub(crate) struct Cost {
     pub(crate) reviews: f64,
 }
 
-/// Runs the chain of the targets with the policy and without.
+/// Runs the list with the policy and without.
 pub(crate) fn measure(
-    contenders: &[Contender],
-    field: &Field,
+    turns: &Turns,
     rounds: usize,
     [wharfctl, policies]: [&Path; 2],
     timings: &Path,
 ) -> Result<Option<Cost>> {
-    let Some(contender) = contenders.iter().find(|contender| contender.side == Side::OneProcess) else {
-        return Ok(None);
-    };
-    let Some(root) = root(contender) else { return Ok(None) };
     say::line(format_args!("an ADD with the policy {POLICY} and without, {rounds} rounds"));
     let component = policies.join(format!("{POLICY}.wasm"));
-    sh::run(Command::new(wharfctl).arg("add").arg(component).env("WHARF_ROOT", &root))?;
-    let settings = root.join("etc/cni/wharf.toml");
-    let scenario = full(Backend::Nftables, 5).with_routes(ROUTES);
-    field.namespace()?.enter()?;
-    let container = field.namespace()?;
-    let mut added = Vec::new();
-    for round in 0..=rounds {
-        let one = |text: &str| -> Result<f64> {
-            fs::write(&settings, text).with_context(|| format!("cannot write {}", settings.display()))?;
-            let (attached, sample) = contender.add(&scenario, &container, 0)?;
-            contender.delete(&scenario, &attached)?;
-            Ok(sample.wall)
-        };
-        let (without, with) = (one("")?, one(SETTINGS)?);
-        // The first round finds nothing in any cache.
-        added.extend((round > 0).then_some(with - without));
-    }
-    let mut runtime = contender.runtime.clone();
-    runtime.variables.push(("WHARF_TRACE_TIMINGS".to_owned(), timings.into()));
-    let (bin, data_dir) = (contender.bin.clone(), contender.data_dir.clone());
-    let traced =
-        Contender { side: contender.side, bin, runtime, data_dir, knows_nftables: contender.knows_nftables };
-    let (attached, _) = traced.add(&scenario, &container, 0)?;
-    traced.delete(&scenario, &attached)?;
-    fs::remove_file(&settings).with_context(|| format!("cannot remove {}", settings.display()))?;
-    let text = fs::read_to_string(timings).with_context(|| format!("cannot read {}", timings.display()))?;
-    Ok(median(&added).zip(reviews(&text)).map(|(added, reviews)| Cost { added, reviews }))
-}
-
-fn root(contender: &Contender) -> Option<PathBuf> {
-    let variables: &[(String, OsString)] = &contender.runtime.variables;
-    variables.iter().find(|(key, _)| key == "WHARF_ROOT").map(|(_, root)| root.into())
+    sh::run(Command::new(wharfctl).arg("add").arg(component).env("WHARF_ROOT", &turns.root))?;
+    let added = turns.added(SETTINGS, rounds)?;
+    let reviews = reviews(&turns.traced(SETTINGS, timings)?);
+    Ok(added.zip(reviews).map(|(added, reviews)| Cost { added, reviews }))
 }
 
 /// How often the policy was asked, by the last line about it.

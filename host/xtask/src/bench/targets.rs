@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::Asides;
 use super::contender::Side;
 use super::overhead::Share;
-use super::policy::{self, Cost};
+use super::policy;
 use super::rounds::Row;
 use super::scenario::{Backend, full, plain};
 use super::stats::round;
@@ -55,7 +56,7 @@ impl Target {
 }
 
 /// Every target with its figure; `marks` are the numbers of the growing series.
-pub(crate) fn all(rows: &[Row], share: &Share, policy: Option<Cost>, marks: [usize; 2]) -> Vec<Target> {
+pub(crate) fn all(rows: &[Row], share: &Share, asides: &Asides, marks: [usize; 2]) -> Vec<Target> {
     let find = |scenario: &str, operation| {
         rows.iter().find(|row| row.scenario == scenario && row.operation == operation)
     };
@@ -100,10 +101,14 @@ pub(crate) fn all(rows: &[Row], share: &Share, policy: Option<Cost>, marks: [usi
         1.2,
         worst.map(|us| us / 1e3),
     ));
-    let enough = policy.filter(|cost| cost.reviews >= policy::REVIEWS);
+    let enough = asides.policy.filter(|cost| cost.reviews >= policy::REVIEWS);
     let reviews = enough.map_or(policy::REVIEWS, |cost| cost.reviews);
     let what = format!("a policy adds to an ADD with {reviews} reviews, its start included, ms");
     targets.push(Target::at_most(what, 2.5, enough.map(|cost| cost.added)));
+    let what = "an endpoint for traces adds to an ADD, ms".to_owned();
+    targets.push(Target::at_most(what, 1.0, asides.traces));
+    let what = "a scenario's call on the simulated kernel, ms".to_owned();
+    targets.push(Target::at_most(what, 5.0, asides.simulated));
     let what = "journal and grants of an ADD, ms".to_owned();
     targets.push(Target::at_most(what, 0.3, share.safeguards.map(|us| us / 1e3)));
     targets
@@ -133,7 +138,8 @@ mod tests {
             row(format!("{chain}: 1st"), "ADD", 90.0, 10.0),
             row(format!("{chain}: 500th"), "ADD", 220.0, 13.0),
         ];
-        let targets = all(&rows, &Share::default(), None, [100, 500]);
+        let asides = Asides { policy: None, traces: Some(1.5), simulated: Some(4.5) };
+        let targets = all(&rows, &Share::default(), &asides, [100, 500]);
         let reached =
             |what: &str| targets.iter().find(|target| target.what.starts_with(what)).unwrap().reached();
         assert_eq!(reached("iptables, one process: ADD faster"), Some(true));
@@ -143,5 +149,8 @@ mod tests {
         assert_eq!(reached("iptables: ADD number 500"), Some(false), "1.3 times");
         assert_eq!(reached("nftables, one process: ADD faster"), None, "not measured here");
         assert_eq!(reached("wasm overhead"), None);
+        assert_eq!(reached("a policy adds"), None);
+        assert_eq!(reached("an endpoint for traces adds"), Some(false));
+        assert_eq!(reached("a scenario's call"), Some(true));
     }
 }

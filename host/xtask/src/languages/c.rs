@@ -14,7 +14,7 @@ use crate::sh;
 use crate::workspace::rustc;
 
 /// clang with the libraries that a system may lack, the C library, and the parser of JSON that the example includes.
-const PACKAGES: Folder = Folder {
+pub(super) const PACKAGES: Folder = Folder {
     name: "debian",
     suite: "bookworm",
     packages: &[
@@ -46,11 +46,7 @@ pub(super) fn build(job: &Job) -> Result<()> {
         .join("lib/rustlib")
         .join(host_triple()?)
         .join("bin");
-    let mut clang = Command::new(usr.join("bin/clang-14"));
-    clang.arg("--target=wasm32-wasi").arg(option("--sysroot=", &usr)).arg("-mexec-model=reactor");
-    clang.args(["-std=gnu11", "-Os", "-Wall", "-Wextra", "-Werror", "-Wl,--strip-all"]);
-    clang.arg(option("-fuse-ld=", &linkers.join("wasm-component-ld")));
-    clang.arg(option("-I", &bindings)).arg(option("-I", &usr.join("include")));
+    let mut clang = clang(&usr, &linkers, &bindings);
     clang.args(sources(&job.sources, &["c"])?).args(sources(&bindings, &["c", "o"])?).arg("-o").arg(&job.out);
     let libraries = format!("lib/{}-linux-gnu", env::consts::ARCH);
     clang.env("LD_LIBRARY_PATH", env::join_paths([usr.join(libraries), usr.join("lib/llvm-14/lib")])?);
@@ -58,6 +54,17 @@ pub(super) fn build(job: &Job) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     clang.env("PATH", env::join_paths([linkers.join("gcc-ld")].into_iter().chain(env::split_paths(&path)))?);
     sh::run(&mut clang)
+}
+
+/// clang with all but the sources and the output; `usr` is where the packages are.
+pub(super) fn clang(usr: &Path, linkers: &Path, bindings: &Path) -> Command {
+    let mut clang = Command::new(usr.join("bin/clang-14"));
+    clang.arg("--target=wasm32-wasi").arg(option("--sysroot=", usr)).arg("-mexec-model=reactor");
+    clang.args(["-std=gnu11", "-Os", "-Wall", "-Wextra", "-Werror", "-Wl,--strip-all"]);
+    clang.arg(option("-fuse-ld=", &linkers.join("wasm-component-ld")));
+    // After all others, for a system's own C library has its headers there, too.
+    clang.arg("-I").arg(bindings).arg("-idirafter").arg(usr.join("include"));
+    clang
 }
 
 /// The folder with the bindings.

@@ -1,6 +1,6 @@
 //! JavaScript: componentize-qjs from npm, which puts the module and the interpreter QuickJS into one component.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -11,10 +11,22 @@ use crate::{say, sh};
 
 /// `--sync`: a component of WASI 0.2 and not of the asynchronous component model.
 pub(super) fn build(job: &Job) -> Result<()> {
-    let mut build = Command::new(tools(job)?.join("node_modules/.bin/componentize-qjs"));
+    sh::run(&mut componentize(job, tools(job)?))
+}
+
+/// The component, with what npm put into `tools`.
+pub(super) fn componentize(job: &Job, tools: &Path) -> Command {
+    let mut build = Command::new(tools.join("node_modules/.bin/componentize-qjs"));
     build.args(["--sync", "--wit"]).arg(&job.wit).args(["--world", WORLD, "--js"]);
     build.arg(job.sources.join(&job.name).with_extension("js")).arg("--output").arg(&job.out);
-    sh::run(&mut build)
+    build
+}
+
+/// The tools, in the folder in which it runs.
+pub(super) fn install() -> Command {
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    npm
 }
 
 fn tools<'a>(job: &'a Job<'_>) -> Result<&'a PathBuf> {
@@ -31,8 +43,7 @@ fn tools<'a>(job: &'a Job<'_>) -> Result<&'a PathBuf> {
     }
     // The versions and digests of the lock hold for `install`, too. `ci` refuses it: of the packages for other systems that
     // componentize-qjs names, some do not exist.
-    let mut npm = Command::new("npm");
-    sh::output(npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&job.tools))?;
+    sh::output(install().current_dir(&job.tools))?;
     stamp.done()?;
     Ok(&job.tools)
 }

@@ -3,6 +3,8 @@
 
 mod c;
 mod javascript;
+#[cfg(test)]
+mod pages;
 mod python;
 
 use std::fs;

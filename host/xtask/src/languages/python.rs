@@ -1,6 +1,6 @@
 //! Python: componentize-py from PyPI, in a virtual environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -11,11 +11,30 @@ use crate::{say, sh};
 
 /// Also initialises the interpreter and the guest's module, and keeps its memory in the component.
 pub(super) fn build(job: &Job) -> Result<()> {
-    let venv = tools(job)?;
+    sh::run(&mut componentize(job, &tools(job)?))
+}
+
+/// The component, with the programs of an environment.
+pub(super) fn componentize(job: &Job, venv: &Path) -> Command {
     let mut build = Command::new(venv.join("bin/componentize-py"));
     build.arg("-d").arg(&job.wit).args(["-w", WORLD, "componentize", "-p"]).arg(&job.sources);
     build.arg(job.name.replace('-', "_")).arg("-o").arg(&job.out);
-    sh::run(&mut build)
+    build
+}
+
+/// The environment itself.
+pub(super) fn environment(venv: &Path) -> Command {
+    let mut python = Command::new("python3");
+    python.args(["-m", "venv"]).arg(venv);
+    python
+}
+
+/// What is put into it.
+pub(super) fn install(venv: &Path, lock: &Path) -> Command {
+    let mut pip = Command::new(venv.join("bin/pip"));
+    pip.args(["install", "--no-deps", "--require-hashes", "--requirement"]).arg(lock);
+    pip.env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+    pip
 }
 
 fn tools(job: &Job) -> Result<PathBuf> {
@@ -31,10 +50,8 @@ fn tools(job: &Job) -> Result<PathBuf> {
     }
     say::line("installing componentize-py from PyPI");
     clear(&venv)?;
-    sh::output(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    let mut pip = Command::new(venv.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]);
-    sh::output(pip.arg("--requirement").arg(&lock))?;
+    sh::output(&mut environment(&venv))?;
+    sh::output(&mut install(&venv, &lock))?;
     stamp.done()?;
     Ok(venv)
 }
