@@ -42,5 +42,5 @@ mod undo;
 pub mod witness;
 
 pub use paths::{Paths, is_absent};
-pub use repair::Recovered;
+pub use repair::{Recovered, Unreadable};
 pub use run::{Broker, Output, recover, retired_networks};
