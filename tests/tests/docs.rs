@@ -21,6 +21,7 @@ macro_rules! pages {
 
 pages! {
     readme: "README.md", Missing;
+    contributing: "CONTRIBUTING.md", Missing;
     runtimes: "docs/runtimes.md", Installed;
     tutorial: "docs/tutorial.md", Missing;
     install: "docs/how-to/install.md", Missing;
