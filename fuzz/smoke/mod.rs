@@ -12,6 +12,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::panic::{RefUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -51,6 +52,20 @@ pub fn run_over_texts(seeds: &[&str], words: &[&str], iterations: usize, body: f
             mutate(&mut data, words, &mut random);
         }
         survives(&String::from_utf8_lossy(&data).into_owned(), || body(&data));
+    }
+}
+
+/// Runs the body over what the fuzzer found once: every file in `fuzz/findings/TARGET`, which is there once there is one.
+pub fn run_over_findings(target: &str, body: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/findings").join(target);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return,
+        entries => entries.unwrap(),
+    };
+    for entry in entries {
+        let file = entry.unwrap().path();
+        let data = fs::read(&file).unwrap();
+        survives(&file, || body(&data));
     }
 }
 

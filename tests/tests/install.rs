@@ -112,6 +112,33 @@ fn what_was_installed_elsewhere_is_uninstalled_too() {
     assert!(files(&node.bin).is_empty());
 }
 
+/// Under a name that is a hash, nobody but its DEL would ever find it.
+#[test]
+fn a_journal_of_which_nothing_can_be_read_is_removed_on_request() {
+    let node = Node::new();
+    let folder = node.root().join("run/wharf/attachments");
+    fs::create_dir_all(&folder).unwrap();
+    let journal = folder.join(format!("blake3-{}", "0".repeat(64)));
+    fs::write(&journal, "no journal").unwrap();
+    let call = |arguments: &[&str]| {
+        let output = node.run(|| sh::output(wharfctl(&node.root()).args(arguments)));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    let (success, _, error) = call(&["uninstall"]);
+    assert!(!success && error.contains("`wharfctl recover --force`"), "{error}");
+    let (success, told, error) = call(&["recover"]);
+    assert!(success && told.contains("this is no journal") && told.contains("--force"), "{told}{error}");
+    assert!(journal.exists(), "its pod may be running");
+    let (success, told, error) = call(&["recover", "--force", "--json"]);
+    assert!(success, "{error}");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told[0]["removed"], &told[0]["attachment"]), (&json!(true), &Value::Null), "{told}");
+    assert!(!journal.exists());
+    let (success, _, error) = call(&["uninstall"]);
+    assert!(success, "{error}");
+}
+
 #[test]
 fn a_broken_component_is_refused_and_the_installation_stays() {
     let node = Node::new();

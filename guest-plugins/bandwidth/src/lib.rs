@@ -132,6 +132,7 @@ fn limit_egress(
 /// A new ifb, by the first of its names that is free.
 fn create_ifb(request: &Request, host: &Netns, mtu: u32) -> Result<(Link, String)> {
     let attachment = request.attachment();
+    let mut taken = None;
     for name in names::candidates(attachment) {
         let common = LinkCommon { name: name.clone(), mtu: Some(mtu), mac: None };
         match host.create_ifb(&common) {
@@ -139,14 +140,17 @@ fn create_ifb(request: &Request, host: &Netns, mtu: u32) -> Result<(Link, String
             // It is of another interface of the container, unless it is this one's.
             Err(error) if error.kind == HostErrorKind::AlreadyExists => {
                 if own_ifb(request, host)?.is_some() {
-                    break;
+                    let msg = format!("its ifb exists already: {attachment} was added twice without a DEL");
+                    return Err(Error::new(code::DUPLICATE, msg));
                 }
+                taken = Some(error);
             }
             Err(error) => return Err(Error::from(error).context(format_args!("create {name:?}"))),
         }
     }
-    let msg = format!("its ifb exists already: {attachment} was added twice without a DEL");
-    Err(Error::new(code::DUPLICATE, msg))
+    // With the kernel's words, by which the host knows whose fault it is: nobody added the attachment twice.
+    let error = taken.map_or_else(|| Error::plugin("an ifb has no name"), Error::from);
+    Err(error.context(format_args!("each name of the ifb of {attachment} is another link's")))
 }
 
 /// The attachment's ifb, as its alias says.

@@ -64,7 +64,8 @@ pub(crate) fn ensure_vlan_gateway(
     let pair = match port::create(host, host, &end) {
         // Another attachment was faster.
         Err(error) if error.code == code::DUPLICATE => {
-            let link = existing_veth(host, name)?.ok_or(error)?;
+            let taken = Error { code: code::NOT_AVAILABLE, ..error };
+            let link = existing_veth(host, name)?.ok_or(taken)?;
             return Ok(Ensured { link, created: false });
         }
         outcome => outcome?,
@@ -78,15 +79,17 @@ pub(crate) fn ensure_vlan_gateway(
     Ok(Ensured { link: pair.inner, created: true })
 }
 
+/// The link of that name. No caller gave the name: what else has it is for the node to change, and so says the code.
 fn existing_veth(host: &Netns, name: &str) -> Result<Option<Link>> {
     let Some(link) = host.link(name)? else {
         return Ok(None);
     };
     let kind = link.info()?.kind;
     if kind != "veth" {
-        let msg =
-            format!("the host has a link {name:?} of kind {kind:?}, but the VLAN's gateway needs that name");
-        return Err(Error::new(code::DUPLICATE, msg));
+        let msg = format!(
+            "the host has a link {name:?} of kind {kind:?}, but the VLAN's gateway needs that name: rename the link"
+        );
+        return Err(Error::new(code::NOT_AVAILABLE, msg));
     }
     Ok(Some(link))
 }

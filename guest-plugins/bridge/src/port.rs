@@ -26,9 +26,12 @@ pub(crate) struct Pair {
 }
 
 /// A pair whose `inner` end is created directly inside `namespace`. Its host end is named at random;
-/// [`code::DUPLICATE`] is the code if the inner name is taken.
+/// [`code::DUPLICATE`] is the code if the inner name is taken. Of other names the kernel's words are in the message: by
+/// them the host knows that it is not the caller's fault.
 pub(crate) fn create(host: &Netns, namespace: &Netns, inner: &VethEnd) -> Result<Pair> {
-    for _ in 0..ATTEMPTS {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
         let end = VethEnd { mtu: inner.mtu, ..VethEnd::new(random_name()) };
         match host.create_veth(&end, namespace, inner) {
             Ok((host, made)) => {
@@ -40,11 +43,17 @@ pub(crate) fn create(host: &Netns, namespace: &Netns, inner: &VethEnd) -> Result
                         format!("the {} namespace has a link {:?} already", namespace.role(), inner.name);
                     return Err(Error::new(code::DUPLICATE, msg).with_details(error.message));
                 }
+                if attempts == ATTEMPTS {
+                    let what = format_args!(
+                        "no free name for the host's end of {:?} in {ATTEMPTS} tries",
+                        inner.name
+                    );
+                    return Err(Error::from(error).context(what));
+                }
             }
             Err(error) => return Err(Error::from(error).context(format_args!("create {:?}", inner.name))),
         }
     }
-    Err(Error::plugin(format!("no free name for the host's end of {:?} in {ATTEMPTS} tries", inner.name)))
 }
 
 /// Makes the host end a port of the bridge, as configured, and raises it.

@@ -132,3 +132,29 @@ fn a_del_that_is_denied_its_rules_goes_on() -> Result<()> {
     assert!(one.link("eth0").is_none() && node.leases("pods").is_empty());
     Ok(())
 }
+
+#[test]
+fn an_interface_name_that_is_taken_is_the_callers_fault_and_no_other_name() {
+    let node = node();
+    let one = node.container("one");
+    one.add_device("eth0");
+    let error = node.add::<Bridge>(&one, dual_stack()).unwrap_err();
+    assert_eq!(error.code, code::DUPLICATE, "{error}");
+    assert!(error.msg.contains("namespace has a link \"eth0\" already"), "{error}");
+
+    let two = node.container("two");
+    node.host().add_device("br0.100");
+    let vlan = json!({
+        "name": "pods", "bridge": "br0", "isGateway": true, "vlan": 100,
+        "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}
+    });
+    let error = node.add::<Bridge>(&two, vlan).unwrap_err();
+    assert_eq!(error.code, code::NOT_AVAILABLE, "{error}");
+    assert!(error.msg.contains("\"br0.100\""), "{error}");
+
+    node.fail(Fault::at("links/create-veth").errno(17).always());
+    let error = node.add::<Bridge>(&two, dual_stack()).unwrap_err();
+    assert_eq!(error.code, code::PLUGIN, "{error}");
+    // By the kernel's own words the host tells that it was the kernel.
+    assert!(error.msg.contains("no free name") && error.msg.contains("as the test asked for"), "{error}");
+}

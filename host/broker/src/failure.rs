@@ -257,6 +257,7 @@ mod tests {
             (7, "mtu: \"x\" is no number", "fault: runtime"),
             (102, "no address is free", "fault: runtime"),
             (101, "eth0 is down", "fault: host"),
+            (50, "br0.100 is no veth", "fault: host"),
             (999, "not the kernel's", "fault: host"),
             (100, "not the kernel's", "fault: guest"),
             (899, "sorry", "fault: guest"),

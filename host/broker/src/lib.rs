@@ -44,5 +44,5 @@ pub mod witness;
 
 pub use access::writable;
 pub use paths::{Paths, is_absent};
-pub use repair::Recovered;
+pub use repair::{Recovered, Unreadable};
 pub use run::{Broker, Output, recover, retired_networks};

@@ -32,7 +32,7 @@ use crate::log::Log;
 use crate::native::{self, Execution, Start};
 use crate::pipeline::Course;
 use crate::policy::{self, NodePolicies, Policies};
-use crate::repair::{self, Recovered, Tools};
+use crate::repair::{self, Recovered, Tools, Unreadable};
 use crate::running::Running;
 use crate::secrets;
 use crate::session::Invocation;
@@ -296,7 +296,7 @@ impl<L: Launcher> Broker<L> {
 
     /// Undoes every ADD that was cut short and that nobody works on, and answers what was found.
     pub fn recover(&self) -> Result<Vec<Recovered>, JournalError> {
-        repair::recover(&self.tools(&|command| self.start(command)))
+        repair::recover(&self.tools(&|command| self.start(command)), Unreadable::Stays)
     }
 
     /// What repairs work with.
@@ -317,8 +317,13 @@ impl<L: Launcher> Broker<L> {
 }
 
 /// As [`Broker::recover`], for who runs no guests.
-pub fn recover(paths: &Paths, machine: &dyn Machine, log: Log) -> Result<Vec<Recovered>, JournalError> {
-    repair::recover(&tools_alone(paths, machine, log))
+pub fn recover(
+    paths: &Paths,
+    machine: &dyn Machine,
+    log: Log,
+    unreadable: Unreadable,
+) -> Result<Vec<Recovered>, JournalError> {
+    repair::recover(&tools_alone(paths, machine, log), unreadable)
 }
 
 /// What repairs work with, for who runs no guests.

@@ -54,6 +54,7 @@ fn seeds_are_grants() {
         wharf_broker::grants::Grant::parse(seed).unwrap();
         grant_fuzz_body::run(seed.as_bytes());
     }
+    smoke::run_over_findings("grant_file", grant_fuzz_body::run);
 }
 
 #[test]

@@ -178,6 +178,7 @@ fn the_seeds_are_what_adds_leave() {
     for (_, bytes) in &seeds {
         fuzz_journal::run(bytes);
     }
+    smoke::run_over_findings("journal", fuzz_journal::run);
     let names: Vec<_> = operations().iter().map(Effect::operation).collect();
     for operation in OPERATIONS.iter().filter(|operation| operation.changes) {
         let known = names.contains(&operation.name)

@@ -15,6 +15,7 @@ fn seeds_keep_every_promise() {
     for (_, seed) in seeds {
         fuzz_lease_store::run(&seed);
     }
+    smoke::run_over_findings("lease_store", fuzz_lease_store::run);
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn seeds_are_fit_for_use() {
         let (_, document) = seed.split_once("\n\n").unwrap();
         assert!(serde_json::from_str::<serde_json::Value>(document).is_ok(), "{document}");
     }
+    smoke::run_over_findings("cni_request", fuzz_body::run);
 }
 
 #[test]

@@ -65,6 +65,7 @@ fn the_seeds_are_one_of_each_message() {
     for (_, bytes) in &seeds {
         fuzz_body::run(bytes);
     }
+    smoke::run_over_findings("op_frame", fuzz_body::run);
     let committed = smoke::binary_seeds(&fs::read_to_string(file).unwrap());
     assert_eq!(committed, seeds, "run this test with WHARF_WRITE_SEEDS=1 after a change of the messages");
 }

@@ -123,6 +123,9 @@ enum Command {
     Grants(grants::Command),
     /// Undo every ADD that was cut short (a crash, a kill) and that nobody works on.
     Recover {
+        /// Also remove journals of which nothing can be read, not even whose they are. Say it when their pods are gone.
+        #[arg(long)]
+        force: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -188,7 +191,7 @@ fn main() -> ExitCode {
         Command::Grants(command) => grants::run(&paths, command),
         Command::Reconcile(options) => reconcile::run(&paths, options),
         Command::Attachments(options) => attachments::run(&paths, options),
-        Command::Recover { json } => recover::run(&paths, *json),
+        Command::Recover { force, json } => recover::run(&paths, *force, *json),
         Command::Reference(options) => {
             reference::run(options, Cli::command());
             Ok(())

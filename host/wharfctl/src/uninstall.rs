@@ -12,7 +12,7 @@ use wharf_broker::collect::Collection;
 use wharf_broker::guests::write_atomically;
 use wharf_broker::log::Log;
 use wharf_broker::overview::{Attached, State, overview};
-use wharf_broker::{Paths, guests};
+use wharf_broker::{Paths, Unreadable, guests};
 
 use crate::drop_in::{gone, is_own, replaced, unlink};
 use crate::grants;
@@ -130,11 +130,12 @@ fn withdraw(paths: &Paths, installed: &Installed, conf_dir: &Path) -> Result<()>
 /// The attachments that a runtime has still to delete. What is known to have lost its namespace is collected; not to see it
 /// is no proof.
 fn attachments(paths: &Paths) -> Result<Vec<Attached>> {
-    wharf_broker::recover(paths, &kernel, Log::from_env())?;
+    wharf_broker::recover(paths, &kernel, Log::from_env(), Unreadable::Stays)?;
     let all = overview(paths, kernel)?;
     if !all.unreadable.is_empty() {
         bail!(
-            "nothing can be read of these journals, so nobody knows what they own: {}",
+            "nothing can be read of these journals, so nobody knows what they own: {}; the DELs of their pods remove them, \
+             and if those are gone, `wharfctl recover --force` does",
             all.unreadable.join(", ")
         );
     }

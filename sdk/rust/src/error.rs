@@ -23,7 +23,7 @@ pub mod code {
     pub const INVALID_CONFIG: u32 = 7;
     /// The runtime should try the same call again later.
     pub const TRY_AGAIN_LATER: u32 = 11;
-    /// STATUS: the plugin cannot serve an ADD.
+    /// The plugin cannot serve an ADD, by the state that the host is in. STATUS says so before there is one.
     pub const NOT_AVAILABLE: u32 = 50;
     /// STATUS: the plugin cannot serve an ADD, and what it made before may have lost connectivity.
     pub const LIMITED_CONNECTIVITY: u32 = 51;

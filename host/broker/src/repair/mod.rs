@@ -16,7 +16,7 @@ use wharf_ops::links::LinkOp;
 use wharf_ops::routes::RouteOp;
 use wharf_ops::{Error, ErrorKind, KernelOp, Link, Reply};
 
-pub use orphans::Recovered;
+pub use orphans::{Recovered, Unreadable};
 pub(crate) use orphans::{collect, heal, recover, sweep_stale};
 pub(crate) use owned::Owned;
 pub(crate) use seen::{Seen, host_ends, look};

@@ -158,13 +158,24 @@ pub struct Recovered {
     pub damage: Option<Damage>,
     /// Whether an ADD that was cut short is undone now.
     pub undone: bool,
+    /// Whether it is removed now, for nothing of it could be read.
+    pub removed: bool,
     /// What could not be undone. The journal stays for another try.
     pub failures: Vec<String>,
 }
 
+/// What becomes of a journal of which nothing can be read, not even whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// A DEL of its attachment removes it, and a GC if its file name tells the network.
+    Stays,
+    /// It is removed. What it would have said can still be found by the owner's stamps on rules and leases.
+    Goes,
+}
+
 /// Undoes every ADD that was cut short and that nobody works on. What is damaged is told and left alone: its commit may be
-/// what cannot be read, and its container may be running.
-pub(crate) fn recover(tools: &Tools<'_>) -> Result<Vec<Recovered>, JournalError> {
+/// what cannot be read, and its container may be running. Only of what cannot be read at all the caller decides.
+pub(crate) fn recover(tools: &Tools<'_>, unreadable: Unreadable) -> Result<Vec<Recovered>, JournalError> {
     let store = tools.store();
     let mut all = Vec::new();
     for name in store.names()? {
@@ -186,9 +197,17 @@ pub(crate) fn recover(tools: &Tools<'_>) -> Result<Vec<Recovered>, JournalError>
             entry: record.entry().map(str::to_owned),
             damage: record.damage.clone(),
             undone: record.pending().is_some() && record.damage.is_none(),
+            removed: false,
             failures: Vec::new(),
         };
-        if recovered.damage.is_some() {
+        if let Some(damage) = &recovered.damage {
+            if unreadable == Unreadable::Goes && recovered.attachment.is_none() {
+                let message = format!("{} is {damage}, and is removed", held.path().display());
+                tools.log.line(Level::Warn, "journal", &message, &[]);
+                let failure = held.remove().err();
+                recovered.removed = failure.is_none();
+                recovered.failures.extend(failure.map(|error| error.to_string()));
+            }
             all.push(recovered);
             continue;
         }
@@ -206,5 +225,14 @@ pub(crate) fn recover(tools: &Tools<'_>) -> Result<Vec<Recovered>, JournalError>
 }
 
 fn failed(journal: String, reason: String) -> Recovered {
-    Recovered { journal, attachment: None, entry: None, damage: None, undone: false, failures: vec![reason] }
+    let failures = vec![reason];
+    Recovered {
+        journal,
+        attachment: None,
+        entry: None,
+        damage: None,
+        undone: false,
+        removed: false,
+        failures,
+    }
 }

@@ -71,8 +71,10 @@ pub(super) fn bridge(
         }
         let kind = Some(device.kind.name()).filter(|kind| !kind.is_empty());
         let kind = kind.unwrap_or("a device without a kind");
-        let message =
-            format!("{name} in {} is there already, and is no bridge but {kind}: use another name", place(ns));
+        let message = format!(
+            "{name} in {} is there already, and is no bridge but {kind}: use another name",
+            place(ns)
+        );
         return Err(Error::new(ErrorKind::Conflict, message));
     }
     let what = || format!("creating bridge {name} in {}", place(ns));

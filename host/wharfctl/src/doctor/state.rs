@@ -118,7 +118,7 @@ fn attachments(node: &Node<'_>, findings: &mut Findings) {
         findings.warning(
             place.join(name).display(),
             "nothing of this journal can be read",
-            "`wharfctl journal show`",
+            "the DEL of its pod removes it; if that is gone, `wharfctl recover --force`",
         );
     }
     findings

@@ -1,5 +1,6 @@
 //! Everything that must hold before a change is merged, in one command with one summary.
 
+mod fuzz;
 mod licences;
 pub(crate) mod parity;
 mod qemu;
@@ -21,12 +22,14 @@ use report::Report;
 /// The crate whose tests run the built binaries on the real kernel.
 const INTEGRATION: &str = "wharf-tests";
 
-/// Set-up, format, lints, build, all tests, licences; with a filter only set-up, build and the matching tests.
+/// Set-up, format, lints, the fuzz targets, build, all tests, licences; with a filter only set-up, build and the matching
+/// tests.
 pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::run(workspace)?;
     let mut report = Report::default();
     if filter.is_none() {
         style(workspace, &mut report)?;
+        fuzz::check(workspace, &mut report);
     }
     let built = report.step("build", build::run(workspace, false));
     unit_tests(workspace, filter, &mut report)?;
