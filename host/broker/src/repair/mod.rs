@@ -10,6 +10,7 @@ mod undo;
 
 use std::path::PathBuf;
 
+use ipnetwork::IpNetwork;
 use wharf_kernel::{Kernel, Machine, Netns};
 use wharf_ops::addresses::AddressOp;
 use wharf_ops::links::LinkOp;
@@ -27,6 +28,7 @@ use crate::journal::{Begin, Shared, Store};
 use crate::log::Log;
 use crate::native::Start;
 use crate::run::LeaseHook;
+use crate::undo::fits;
 use task::Task;
 
 /// What repairs work with, whatever they repair.
@@ -80,7 +82,10 @@ impl Repair<'_> {
     pub(crate) fn work_off(&mut self, tasks: Vec<Task>) -> Vec<Unfinished> {
         // The deadline that a guest overran does not bound the repair.
         self.kernel.set_deadline(None);
-        let failed: Vec<Task> = tasks.into_iter().filter(|task| self.attempt(task).is_err()).collect();
+        let given_back: Vec<(Link, IpNetwork)> = tasks.iter().filter_map(address_given_back).collect();
+        let mut failed: Vec<Task> = tasks.into_iter().filter(|task| self.attempt(task).is_err()).collect();
+        // An address that was to come and go, so that another comes before it, is there by now.
+        failed.retain(|task| address_removed(task).is_none_or(|removed| !given_back.contains(&removed)));
         let again = |task: Task| match self.attempt(&task) {
             Ok(()) => None,
             Err(error) if error.kind == ErrorKind::NotFound && task.is_of_the_kernel() => None,
@@ -100,9 +105,17 @@ impl Repair<'_> {
                 if self.later && !self.is_meant(op) {
                     return Ok(());
                 }
+                if self.is_back(op) {
+                    return Ok(());
+                }
                 match self.apply(op) {
                     // It came back with something else, or by an undo that was cut short.
-                    Err(error) if error.kind == ErrorKind::AlreadyExists && gives_back(op) => Ok(()),
+                    Err(error)
+                        if error.kind == ErrorKind::AlreadyExists
+                            && matches!(op, KernelOp::Address(AddressOp::Add { .. })) =>
+                    {
+                        Ok(())
+                    }
                     other => other,
                 }
             }
@@ -115,6 +128,14 @@ impl Repair<'_> {
                 lease::native_del(self, plugin, config).map_err(|error| Error::internal(error.to_string()))
             }
         }
+    }
+
+    /// Whether a route that is to come back is there: the kernel would take another of another protocol beside it.
+    fn is_back(&mut self, op: &KernelOp) -> bool {
+        let KernelOp::Route(RouteOp::Add { ns, route }) = op else { return false };
+        let all = KernelOp::Route(RouteOp::GetAll { ns: *ns, table: route.table });
+        let all = self.kernel.apply(&self.begin.attachment, &all).and_then(Reply::routes);
+        all.is_ok_and(|all| all.iter().any(|other| fits(route, other)))
     }
 
     fn apply(&mut self, op: &KernelOp) -> Result<(), Error> {
@@ -177,8 +198,22 @@ impl Repair<'_> {
     }
 }
 
-fn gives_back(op: &KernelOp) -> bool {
-    matches!(op, KernelOp::Address(AddressOp::Add { .. }) | KernelOp::Route(RouteOp::Add { .. }))
+fn address_given_back(task: &Task) -> Option<(Link, IpNetwork)> {
+    match task {
+        Task::Kernel { op: KernelOp::Address(AddressOp::Add { on, address }), .. } => {
+            Some((on.clone(), *address))
+        }
+        _ => None,
+    }
+}
+
+fn address_removed(task: &Task) -> Option<(Link, IpNetwork)> {
+    match task {
+        Task::Kernel { op: KernelOp::Address(AddressOp::Remove { on, address }), .. } => {
+            Some((on.clone(), *address))
+        }
+        _ => None,
+    }
 }
 
 /// The kernel of a repair that comes later: in the host's namespace, and in the recorded one if it is still there.

@@ -15,6 +15,9 @@ use super::{Repair, Unfinished};
 use crate::journal::{Effect, Record, Step};
 use crate::undo::fits;
 
+/// RT_TABLE_MAIN.
+const MAIN: u32 = 254;
+
 /// The tasks that are left.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Owned {
@@ -60,16 +63,28 @@ impl Owned {
         if let KernelOp::Link(LinkOp::Delete { link }) = op {
             self.link_gone(link);
         }
+        // Once.
+        if let Some(at) = self.restored_by(op) {
+            self.restoring.remove(at);
+        }
     }
 
     /// Whether an operation puts back what the ADD took away.
     pub(crate) fn puts_back(&self, op: &KernelOp) -> bool {
-        self.restoring.iter().any(|own| match (op, own) {
-            // What a guest does not say of a route is the kernel's to choose.
+        self.restored_by(op).is_some()
+    }
+
+    fn restored_by(&self, op: &KernelOp) -> Option<usize> {
+        self.restoring.iter().position(|own| match (op, own) {
+            // What else a guest does not say of a route is the kernel's to choose.
             (
                 KernelOp::Route(RouteOp::Add { ns, route }),
                 KernelOp::Route(RouteOp::Add { ns: of, route: own }),
-            ) => ns == of && fits(route, own),
+            ) => {
+                let main = |table: Option<u32>| table.unwrap_or(MAIN);
+                (ns, route.gateway, main(route.table)) == (of, own.gateway, main(own.table))
+                    && fits(route, own)
+            }
             (op, own) => op == own,
         })
     }
