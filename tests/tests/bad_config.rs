@@ -46,7 +46,7 @@ fn options_of_bridge() {
         option(json!({"bridge": "a/b"}), &["bridge", "a/b"]),
         option(json!({"bridge": 5}), &["bridge: expected a string, found 5"]),
         option(json!({"bridge": "br%d"}), &["bridge", "br%d"]),
-        option(json!({"bridge": "lo"}), &["bridge: lo", "is there already and no bridge"]),
+        option(json!({"bridge": "lo"}), &["bridge: lo", "is there already, and is no bridge"]),
         option(json!({"isGateway": "yes"}), &["isGateway", "yes"]),
         option(json!({"mtu": -1}), &["mtu: -1"]),
         option(json!({"mtu": 70000}), &["mtu", "70000"]),
@@ -297,8 +297,13 @@ fn sections_that_the_host_reads() {
                     let mut config = config.clone();
                     config["prevResult"] = json!({"cniVersion": "1.1.0"});
                     let outcome = node.call("wharf", command, &container.eth0(), &config);
-                    assert!(!outcome.stderr.contains("grant"), "{outcome}");
-                    outcome.error_saying(code, words);
+                    assert!(!outcome.stderr.contains("of its grant would"), "{outcome}");
+                    if command == "DEL" {
+                        // There is nothing, and what there was could be older than the check.
+                        outcome.silent();
+                    } else {
+                        outcome.error_saying(code, words);
+                    }
                 }
             }
         }

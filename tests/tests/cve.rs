@@ -53,11 +53,12 @@ fn cve_2021_20206_no_plugin_type_is_a_path() {
                 node.call("wharf", command, &container.eth0(), config).error_saying(7, &[what]);
             }
         }
-        for command in ["ADD", "DEL"] {
-            let mut config = bridge(json!({"cniVersion": "1.1.0", "name": "net", "ipam": {"type": kind}}));
-            config["prevResult"] = json!({"cniVersion": "1.1.0"});
+        let mut config = bridge(json!({"cniVersion": "1.1.0", "name": "net", "ipam": {"type": kind}}));
+        config["prevResult"] = json!({"cniVersion": "1.1.0"});
+        for command in ["ADD", "CHECK"] {
             node.call("bridge", command, &container.eth0(), &config).error_saying(7, &["ipam.type"]);
         }
+        node.call("bridge", "DEL", &container.eth0(), &config).silent();
     }
     assert_eq!(planted.calls().len(), 0, "it was never executed");
     node.dump().assert_same(&before.0);

@@ -345,14 +345,23 @@ pub(crate) fn kept(paths: &Paths, conf: &NetConf) -> Result<Vec<(String, String)
     Ok(kept)
 }
 
-/// A DEL goes on without a prevResult that cannot be read.
+/// What takes down goes on without a prevResult that cannot be read, and with members of a wrong type: what it is to take
+/// down may be older than that.
 fn parse(env: &Env, bytes: &[u8], log: Log) -> Result<NetConf, CniError> {
-    if env.command != Command::Del {
-        return Ok(NetConf::parse(bytes)?);
-    }
-    let (conf, fault): (NetConf, Option<CniInputError>) = NetConf::parse_for_del(bytes)?;
+    let parsed = match env.command {
+        Command::Del | Command::Gc => NetConf::parse_for_del(bytes),
+        _ => NetConf::parse(bytes).map(|conf| (conf, None)),
+    };
+    let (conf, fault): (NetConf, Option<CniInputError>) = parsed.inspect_err(|_| {
+        // What is wrong may be said with a value.
+        if let Ok(serde_json::Value::Object(raw)) = serde_json::from_slice(bytes) {
+            secrets::learn(&raw);
+        }
+    })?;
     if let Some(fault) = fault {
-        log.line(crate::log::Level::Warn, "DEL", &format!("goes on without prevResult: {fault}"), &[]);
+        secrets::learn(&conf.raw);
+        let message = format!("goes on without what is wrong: {fault}");
+        log.line(crate::log::Level::Warn, env.command.as_str(), &secrets::redact(&message), &[]);
     }
     Ok(conf)
 }

@@ -87,9 +87,11 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     let learned = LEARNED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut clean = Cow::Borrowed(text);
     for secret in learned.iter() {
-        for form in [secret.clone(), secret.escape_debug().to_string()] {
-            if clean.contains(&form) {
-                clean = Cow::Owned(clean.replace(&form, REDACTED));
+        let quoted = format!("{secret:?}");
+        let quoted = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+        for form in [secret.as_str(), &secret.escape_debug().to_string(), quoted] {
+            if !form.is_empty() && clean.contains(form) {
+                clean = Cow::Owned(clean.replace(form, REDACTED));
             }
         }
     }
@@ -188,7 +190,7 @@ mod tests {
             "type": "bridge", "name": "pods",
             "policy": {"k8s_auth_token": "eyJ.learned-token"},
             "ipam": {"type": "host-local", "etcd": "https://root:learned-pass@10.0.0.1:2379/x", "credentials": ["learned-one", 12_345_678]},
-            "kubernetes": {"client-key-data": "learned\"quoted", "kubeconfig": "/etc/kubeconfig"},
+            "kubernetes": {"client-key-data": "learned\"quoted", "token": "learned's \"two\"", "kubeconfig": "/etc/kubeconfig"},
         })
     }
 
@@ -202,6 +204,7 @@ mod tests {
             "learned-one",
             "12345678",
             "learned\"quoted",
+            "learned's \"two\"",
             "learned-arg",
             "learned=twice",
         ] {
@@ -224,7 +227,7 @@ mod tests {
         assert_eq!(value["ipam"]["credentials"], json!([REDACTED, REDACTED]));
         assert_eq!(
             value["kubernetes"],
-            json!({"client-key-data": REDACTED, "kubeconfig": "/etc/kubeconfig"})
+            json!({"client-key-data": REDACTED, "token": REDACTED, "kubeconfig": "/etc/kubeconfig"})
         );
         assert_eq!(value["type"], "bridge");
         let mut journal = json!({"patch": conf().to_string(), "text": "{ no JSON"});

@@ -77,23 +77,32 @@ impl NetConf {
                 raw.insert(key.clone(), value.clone());
             }
         }
-        if let Some(outer) = json::member(&self.raw, RUNTIME) {
-            let outer = json::object(outer, RUNTIME)?;
-            let filtered = match json::member(inner, "capabilities") {
-                Some(capabilities) => enabled(capabilities, outer)?,
-                None => outer.clone(),
-            };
-            if !filtered.is_empty() {
-                raw.insert(RUNTIME.to_owned(), Value::Object(filtered));
-            }
+        match self.told(inner) {
+            Ok(told) if told.is_empty() => {}
+            Ok(told) => drop(raw.insert(RUNTIME.to_owned(), Value::Object(told))),
+            Err(_) if self.lenient => {}
+            Err(error) => return Err(error),
         }
         match self.raw.get("cniVersion") {
             Some(version) => raw.insert("cniVersion".to_owned(), version.clone()),
             None => raw.remove("cniVersion"),
         };
         raw.insert("name".to_owned(), Value::from(self.name.as_str()));
-        let (conf, _) = Self::read(raw)?;
-        Ok(Self { previous: self.previous.clone(), ..conf })
+        let (conf, fault) = Self::read(raw)?;
+        match fault.filter(|_| !self.lenient) {
+            Some(fault) => Err(fault),
+            None => Ok(Self { previous: self.previous.clone(), lenient: self.lenient, ..conf }),
+        }
+    }
+
+    /// What the runtime tells a plugin of a chain: what its `capabilities` enable, when it has that member.
+    fn told(&self, inner: &Object) -> Result<Object, Error> {
+        let Some(outer) = json::member(&self.raw, RUNTIME) else { return Ok(Object::new()) };
+        let outer = json::object(outer, RUNTIME)?;
+        match json::member(inner, "capabilities") {
+            Some(capabilities) => enabled(capabilities, outer),
+            None => Ok(outer.clone()),
+        }
     }
 }
 

@@ -36,17 +36,19 @@ pub struct NetConf {
     /// `cni.dev/valid-attachments` of a GC, or `cni.dev/attachments` when only that is there. `None` when the
     /// runtime sends neither; `null` is what libcni makes of an empty list.
     pub valid_attachments: Option<Vec<Attachment>>,
+    /// Whether members of a wrong type are passed over, see [`NetConf::parse_for_del`]; those of a chain's plugins too.
+    pub lenient: bool,
 }
 
 impl NetConf {
     /// Reads a configuration of at most [`MAX_BYTES`]. Of several members of one name the last counts, whatever its case.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let (conf, fault) = Self::parse_for_del(bytes)?;
-        fault.map_or(Ok(conf), Err)
+        fault.map_or(Ok(Self { lenient: false, ..conf }), Err)
     }
 
-    /// As [`NetConf::parse`], but a `prevResult` that cannot be read is left out and its error handed back: a
-    /// DEL has to go on without.
+    /// As [`NetConf::parse`], but a `prevResult` that cannot be read is left out, members of a wrong type stay, and the error
+    /// is handed back: a DEL has to go on.
     pub fn parse_for_del(bytes: &[u8]) -> Result<(Self, Option<Error>), Error> {
         const WHAT: &str = "network config";
         match spelling::decode(bytes, WHAT)? {
@@ -62,7 +64,7 @@ impl NetConf {
         let name = name.to_owned();
         let cni_version = Version::of(&raw)?.unwrap_or_default();
         let plugin_type = plugin_type(&raw)?.unwrap_or_default().to_owned();
-        sections(&raw)?;
+        let wrong = sections(&raw).err();
         let valid_attachments = attachments(&raw, &name)?;
         let (previous, fault) = match raw.remove(PREVIOUS) {
             None | Some(Value::Null) => (None, None),
@@ -71,7 +73,8 @@ impl NetConf {
                 Err(error) => (None, Some(error.under(PREVIOUS))),
             },
         };
-        Ok((Self { raw, cni_version, name, plugin_type, previous, valid_attachments }, fault))
+        let conf = Self { raw, cni_version, name, plugin_type, previous, valid_attachments, lenient: true };
+        Ok((conf, wrong.or(fault)))
     }
 
     /// The plugin object as a guest gets it: everything but `prevResult`.

@@ -175,6 +175,17 @@ fn del_goes_on_without_a_broken_previous_result() {
     assert!(NetConf::parse_for_del(b"{}").is_err());
 }
 
+/// What is deleted may have been made when nobody looked at them.
+#[test]
+fn del_goes_on_with_members_of_a_wrong_type() {
+    for member in [r#""args": "x""#, r#""dns": []"#, r#""capabilities": {"a": 1}"#, r#""ipam": 7"#] {
+        let text = format!(r#"{{"name": "n", "type": "t", {member}}}"#);
+        let (conf, fault) = NetConf::parse_for_del(text.as_bytes()).unwrap();
+        assert_eq!(conf.name, "n");
+        assert_eq!(NetConf::parse(text.as_bytes()).unwrap_err(), fault.unwrap(), "{member}");
+    }
+}
+
 #[test]
 fn valid_attachments() {
     let one = json!([{"containerID": "c", "ifname": "eth0", "more": 1}]);

@@ -10,6 +10,7 @@ use wharf_ops::{Attachment, Error, ErrorKind, Ns, Op};
 use super::claim::{Claim, claims};
 use super::key::Key;
 use super::pattern::{Cidr, Destination, Name, Ports, SysctlKey, Vlans};
+use crate::guests::check_name;
 
 /// The longest name of a link, in bytes (IFNAMSIZ without its NUL).
 const LINK_NAME: usize = 15;
@@ -217,7 +218,12 @@ impl Refusal {
             Claim::Leased(first, last) => format!("{} = [\"{}\"]", key.name(), around(*first, *last)),
             _ => format!("{} = [{}]", key.name(), shown(&what.plain())),
         };
-        let cure = format!("`{line}` below `[{}]` of its grant would allow it", key.table());
+        let cure = match claim {
+            Claim::Delegate(plugin) if check_name(plugin).is_err() => {
+                "no grant would allow it: it is not the name of a plugin".to_owned()
+            }
+            _ => format!("`{line}` below `[{}]` of its grant would allow it", key.table()),
+        };
         Self { error: Error::new(ErrorKind::Denied, message), cure: Some(cure) }
     }
 

@@ -357,6 +357,11 @@ fn delegates_are_bounded_by_name() {
         r#"delegate/del "dhcp": outside [delegate] plugins"#,
         "`plugins = [\"dhcp\"]` below `[delegate]`",
     );
+    denied(
+        ask(tables, &run("../sh")),
+        r#"delegate/del "../sh": outside [delegate] plugins"#,
+        "no grant would allow it: it is not the name of a plugin",
+    );
     let long = ask(tables, &run(&"x".repeat(1 << 20))).unwrap_err();
     assert!(long.to_string().len() < 400);
 }

@@ -56,7 +56,7 @@ fn environment(vars: &str) {
 
 fn config(conf: &NetConf) {
     for previous in [None, conf.previous.as_ref()] {
-        let sent = NetConf::parse(&conf.delegate_stdin(previous)).unwrap();
+        let (sent, _) = NetConf::parse_for_del(&conf.delegate_stdin(previous)).unwrap();
         assert_eq!(
             (&sent.name, &sent.plugin_type, sent.cni_version),
             (&conf.name, &conf.plugin_type, conf.cni_version)
@@ -67,7 +67,7 @@ fn config(conf: &NetConf) {
         }
         assert_eq!(sent.previous.is_some(), previous.is_some());
     }
-    let guest = NetConf::parse(conf.guest_config().as_bytes()).unwrap();
+    let (guest, _) = NetConf::parse_for_del(conf.guest_config().as_bytes()).unwrap();
     assert_eq!(guest.previous, None);
     if let Some(previous) = &conf.previous {
         result(previous);
