@@ -195,8 +195,20 @@ fn lint_lets_the_guests_judge_the_values() {
         assert!(!good && said.contains(words) && said.contains("1 errors"), "{words}: {said}");
     }
     let told = bridge(json!({"capabilities": {"ipRanges": true}, "ipam": {"type": "host-local"}}));
-    for plugins in [full("nftables").to_vec(), vec![told], vec![chain(bridge(json!({})))]] {
+    // Whether it is there, only a node can tell.
+    let dns =
+        bridge(json!({"ipam": {"type": "host-local", "subnet": "10.1.0.0/24", "resolvConf": "/run/r.conf"}}));
+    for plugins in [full("nftables").to_vec(), vec![told], vec![dns.clone()], vec![chain(bridge(json!({})))]]
+    {
         let (good, said) = lint(&plugins);
         assert!(good && said.contains("0 errors"), "{said}");
     }
+    // And `plan` is run on one.
+    let file = written(&node, &[dns], false);
+    assert!(!ctl(&node, &["plan", &file]).status.success());
+    std::fs::create_dir_all(node.root().join("run")).unwrap();
+    std::fs::write(node.root().join("run/r.conf"), "nameserver 192.0.2.53\n").unwrap();
+    let output = ctl(&node, &["plan", &file]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("192.0.2.53"), "{said}");
 }

@@ -12,7 +12,7 @@ use wharf_cni::NetConf;
 use wharf_cni::conflist::NetworkList;
 use wharf_cni::spelling::alike;
 
-pub(crate) use pools::pools;
+pub(crate) use pools::{pools, resolv_confs};
 
 /// Where runtimes look for lists, unless they are told otherwise.
 pub(crate) const CONF_DIR: &str = "/etc/cni/net.d";

@@ -47,7 +47,7 @@ pub(crate) struct Options {
 pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
     let mut installed = Installed::read(paths)?;
-    retire(paths, &installed)?;
+    retire(paths, &installed, &conf_dir)?;
     installed.bin_dirs.insert(Path::new("/").join(&options.bin_dir));
     withdraw(paths, &installed, &conf_dir)?;
     let until = options.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -89,26 +89,34 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
 }
 
 /// From now on no ADD is served. Those of our own lists' networks are refused: what they attach would be nobody's to delete
-/// once the lists are gone.
-fn retire(paths: &Paths, installed: &Installed) -> Result<()> {
+/// once the lists are gone. A network that another list has too is not meant.
+fn retire(paths: &Paths, installed: &Installed, conf_dir: &Path) -> Result<()> {
     let file = paths.retired();
     let directory = file.parent().context("a file is in a folder")?;
-    let lists = installed.conflists.iter().map(|file| paths.inside(&file.to_string_lossy()));
+    let own = own_lists(paths, installed);
     let mut networks: BTreeSet<String> = wharf_broker::retired_networks(paths);
-    networks.extend(lists.filter_map(|file| {
+    networks.extend(own.iter().filter_map(|file| {
         let list = lists::parse(&fs::read(file).ok()?, true).ok()?;
         Some(list.network.name)
     }));
+    for other in lists::read(conf_dir)?.iter().filter(|file| !own.contains(&file.path)) {
+        if let Ok(list) = &other.list {
+            networks.remove(&list.network.name);
+        }
+    }
     let mut lines = vec!["`wharfctl install` ends this.".to_owned()];
     lines.extend(networks.iter().map(|network| format!("network {network}")));
     let text = lines.join("\n") + "\n";
     Ok(write_atomically(directory, "retired", text.as_bytes())?)
 }
 
+fn own_lists(paths: &Paths, installed: &Installed) -> Vec<PathBuf> {
+    installed.conflists.iter().map(|file| paths.inside(&file.to_string_lossy())).collect()
+}
+
 /// Takes our lists away, if the runtime has another one: some runtimes delete no pod while they have none.
 fn withdraw(paths: &Paths, installed: &Installed, conf_dir: &Path) -> Result<()> {
-    let own: Vec<PathBuf> =
-        installed.conflists.iter().map(|file| paths.inside(&file.to_string_lossy())).collect();
+    let own = own_lists(paths, installed);
     let others = lists::read(conf_dir)?;
     let other = others.iter().find(|file| file.list.is_ok() && !own.contains(&file.path));
     match other {

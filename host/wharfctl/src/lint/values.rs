@@ -3,6 +3,8 @@
 //! What they refuse there, they refuse on any node. What depends on the node, as files, addresses that are taken or a
 //! parent link, is not looked at here: that is `wharfctl plan`.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use wharf_broker::Paths;
 use wharf_cni::CniError;
@@ -11,7 +13,7 @@ use wharf_cni::spelling::alike;
 use wharf_sim::Sim;
 
 use crate::doctor::Findings;
-use crate::lists::{List, member};
+use crate::lists::{List, member, resolv_confs};
 use crate::simulated::{Entry, ListAdd, Node};
 
 const NETNS: &str = "/run/netns/lint";
@@ -24,6 +26,11 @@ pub(super) fn check(judges: &Paths, file: &str, list: &List, is_list: bool, find
         Ok(node) => node,
         Err(error) => return unjudged(file, &error, findings),
     };
+    for path in resolv_confs(list) {
+        if let Err(error) = node.put(Path::new(path), b"") {
+            return unjudged(file, &error, findings);
+        }
+    }
     let mut add = ListAdd {
         node: &node,
         list,

@@ -91,6 +91,12 @@ pub(crate) fn pools(paths: &Paths, list: &List) -> Vec<Pool> {
     pools
 }
 
+/// The files that host-local reads DNS settings from.
+pub(crate) fn resolv_confs(list: &List) -> impl Iterator<Item = &str> {
+    let managers = list.plugins.iter().filter(|plugin| plugin.ipam() == Some("host-local"));
+    managers.filter_map(|plugin| plugin.raw.get("ipam")?.get("resolvConf")?.as_str())
+}
+
 fn range(of: &Map<String, Value>) -> Option<Range> {
     let text = |key: &str| of.get(key).and_then(Value::as_str);
     let subnet: IpNetwork = text("subnet")?.parse().ok()?;

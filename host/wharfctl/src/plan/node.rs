@@ -1,7 +1,7 @@
 //! A simulated node in the state of this one: its kernel, and the files that calls look into.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use wharf_broker::Paths;
@@ -10,7 +10,7 @@ use wharf_ops::Ns;
 use wharf_sim::Sim;
 
 use super::Options;
-use crate::lists::{List, pools};
+use crate::lists::{List, pools, resolv_confs};
 use crate::recover::kernel;
 use crate::simulated::{Guests, Node};
 
@@ -51,6 +51,9 @@ pub(super) fn like_this_host(
     for file in [paths.settings(), paths.pod_cidrs()] {
         take(paths, &node, &file)?;
     }
+    for path in resolv_confs(list) {
+        take(paths, &node, &paths.inside(path))?;
+    }
     for pool in pools(paths, list) {
         for entry in fs::read_dir(&pool.directory).into_iter().flatten().flatten() {
             take(paths, &node, &entry.path())?;
@@ -62,10 +65,6 @@ pub(super) fn like_this_host(
 /// Copies a file of this node to the same place there. One that is not there is none there, too.
 fn take(paths: &Paths, node: &Node, file: &Path) -> Result<()> {
     let Ok(bytes) = fs::read(file) else { return Ok(()) };
-    let inside: PathBuf = file.strip_prefix(paths.root()).unwrap_or(file).into();
-    let target = node.root().join(inside);
-    let folder = target.parent().unwrap_or(node.root());
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&target, bytes))
-        .with_context(|| format!("cannot copy {}", file.display()))
+    let inside = file.strip_prefix(paths.root()).unwrap_or(file);
+    node.put(inside, &bytes).with_context(|| format!("cannot copy {}", file.display()))
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Component, Path};
 use std::rc::Rc;
 
 use tempfile::TempDir;
@@ -105,6 +105,17 @@ impl Node {
     /// Its files, below [`Node::root`].
     pub(crate) fn paths(&self) -> &Paths {
         &self.paths
+    }
+
+    /// Puts a file to where a call looks for it. A path that leads elsewhere is none that a call would follow.
+    pub(crate) fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        if !inside.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Ok(());
+        }
+        let target = self.root().join(inside);
+        std::fs::create_dir_all(target.parent().unwrap_or(self.root()))?;
+        std::fs::write(&target, bytes)
     }
 
     /// What calls left in files.
