@@ -146,6 +146,25 @@ fn a_pod_of_the_reference_is_deleted_without_a_result_and_twice() {
     });
 }
 
+/// The first DEL takes away all that tells of the attachment but its rules, and a runtime tries again.
+#[test]
+fn a_pod_of_the_reference_leaves_no_rules_where_portmap_may_not_run() {
+    everywhere(&[By::Reference], |switch, ours| {
+        if ours != By::Chain {
+            return;
+        }
+        let Pod { target, result, before, .. } = pod(switch, By::Reference);
+        let grant = switch.node.root().join("etc/cni/wharf.d/portmap.toml");
+        let text = std::fs::read(&grant).unwrap();
+        std::fs::remove_file(&grant).unwrap();
+        // No grant, no guest.
+        assert_eq!(switch.del(ours, &target, Some(&result)).code(), Some(50));
+        done(&switch.del(ours, &target, Some(&result)));
+        switch.node.dump().assert_same(&before);
+        std::fs::write(&grant, text).unwrap();
+    });
+}
+
 #[test]
 fn a_pod_of_the_reference_is_deleted_without_a_namespace() {
     everywhere(&[By::Reference], |switch, ours| {

@@ -40,7 +40,7 @@ pub(crate) fn run<L: Launcher>(
 }
 
 /// The members of a configuration that name a delegate by their `type`.
-const DELEGATES: [&str; 2] = ["ipam", "delegate"];
+pub(crate) const DELEGATES: [&str; 2] = ["ipam", "delegate"];
 
 /// What a GC leaves alone.
 const VALID: &str = "cni.dev/valid-attachments";
@@ -48,7 +48,8 @@ const VALID: &str = "cni.dev/valid-attachments";
 /// What the guest wrote, with the version, name, prevResult and valid attachments of the request it belongs to. Which plugin it may be, and
 /// with which `ipam`, is the configuration's to say and not the guest's.
 pub(crate) fn configuration(outer: &NetConf, op: &DelegateOp) -> Result<NetConf, CniError> {
-    let mut conf = NetConf::parse(op.config.as_bytes())?;
+    let config = op.config.as_bytes();
+    let mut conf = if outer.lenient { NetConf::parse_for_del(config)?.0 } else { NetConf::parse(config)? };
     conf.previous.clone_from(&outer.previous);
     conf.cni_version = outer.cni_version;
     conf.valid_attachments.clone_from(&outer.valid_attachments);
@@ -147,12 +148,9 @@ fn execute<L: Launcher>(
             let outcome = if ran.is_ok() { Outcome::Done } else { Outcome::Failed };
             running.ended(outcome).map_err(unrecorded)?;
         }
-        Course::Del(removal) if op.verb == Verb::Del => {
-            if ran.is_ok() {
-                removal.owned.native_done(&op.plugin);
-            } else {
-                removal.native_failed = true;
-            }
+        Course::Del(removal) if op.verb == Verb::Del && ran.is_ok() => {
+            removal.owned.native_done(&op.plugin);
+            removal.natives_done.push(op.plugin.clone());
         }
         Course::Add(_) | Course::Del(_) | Course::Look => {}
     }

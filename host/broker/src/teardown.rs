@@ -17,8 +17,8 @@ pub(crate) struct Removal {
     pub(crate) teardown: Teardown,
     /// Left to be swept.
     pub(crate) owned: Owned,
-    /// A native plugin ran, and failed.
-    pub(crate) native_failed: bool,
+    /// Native plugins whose DEL succeeded.
+    pub(crate) natives_done: Vec<String>,
 }
 
 impl Removal {

@@ -277,6 +277,23 @@ fn native_delegates_are_ended_by_the_record() {
     assert!(node.journals().is_empty());
 }
 
+/// What a native plugin holds, only it can tell.
+#[test]
+fn a_native_plugin_that_was_not_asked_keeps_the_error_of_a_guest() {
+    let node = Node::new(None, "");
+    let path = node.native("native", "exit 0").display().to_string();
+    let call = || Call { path: path.clone(), ..Call::ipam(&node, "DEL", "native") };
+    let fails: Script = |guest| {
+        guest.finish(Err(Failure::Guest(CniError { code: 123, msg: "no luck".into(), details: None })));
+    };
+    assert_eq!(error(&node.call(&call(), fails)).0, 123);
+    let output = node.call(&call(), |guest| {
+        common::ask_native(guest, Verb::Del);
+        guest.finish(Err(Failure::Guest(CniError { code: 123, msg: "no luck".into(), details: None })));
+    });
+    assert_eq!(output.status, 0, "{output:?}");
+}
+
 #[test]
 fn gc_sweeps_records_that_are_not_valid_and_undoes_what_was_cut_short() {
     let scene = Scene::new("");

@@ -12,6 +12,8 @@ use wharf_ops::{Error, KernelOp, Ns};
 
 use super::chain::Stage;
 use crate::collect::names_attachment;
+use crate::delegate::DELEGATES;
+use crate::guests;
 use crate::journal::Store;
 use crate::launch::Launcher;
 use crate::lease_ops::check_path;
@@ -22,9 +24,18 @@ use crate::session::Invocation;
 /// How long somebody else may hold a pool.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Whether a native plugin ran in this DEL and failed: what it holds cannot be seen from here.
-pub(super) fn native_failed<L: Launcher>(invocation: &Invocation<'_, L>) -> bool {
-    matches!(&invocation.course, Course::Del(removal) if removal.native_failed)
+/// Whether a plugin delegates to a native one whose DEL did not succeed: what that holds cannot be seen from here.
+pub(super) fn has_native<L: Launcher>(invocation: &Invocation<'_, L>, stage: &Stage) -> bool {
+    let is_native = |name: &str| {
+        let guest = guests::read(&invocation.broker.paths, name);
+        matches!(guest, Err(guests::StoreError::NotInstalled { .. }))
+    };
+    let done = match &invocation.course {
+        Course::Del(removal) => removal.natives_done.as_slice(),
+        Course::Add(_) | Course::Look => &[],
+    };
+    let named = DELEGATES.iter().filter_map(|key| stage.conf.raw.get(*key)?.get("type")?.as_str());
+    named.filter(|name| !done.iter().any(|done| done == name)).any(is_native)
 }
 
 /// Whether nothing can be there that a guest would know of. What cannot be looked at may be there.

@@ -2,8 +2,10 @@
 
 use wharf_cni::CniError;
 use wharf_cni::error::code;
-use wharf_ops::Attachment;
 use wharf_ops::call::Call;
+use wharf_ops::filter::FilterOp;
+use wharf_ops::nat::NatOp;
+use wharf_ops::{Attachment, KernelOp};
 
 use super::absent;
 use super::attachment;
@@ -71,7 +73,7 @@ pub(super) fn run<L: Launcher>(
         if let Err(error) = invocation.call(&stage.guest, &stage.conf, &call, 0) {
             let nothing = known.journals.is_empty()
                 && *nothing.get_or_insert_with(|| absent::nothing_is_there(invocation, stages))
-                && !absent::native_failed(invocation);
+                && !absent::has_native(invocation, stage);
             if nothing { &mut needless } else { &mut errors }.push(error);
         }
     }
@@ -139,9 +141,18 @@ fn sweep<L: Launcher>(invocation: &mut Invocation<'_, L>, begin: &Begin) -> Vec<
     removal.owned.sweep(&mut repair)
 }
 
-fn sweep_rules<L: Launcher>(invocation: &mut Invocation<'_, L>, of: &Attachment) -> Option<CniError> {
-    invocation.kernel.set_deadline(None);
-    invocation.kernel.sweep(of).err().map(|error| swept(&error.to_string()))
+/// Wharf's rules, by their owner stamps, and those that the reference plugins made for the attachment.
+fn sweep_rules<L: Launcher>(invocation: &mut Invocation<'_, L>, of: &Attachment) -> Vec<CniError> {
+    let kernel = &mut *invocation.kernel;
+    kernel.set_deadline(None);
+    let theirs = [
+        KernelOp::Nat(NatOp::RemoveForwards),
+        KernelOp::Nat(NatOp::RemoveMasquerades),
+        KernelOp::Filter(FilterOp::RemoveAntiSpoof),
+    ];
+    let mut outcomes = vec![kernel.sweep(of)];
+    outcomes.extend(theirs.iter().map(|op| kernel.apply(of, op).map(drop)));
+    outcomes.into_iter().filter_map(Result::err).map(|error| swept(&error.to_string())).collect()
 }
 
 fn swept(reason: &str) -> CniError {
