@@ -108,6 +108,59 @@ fn a_second_delete() {
     });
 }
 
+/// The same container and interface may be another network's by now.
+#[test]
+fn a_late_delete_leaves_another_network_alone() {
+    for as_chain in [false, true] {
+        let node = Node::new();
+        let container = node.container("c");
+        let network = |name: &str, subnet: &str| {
+            let ipam = json!({"type": "host-local", "subnet": subnet});
+            let plugin = bridge(json!({"bridge": format!("br-{name}"), "ipMasq": true, "ipam": ipam}));
+            let network = Network::new(&node, [plugin]).named(name);
+            if as_chain { network.chain() } else { network }
+        };
+        let first = network("first", "10.1.0.0/24").attach(&container.eth0());
+        first.del().silent();
+        let second = network("second", "10.2.0.0/24").attach(&container.eth0());
+        let now = node.dump();
+        first.del().silent();
+        first.network.del(&first.target, None).silent();
+        node.dump().assert_same(&now);
+        // Nor does one whose ADD was refused.
+        let third = network("third", "10.3.0.0/24");
+        third.add(&container.eth0()).error(103);
+        third.del(&container.eth0(), None).silent();
+        third.del(&container.eth0().without_netns(), None).silent();
+        let changed: Vec<_> =
+            node.dump().changes_since(&now).into_iter().filter(|line| !line.contains("third")).collect();
+        assert!(changed.is_empty(), "{changed:?}");
+        second.check().silent();
+        second.del().silent();
+        assert_eq!(container.links(), ["lo"]);
+    }
+}
+
+/// No ADD was made with such a list, or it was another list then.
+#[test]
+fn a_delete_with_a_chain_that_cannot_be_read() {
+    for chain in
+        [json!([]), json!(5), json!(null), json!([{"type": "bridge"}, {}]), json!([{"type": "../bridge"}])]
+    {
+        let node = Node::new();
+        let Scene { container, attachment, before } = scene(&node, "nftables", true);
+        let mut config = json!({"cniVersion": "1.0.0", "name": "net", "type": "wharf", "chain": chain});
+        for _ in 0..2 {
+            node.call("wharf", "DEL", &attachment.target, &config).silent();
+            node.dump().assert_same(&before);
+            assert_eq!(container.links(), ["lo"]);
+        }
+        config["prevResult"] = attachment.result.clone();
+        node.call("wharf", "DEL", &attachment.target, &config).silent();
+        drop(container);
+    }
+}
+
 #[test]
 fn a_delete_before_any_add() {
     for backend in BACKENDS {

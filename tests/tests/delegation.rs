@@ -180,3 +180,31 @@ fn status_and_gc_are_passed_on() {
     Native::install(&mut node, "busy-ipam", answer);
     Network::new(&node, [plugin("busy-ipam")]).status().error_naming(50, &["not yet"]);
 }
+
+/// Its link in the folder of plugins leads to Wharf, which would wait for itself.
+#[test]
+fn a_guest_that_is_missing_is_not_wharf_itself() {
+    let node = Node::new();
+    for as_chain in [false, true] {
+        for kind in ["host-local", "wharf"] {
+            let container = node.container("c");
+            let before = node.dump();
+            let mut network =
+                Network::new(&node, [bridge(json!({"ipam": {"type": kind, "subnet": "10.1.0.0/24"}}))]);
+            if as_chain {
+                network = network.chain();
+            }
+            let manifest = node.root().join("var/lib/wharf/guests/host-local.json");
+            let kept = std::fs::read(&manifest).unwrap();
+            std::fs::remove_file(&manifest).unwrap();
+            network.add(&container.eth0()).error_saying(50, &[kind, "is Wharf itself"]);
+            for _ in 0..2 {
+                network.del(&container.eth0(), None).silent();
+            }
+            std::fs::write(&manifest, kept).unwrap();
+            let shared = ["br", "networks"];
+            let changed = node.dump().changes_since(&before);
+            assert!(changed.iter().all(|line| shared.iter().any(|word| line.contains(word))), "{changed:?}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -133,14 +134,43 @@ pub(crate) fn find(path: &[String], plugin: &str) -> Result<PathBuf, CniError> {
         );
         return Err(failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Runtime, message));
     }
-    let found =
-        path.iter().map(|directory| PathBuf::from(directory).join(plugin)).find(|file| file.is_file());
-    found.ok_or_else(|| {
-        let message = format!(
-            "failed to find plugin {plugin:?} in path {path:?}, and no guest of that name is installed"
-        );
-        failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, message)
-    })
+    let mut own = None;
+    for file in files(path, plugin) {
+        if !is_wharf(&file) {
+            return Ok(file);
+        }
+        own = own.or(Some(file));
+    }
+    let message = match own {
+        Some(own) => format!(
+            "no guest {plugin:?} is installed, and {} is Wharf itself: see `wharfctl guests` and `wharfctl install`",
+            own.display()
+        ),
+        None => {
+            format!(
+                "failed to find plugin {plugin:?} in path {path:?}, and no guest of that name is installed"
+            )
+        }
+    };
+    Err(failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Host, message))
+}
+
+/// Whether what CNI_PATH has of that name is Wharf, and nothing else: a drop-in's link without its guest.
+pub(crate) fn is_only_wharf(path: &[String], plugin: &str) -> bool {
+    let mut files = files(path, plugin).peekable();
+    guests::check_name(plugin).is_ok() && files.peek().is_some() && files.all(|file| is_wharf(&file))
+}
+
+fn files(path: &[String], plugin: &str) -> impl Iterator<Item = PathBuf> {
+    path.iter().map(move |directory| PathBuf::from(directory).join(plugin)).filter(|file| file.is_file())
+}
+
+/// Executed as a delegate it would wait for the journal that this process holds.
+fn is_wharf(file: &Path) -> bool {
+    let named = |file: PathBuf| file.file_name().is_some_and(|name| name == "wharf");
+    let identity = |path: &Path| path.metadata().map(|data| (data.dev(), data.ino())).ok();
+    let running = identity(Path::new("/proc/self/exe"));
+    file.canonicalize().is_ok_and(named) || (running.is_some() && identity(file) == running)
 }
 
 /// Starts a program, and waits a little for one that is just being replaced.
@@ -249,12 +279,12 @@ mod tests {
         // Open for writing: executing it is ETXTBSY until that ends.
         let writer = File::options().append(true).open(&program).unwrap();
         let mut command = Command::new(&program);
-        let mut child = std::thread::scope(|scope| {
-            let starting = scope.spawn(|| spawn(&mut command));
+        let status = std::thread::scope(|scope| {
+            let starting = scope.spawn(|| spawn(&mut command).and_then(|mut child| child.wait()));
             std::thread::sleep(Duration::from_millis(100));
             drop(writer);
             starting.join().unwrap().unwrap()
         });
-        assert!(child.wait().unwrap().success());
+        assert!(status.success());
     }
 }

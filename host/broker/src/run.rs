@@ -7,6 +7,7 @@ pub(crate) mod attachment;
 mod chain;
 mod check;
 mod del;
+mod likeness;
 mod namespace;
 mod retired;
 
@@ -196,7 +197,8 @@ impl<L: Launcher> Broker<L> {
         };
         let reviewed = env.command == Command::Add && !named.is_empty();
         let mut subject = reviewed.then(|| policy::subject(&conf)).transpose()?;
-        let mut stages = chain::stages(name, conf)?;
+        let (network, config) = (conf.name.clone(), likeness::config_digest(&conf.raw));
+        let (mut stages, unreadable) = chain::readable(env.command, name, conf)?;
         chain::resolve(&self.paths, env.command, &mut stages)?;
         secrets::learn_args(&env.args);
         let args = arguments::of(env, reviewed, self.log)?;
@@ -204,16 +206,15 @@ impl<L: Launcher> Broker<L> {
             policy::add_stages(subject, &stages)?;
             policy::add_arguments(subject, &args);
         }
-        let network = stages.first().map(|stage| stage.conf.name.clone()).unwrap_or_default();
         self.telemetry.request(env, &network, &chain::entry(name, &stages));
         self.log.about(env, &network);
         let attachment =
             Attachment { network, container: env.container_id.clone(), ifname: env.ifname.clone() };
         let key = Key { attachment: attachment.clone(), entry: chain::entry(name, &stages) };
         let journals = match env.command {
-            Command::Del => attachment::of_del(self, &key, &stages)?,
+            Command::Del => attachment::of_del(self, &key, &stages, &config)?,
             // Held, so that nothing changes under it.
-            Command::Check => attachment::find(self, &key, false, &stages)?.into_iter().collect(),
+            Command::Check => attachment::find(self, &key, &stages)?.into_iter().collect(),
             Command::Add | Command::Status | Command::Gc | Command::Version => Vec::new(),
         };
         policy::reapply(journals.iter().map(Held::record), &mut stages);
@@ -229,7 +230,7 @@ impl<L: Launcher> Broker<L> {
         let course = match env.command {
             Command::Add => {
                 let held = safeguards.time(Safeguard::Journal, || add::journal(self, &key, &stages))?;
-                let begin = attachment::begin(&key, env, &namespaces);
+                let begin = attachment::begin(&key, env, &namespaces, config);
                 let bridges = Bridges::of(&self.paths);
                 let running = Running::begin(held, begin, bridges, &safeguards);
                 Course::Add(Box::new(running.map_err(|error| attachment::fault(&error))?))
@@ -271,7 +272,7 @@ impl<L: Launcher> Broker<L> {
                 let known = del::Known::of(&invocation, journals)?;
                 let owned = known.owned(&invocation);
                 invocation.course = Course::Del(Removal { owned, ..Removal::default() });
-                del::run(&mut invocation, &stages, known)
+                del::run(&mut invocation, &stages, unreadable, known)
             }
             Command::Status => chain::status(&mut invocation, &stages, &named),
             Command::Gc => chain::gc(&mut invocation, &stages),

@@ -185,6 +185,34 @@ fn the_network_has_another_name_by_now() {
     assert_same(&scene.node.dump(), &before, "another container's DEL");
 }
 
+/// The same container and interface may be another network's by now.
+#[test]
+fn another_network_of_the_container_is_left_alone() {
+    let scene = Scene::new("");
+    let before = scene.node.dump();
+    let conf = r#","bridge":"br1""#.to_owned();
+    let call = Call { network: "other".into(), conf, netns: None, ..Call::of(&scene.node, "DEL") };
+    assert_eq!(scene.node.call(&call, LAZY_DEL).status, 0);
+    assert_same(&scene.node.dump(), &before, "another network's DEL");
+}
+
+/// A process that was killed when it had made the file, and nothing else.
+#[test]
+fn an_empty_journal_is_none() {
+    let node = Node::new(None, "");
+    let before = node.dump();
+    assert_eq!(node.run("ADD", ADD).status, 0);
+    let path = Paths::below(node.root.path()).attachments().join("c1:eth0:g:n");
+    assert_eq!(node.run("DEL", LAZY_DEL).status, 0);
+    let fails: Script = |guest| {
+        guest.finish(Err(Failure::Guest(CniError { code: 123, msg: "no luck".into(), details: None })));
+    };
+    std::fs::write(&path, b"").unwrap();
+    let output = node.run("DEL", fails);
+    assert_eq!((output.status, output.stdout.as_str()), (0, ""), "{output:?}");
+    assert!(!path.exists() && !before.contains("c1:eth0"));
+}
+
 #[test]
 fn twice_and_before_any_add() {
     let scene = Scene::new("");

@@ -44,6 +44,7 @@ fn begin() -> Frame<'static> {
         pid: 4711,
         plugin_path: vec!["/opt/cni/bin".into()],
         args: "K=V".into(),
+        config: "0123456789abcdef0123456789abcdef".into(),
     }))
 }
 

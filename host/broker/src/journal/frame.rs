@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Begin, Commit, ConfigChange, Effect, GuestRun, Outcome};
 
-/// The version of the format. Another one is not read. (In 1, a namespace had no cookie.)
-const VERSION: u8 = 2;
+/// The version of the format. Another one is not read. (In 1, a namespace had no cookie; in 2, a beginning no
+/// configuration.)
+const VERSION: u8 = 3;
 /// What a journal begins with: its last byte is the version of the format.
 pub const HEADER: [u8; 8] = [b'w', b'h', b'a', b'r', b'f', b'j', 0, VERSION];
 /// Before the body of a frame.

@@ -57,6 +57,8 @@ pub struct Begin {
     pub plugin_path: Vec<String>,
     /// CNI_ARGS as given, for the same.
     pub args: String,
+    /// Tells configurations apart, whatever their network is called.
+    pub config: String,
 }
 
 #[cfg(test)]
@@ -72,6 +74,7 @@ impl Begin {
             pid: 1,
             plugin_path: Vec::new(),
             args: String::new(),
+            config: String::new(),
         }
     }
 }

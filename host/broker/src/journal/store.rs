@@ -106,23 +106,23 @@ impl Store {
         }
     }
 
-    /// Opens and locks the journal of a key, if there is one. `or_renamed`: if there is none, but one of the same
-    /// container, interface and entry under another network's name, that one.
-    pub(crate) fn find(
+    /// Opens and locks the journal of a key, if there is one.
+    pub(crate) fn find(&self, key: &Key, patience: &Patience<'_>) -> Result<Option<Held>, JournalError> {
+        self.open(&key.file_name(), patience)
+    }
+
+    /// Opens and locks a journal of the same container, interface and entry under another network's name, if it is of the
+    /// same attachment.
+    pub(crate) fn find_renamed(
         &self,
         key: &Key,
-        or_renamed: bool,
+        is_same: impl Fn(&Held) -> bool,
         patience: &Patience<'_>,
     ) -> Result<Option<Held>, JournalError> {
-        if let Some(held) = self.open(&key.file_name(), patience)? {
-            return Ok(Some(held));
-        }
-        if !or_renamed {
-            return Ok(None);
-        }
         for name in self.names()? {
             if self.key_of(&name)?.is_some_and(|other| key.same_but_network(&other))
                 && let Some(held) = self.open(&name, patience)?
+                && is_same(&held)
             {
                 return Ok(Some(held));
             }

@@ -18,6 +18,7 @@ use crate::journal::Store;
 use crate::launch::Launcher;
 use crate::lease_ops::check_path;
 use crate::leases::Pool;
+use crate::native;
 use crate::pipeline::Course;
 use crate::session::Invocation;
 
@@ -29,6 +30,7 @@ pub(super) fn has_native<L: Launcher>(invocation: &Invocation<'_, L>, stage: &St
     let is_native = |name: &str| {
         let guest = guests::read(&invocation.broker.paths, name);
         matches!(guest, Err(guests::StoreError::NotInstalled { .. }))
+            && !native::is_only_wharf(&invocation.plugin_path, name)
     };
     let done = match &invocation.course {
         Course::Del(removal) => removal.natives_done.as_slice(),
@@ -59,7 +61,8 @@ fn has_lease<L: Launcher>(invocation: &Invocation<'_, L>, stages: &[Stage]) -> b
     let own = stages.iter().map(|stage| stage.conf.raw.get("ipam")?.get("dataDir")?.as_str());
     own.chain([None]).any(|directory| {
         if directory.is_some_and(|path| check_path("ipam.dataDir", path).is_err()) {
-            return true;
+            // No ADD of ours has used it. Who had another plugin use it, has links as well.
+            return false;
         }
         let place = paths.leases(directory, &of.network);
         let index = paths.lease_index(directory, &of.network);

@@ -7,6 +7,7 @@ use wharf_cni::{CniError, Env};
 
 use super::Broker;
 use super::chain::{OWN_NAME, Stage};
+use super::likeness;
 use crate::failure::{self, Fault};
 use crate::flock::Patience;
 use crate::grants::{Grant, Limits};
@@ -36,11 +37,10 @@ fn deadline<L: Launcher>(broker: &Broker<L>, stages: &[Stage]) -> Duration {
 pub(super) fn find<L: Launcher>(
     broker: &Broker<L>,
     key: &Key,
-    or_renamed: bool,
     stages: &[Stage],
 ) -> Result<Option<Held>, CniError> {
     let store = crate::journal::Store::of(&broker.paths);
-    patiently(broker, stages, |patience| store.find(key, or_renamed, patience))
+    patiently(broker, stages, |patience| store.find(key, patience))
 }
 
 /// The journals that a DEL ends: its own, or one of the same attachment under another name of the network. Without
@@ -49,8 +49,15 @@ pub(super) fn of_del<L: Launcher>(
     broker: &Broker<L>,
     key: &Key,
     stages: &[Stage],
+    config: &str,
 ) -> Result<Vec<Held>, CniError> {
-    if let Some(held) = find(broker, key, true, stages)? {
+    if let Some(held) = find(broker, key, stages)? {
+        return Ok(vec![held]);
+    }
+    let previous = stages.first().and_then(|stage| stage.conf.previous.as_ref());
+    let store = crate::journal::Store::of(&broker.paths);
+    let renamed = |held: &Held| likeness::is_of(held.record(), config, previous);
+    if let Some(held) = patiently(broker, stages, |patience| store.find_renamed(key, renamed, patience))? {
         return Ok(vec![held]);
     }
     let entries: Vec<&str> = match key.entry.as_str() {
@@ -68,13 +75,13 @@ pub(super) fn of_del<L: Launcher>(
             let mut guests = held.record().transactions.iter().flat_map(|transaction| &transaction.guests);
             entry != OWN_NAME || guests.any(|guest| guest.name == key.entry)
         };
-        all.extend(find(broker, &other, false, stages)?.filter(ran));
+        all.extend(find(broker, &other, stages)?.filter(ran));
     }
     Ok(all)
 }
 
 /// What the journal of an ADD begins with.
-pub(super) fn begin(key: &Key, env: &Env, namespaces: &Namespaces) -> Begin {
+pub(super) fn begin(key: &Key, env: &Env, namespaces: &Namespaces, config: String) -> Begin {
     let netns = namespaces
         .container
         .as_ref()
@@ -88,6 +95,7 @@ pub(super) fn begin(key: &Key, env: &Env, namespaces: &Namespaces) -> Begin {
         pid: std::process::id(),
         plugin_path: env.path.clone(),
         args: env.args.clone(),
+        config,
     }
 }
 

@@ -63,6 +63,19 @@ pub(crate) fn stages(name: &str, conf: NetConf) -> Result<Vec<Stage>, CniError> 
     Ok(chain.into_iter().map(|conf| Stage { guest: conf.plugin_type.clone(), conf, chained: true }).collect())
 }
 
+/// What is to run, and for a DEL why that is nothing: an ADD with such a list was refused, and what an ADD with another one
+/// made is in the record.
+pub(super) fn readable(
+    command: Command,
+    name: &str,
+    conf: NetConf,
+) -> Result<(Vec<Stage>, Option<CniError>), CniError> {
+    match stages(name, conf) {
+        Err(error) if command == Command::Del => Ok((Vec::new(), Some(error))),
+        stages => Ok((stages?, None)),
+    }
+}
+
 /// Puts the node's pod CIDRs into the place of `usePodCidr`. What only takes away needs no subnets.
 pub(super) fn resolve(paths: &Paths, command: Command, stages: &mut [Stage]) -> Result<(), CniError> {
     match command {

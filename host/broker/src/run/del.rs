@@ -52,6 +52,11 @@ impl Known {
         Ok(())
     }
 
+    /// Whether the journals tell anything. One that was only just made, by a process that was killed, does not.
+    fn is_recorded(&self) -> bool {
+        self.begin.is_some() || self.damaged
+    }
+
     /// What the committed transactions own.
     pub(super) fn owned<L: Launcher>(&self, invocation: &Invocation<'_, L>) -> Owned {
         let renamed = self.begin.as_ref().is_some_and(|begin| begin.attachment != invocation.attachment);
@@ -59,19 +64,20 @@ impl Known {
     }
 }
 
-/// Runs it.
+/// Runs it. `unreadable` is why there are no plugins to call: no ADD was made with such a list.
 pub(super) fn run<L: Launcher>(
     invocation: &mut Invocation<'_, L>,
     stages: &[Stage],
+    unreadable: Option<CniError>,
     known: Known,
 ) -> Result<String, CniError> {
-    let (mut errors, mut needless) = (Vec::new(), Vec::new());
+    let (mut errors, mut needless) = (Vec::new(), Vec::from_iter(unreadable));
     // Looked at by the first guest that fails: what makes the attachment comes last in a DEL.
     let mut nothing = None;
     for stage in stages.iter().rev() {
         let call = Call::Del(request(invocation, stage, stage.conf.previous.as_ref()));
         if let Err(error) = invocation.call(&stage.guest, &stage.conf, &call, 0) {
-            let nothing = known.journals.is_empty()
+            let nothing = !known.is_recorded()
                 && *nothing.get_or_insert_with(|| absent::nothing_is_there(invocation, stages))
                 && !absent::has_native(invocation, stage);
             if nothing { &mut needless } else { &mut errors }.push(error);
@@ -79,16 +85,18 @@ pub(super) fn run<L: Launcher>(
     }
     attachment::warn(invocation, &needless);
     take_down(invocation, &mut errors);
-    if known.journals.is_empty() {
-        if !needless.is_empty() || !errors.is_empty() {
-            // A guest that failed may have left its rules.
-            let of = invocation.attachment.clone();
-            errors.extend(sweep_rules(invocation, &of));
-        }
-        failure::together(errors).map_or(Ok(String::new()), Err)
-    } else {
-        from_record(invocation, known, errors)
+    if known.is_recorded() {
+        return from_record(invocation, known, errors);
     }
+    if !needless.is_empty() || !errors.is_empty() {
+        // A guest that failed may have left its rules.
+        let of = invocation.attachment.clone();
+        errors.extend(sweep_rules(invocation, &of));
+    }
+    if errors.is_empty() {
+        errors.extend(end(known.journals));
+    }
+    failure::together(errors).map_or(Ok(String::new()), Err)
 }
 
 /// With a record, what counts is that nothing of it is left.
@@ -115,8 +123,7 @@ fn from_record<L: Launcher>(
         failures.append(&mut errors);
     }
     if failures.is_empty() {
-        let removed = journals.into_iter().map(Held::remove);
-        failures.extend(removed.filter_map(|removed| removed.err().map(|error| attachment::fault(&error))));
+        failures.extend(end(journals));
     }
     if failures.is_empty() {
         attachment::warn(invocation, &errors);
@@ -124,6 +131,12 @@ fn from_record<L: Launcher>(
     }
     errors.append(&mut failures);
     failure::together(errors).map_or(Ok(String::new()), Err)
+}
+
+/// Nothing is left that they could tell of.
+fn end(journals: Vec<Held>) -> impl Iterator<Item = CniError> {
+    let removed = journals.into_iter().map(Held::remove);
+    removed.filter_map(|removed| removed.err().map(|error| attachment::fault(&error)))
 }
 
 fn sweep<L: Launcher>(invocation: &mut Invocation<'_, L>, begin: &Begin) -> Vec<Unfinished> {

@@ -63,7 +63,7 @@ fn foreign_files_and_later_versions_are_named() {
     }
     let mut later = sample();
     later[7] += 1;
-    assert!(parse(&later).record.damage.unwrap().reason.contains("version 3"));
+    assert!(parse(&later).record.damage.unwrap().reason.contains("version 4"));
     assert_eq!(parse(b""), Parsed::default());
 }
 

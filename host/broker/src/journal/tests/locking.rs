@@ -8,7 +8,7 @@ use super::*;
 fn who_cannot_wait_hears_that_it_is_busy() {
     let bench = Bench::new();
     let held = bench.create();
-    let error = bench.store.find(&key("n"), false, &Patience::NONE).unwrap_err();
+    let error = bench.store.find(&key("n"), &Patience::NONE).unwrap_err();
     assert!(matches!(error, JournalError::Busy { .. }), "{error}");
     assert!(bench.store.list().unwrap()[0].busy);
     drop(held);

@@ -52,7 +52,7 @@ impl Bench {
     }
 
     fn find(&self) -> Option<Held> {
-        self.store.find(&key("n"), true, &Patience::NONE).unwrap()
+        self.store.find(&key("n"), &Patience::NONE).unwrap()
     }
 }
 
@@ -114,11 +114,12 @@ fn a_renamed_network_is_found_by_the_rest() {
     let bench = Bench::new();
     bench.create().begin(&begin(&key("n"))).unwrap();
     let other = key("renamed");
-    assert!(bench.store.find(&other, false, &Patience::NONE).unwrap().is_none());
-    let found = bench.store.find(&other, true, &Patience::NONE).unwrap().unwrap();
-    assert_eq!(found.record().attachment().unwrap().network, "n");
-    let elsewhere = Key { entry: "portmap".into(), ..other };
-    assert!(bench.store.find(&elsewhere, true, &Patience::NONE).unwrap().is_none());
+    assert!(bench.store.find(&other, &Patience::NONE).unwrap().is_none());
+    let renamed =
+        |key: &Key, is_same: bool| bench.store.find_renamed(key, |_| is_same, &Patience::NONE).unwrap();
+    assert_eq!(renamed(&other, true).unwrap().record().attachment().unwrap().network, "n");
+    assert!(renamed(&other, false).is_none(), "another network");
+    assert!(renamed(&Key { entry: "portmap".into(), ..other }, true).is_none());
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn a_long_name_is_found_and_listed() {
     drop(held);
     let mut renamed = long.clone();
     renamed.attachment.network = "m".into();
-    assert!(bench.store.find(&renamed, true, &Patience::NONE).unwrap().is_some());
+    assert!(bench.store.find_renamed(&renamed, |_| true, &Patience::NONE).unwrap().is_some());
     let listed = bench.store.list().unwrap();
     assert_eq!(listed[0].record.attachment(), Some(&long.attachment));
 }
