@@ -12,7 +12,7 @@ fn as_it_is(target: Target) -> Target {
 }
 
 /// Each fails for ADD, in both ways of running it, and nothing is left. As drop-ins, plugins before the last succeed:
-/// what they made is the runtime's to remove.
+/// what they made is the runtime's to remove. The DEL that a runtime sends then succeeds: it would try for ever.
 fn refuse(table: Vec<Bad>) {
     let node = Node::new();
     let container = node.container("c");
@@ -21,9 +21,12 @@ fn refuse(table: Vec<Bad>) {
         let target = prepare(container.eth0());
         let alone = plugins.len() == 1;
         let network = Network::new(&node, plugins);
-        network.clone().chain().add(&target).error_saying(7, words);
+        let chain = network.clone().chain();
+        chain.add(&target).error_saying(7, words);
+        chain.del(&target, None).silent();
         if alone {
             network.add(&target).error_saying(7, words);
+            network.del(&target, None).silent();
         }
     }
     assert_undone(&node.dump(), &before.0);
@@ -91,6 +94,10 @@ fn ranges_of_host_local() {
         ipam(json!({"ranges": [[]]}), &["ipam.ranges[0]", "empty range set"]),
         ipam(json!({"ranges": [[{}]]}), &["ipam.ranges[0][0]", "subnet"]),
         ipam(json!({"ranges": [[{"subnet": "10.1.0.0"}]]}), &["subnet", "10.1.0.0"]),
+        ipam(
+            json!({"ranges": [[{"subnet": "::ffff:10.1.0.0/120"}]]}),
+            &["ipam.ranges[0][0].subnet", "::ffff:10.1.0.0/120", "10.1.0.0/24"],
+        ),
         ipam(
             json!({"ranges": [[{"subnet": "10.1.0.5/24"}]]}),
             &["10.1.0.5/24", "network address is 10.1.0.0"],

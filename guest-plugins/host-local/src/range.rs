@@ -37,6 +37,12 @@ impl Range {
         if subnet.prefix() > bits - 2 {
             return fault("subnet", format!("Network {subnet} too small to allocate from"));
         }
+        if let IpAddr::V6(address) = subnet.ip()
+            && let Some(mapped) = address.to_ipv4_mapped().filter(|_| subnet.prefix() >= 96)
+        {
+            let plain = subnet.prefix() - 96;
+            return fault("subnet", format!("{subnet} is a network of IPv4: write {mapped}/{plain}"));
+        }
         let network = subnet.network();
         if subnet.ip() != network {
             let length = subnet.prefix();
