@@ -161,7 +161,8 @@ pub(crate) fn is_only_wharf(path: &[String], plugin: &str) -> bool {
     guests::check_name(plugin).is_ok() && files.peek().is_some() && files.all(|file| is_wharf(&file))
 }
 
-fn files(path: &[String], plugin: &str) -> impl Iterator<Item = PathBuf> {
+/// What CNI_PATH has of that name, the first one first.
+pub(crate) fn files(path: &[String], plugin: &str) -> impl Iterator<Item = PathBuf> {
     path.iter().map(move |directory| PathBuf::from(directory).join(plugin)).filter(|file| file.is_file())
 }
 

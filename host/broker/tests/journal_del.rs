@@ -194,6 +194,19 @@ fn another_network_of_the_container_is_left_alone() {
     let call = Call { network: "other".into(), conf, netns: None, ..Call::of(&scene.node, "DEL") };
     assert_eq!(scene.node.call(&call, LAZY_DEL).status, 0);
     assert_same(&scene.node.dump(), &before, "another network's DEL");
+    // Where the runtime has lists, these tell: as long as one has the recorded network, it has no other name.
+    let lists = scene.node.root.path().join("etc/cni/net.d");
+    std::fs::create_dir_all(&lists).unwrap();
+    let list = |name: &str| format!(r#"{{"cniVersion":"1.0.0","name":{name:?},"plugins":[]}}"#);
+    std::fs::write(lists.join("10.conflist"), list("n")).unwrap();
+    std::fs::write(lists.join("20.conflist"), list("other")).unwrap();
+    let same = Call { network: "other".into(), ..Call::of(&scene.node, "DEL") };
+    for call in [&call, &same] {
+        assert_eq!(scene.node.call(call, LAZY_DEL).status, 0);
+        assert_same(&scene.node.dump(), &before, "another network's DEL");
+    }
+    std::fs::remove_file(lists.join("10.conflist")).unwrap();
+    scene.is_gone(&scene.node.call(&call, LAZY_DEL));
 }
 
 /// A process that was killed when it had made the file, and nothing else.

@@ -56,7 +56,7 @@ pub(super) fn of_del<L: Launcher>(
     }
     let previous = stages.first().and_then(|stage| stage.conf.previous.as_ref());
     let store = crate::journal::Store::of(&broker.paths);
-    let renamed = |held: &Held| likeness::is_of(held.record(), config, previous);
+    let renamed = |held: &Held| likeness::is_of(&broker.paths, held.record(), config, previous);
     if let Some(held) = patiently(broker, stages, |patience| store.find_renamed(key, renamed, patience))? {
         return Ok(vec![held]);
     }

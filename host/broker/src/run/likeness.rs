@@ -1,14 +1,20 @@
 //! Whether a journal under another name of the network is of the attachment that a DEL is about.
 //!
 //! A network may get another name while its containers run. It may as well be another network that has the same container
-//! and interface by now, and a DEL that comes late must not take that away. What tells is the configuration, which is the
-//! same but for the name, or the result of the ADD, which the runtime kept.
+//! and interface by now, and a DEL that comes late must not take that away. What tells is the result of the ADD, which a
+//! runtime keeps by the network's name and so may not have any more; whether the runtime still has a list of the recorded
+//! network; and where no lists are known, the configuration, which is the same but for the name.
 
 use serde_json::{Map, Value};
 use wharf_cni::NetworkResult;
+use wharf_ops::{Mac, call};
 
-use crate::convert;
 use crate::journal::Record;
+use crate::{Paths, convert};
+
+/// Where runtimes have their lists, unless they are told otherwise.
+const CONF_DIR: &str = "/etc/cni/net.d";
+const LISTS: [&str; 3] = ["conflist", "conf", "json"];
 
 /// What a runtime adds for each call, or what the name is.
 const NOT_OF_THE_NETWORK: [&str; 5] = ["name", "cniVersion", "prevResult", "runtimeConfig", "args"];
@@ -24,24 +30,41 @@ pub(super) fn config_digest(raw: &Map<String, Value>) -> String {
     hasher.finalize().to_hex().chars().take(32).collect()
 }
 
-/// Whether the record is of an attachment with this configuration, or with this result.
-pub(super) fn is_of(record: &Record, config: &str, previous: Option<&NetworkResult>) -> bool {
-    let last = record.transactions.last();
-    if last.is_some_and(|last| last.begin.config == config) {
-        return true;
+/// Whether the record is of the attachment that this configuration and this result are of.
+pub(super) fn is_of(paths: &Paths, record: &Record, config: &str, previous: Option<&NetworkResult>) -> bool {
+    let Some(last) = record.transactions.last() else { return false };
+    let recorded = last.commit.as_ref().map(|commit| &commit.result);
+    if let Some(known) = recorded.zip(previous).and_then(|(recorded, result)| same_macs(recorded, result)) {
+        return known;
     }
-    let (Some(commit), Some(previous)) = (last.and_then(|last| last.commit.as_ref()), previous) else {
-        return false;
-    };
-    let previous = convert::to_guest(previous);
-    let mut addresses = previous.ips.iter().map(|ip| ip.address);
-    let mut macs = previous.interfaces.iter().filter(|one| one.sandbox.is_some()).map(|one| one.mac);
-    // Addresses are given again; a hardware address that nobody chose is not.
-    addresses.any(|address| commit.result.ips.iter().any(|ip| ip.address == address))
-        && macs.any(|mac| {
-            mac.is_some()
-                && commit.result.interfaces.iter().any(|one| one.sandbox.is_some() && one.mac == mac)
-        })
+    match is_listed(paths, &last.begin.attachment.network) {
+        Some(listed) => !listed,
+        None => last.begin.config == config,
+    }
+}
+
+/// Whether a hardware address inside the container is in both; none if one of them has none.
+fn same_macs(recorded: &call::NetworkResult, previous: &NetworkResult) -> Option<bool> {
+    fn macs(result: &call::NetworkResult) -> Vec<Mac> {
+        let inside = result.interfaces.iter().filter(|interface| interface.sandbox.is_some());
+        inside.filter_map(|interface| interface.mac).collect()
+    }
+    let (recorded, previous) = (macs(recorded), macs(&convert::to_guest(previous)));
+    let both = !recorded.is_empty() && !previous.is_empty();
+    both.then(|| recorded.iter().any(|mac| previous.contains(mac)))
+}
+
+/// Whether a list of the runtime's has the network: then it did not get another name. None where no list can be read.
+fn is_listed(paths: &Paths, network: &str) -> Option<bool> {
+    let folder = std::fs::read_dir(paths.inside(CONF_DIR)).ok()?;
+    let files = folder.filter_map(|entry| Some(entry.ok()?.path()));
+    let lists = files
+        .filter(|path| path.extension().is_some_and(|ending| LISTS.iter().any(|known| ending == *known)));
+    let names = lists.filter_map(|path| {
+        let list: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        Some(list.get("name")?.as_str()? == network)
+    });
+    names.reduce(|one, other| one || other)
 }
 
 #[cfg(test)]

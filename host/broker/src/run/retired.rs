@@ -70,7 +70,7 @@ fn replaced(name: &str, env: &Env) -> Option<PathBuf> {
     if name == OWN_NAME {
         return None;
     }
-    let link = native::find(&env.path, name).ok()?;
+    let link = native::files(&env.path, name).next()?;
     Some(link.with_file_name(format!("{name}.{REPLACED}"))).filter(|plugin| plugin.is_file())
 }
 
