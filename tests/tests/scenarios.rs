@@ -137,6 +137,32 @@ fn a_failure_says_what_was_expected_and_what_is_there() {
     assert!(xml.matches("<failure ").count() == 4 && xml.contains("failures=\"1\""), "{xml}");
 }
 
+/// Its record tells what there is to remove, but the guest is no good.
+#[test]
+fn a_broken_del_fails_its_step_unless_that_is_expected() {
+    let text = "about = \"A guest that fails its DEL\"\n[network]\nplugins = [{ type = \"mine\" }]\n\
+                [[step]]\nadd = \"c1\"\n[[step]]\ndel = \"c1\"\n";
+    let broken = scenario("broken-del", text);
+    let mine = broken.join("mine.wasm");
+    fs::write(&mine, crate::hostile::component("fail-in-del")).unwrap();
+    fs::create_dir_all(broken.join("grants")).unwrap();
+    let grant = "operations = [\"nat/masquerade\"]\nnat = { cidrs = [\"10.1.0.0/24\"] }\n";
+    fs::write(broken.join("grants/mine.toml"), grant).unwrap();
+    let output = wharfctl_test(&broken).arg(&mine).output().unwrap();
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let line = "2. DEL c1/eth0: a guest failed, and it went on by what Wharf knows itself: mine: I will not";
+    assert!(said.contains(line) && said.contains("goes-on-after = [\"mine: I will not\"]"), "{said}");
+
+    fs::write(broken.join("one.toml"), format!("{text}goes-on-after = [\"I will not\"]\n")).unwrap();
+    sh::run(wharfctl_test(&broken).arg(&mine).arg("--bless"));
+    let golden = fs::read_to_string(broken.join("one.golden")).unwrap();
+    assert!(golden.contains("\n   went on after: mine: I will not\n"), "{golden}");
+    fs::write(broken.join("one.toml"), format!("{text}goes-on-after = [\"something else\"]\n")).unwrap();
+    let output = wharfctl_test(&broken).arg(&mine).arg("--no-sweep").output().unwrap();
+    assert!(!output.status.success() && self::said(&output).contains("found none"), "{}", self::said(&output));
+}
+
 #[test]
 fn a_golden_that_differs_is_shown_line_by_line() {
     let folder = scenario("golden", BRIDGE);
