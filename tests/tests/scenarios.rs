@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use wharf_tests::install::{Binaries, workplace};
 use wharf_tests::sh;
@@ -160,7 +160,24 @@ fn a_broken_del_fails_its_step_unless_that_is_expected() {
     assert!(golden.contains("\n   went on after: mine: I will not\n"), "{golden}");
     fs::write(broken.join("one.toml"), format!("{text}goes-on-after = [\"something else\"]\n")).unwrap();
     let output = wharfctl_test(&broken).arg(&mine).arg("--no-sweep").output().unwrap();
-    assert!(!output.status.success() && self::said(&output).contains("found none"), "{}", self::said(&output));
+    assert!(
+        !output.status.success() && self::said(&output).contains("found none"),
+        "{}",
+        self::said(&output)
+    );
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_reason_to_panic() {
+    let folder = scenario("closed", BRIDGE);
+    let mut test = wharfctl_test(&folder);
+    test.arg("--no-sweep").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = test.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = said(&output);
+    assert!(output.status.code() == Some(1) && said.contains("Broken pipe"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
 }
 
 #[test]

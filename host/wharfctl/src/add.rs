@@ -13,6 +13,7 @@ use wharf_broker::guests::{Manifest, write_atomically};
 
 use crate::component::{self, Component, compile};
 use crate::install;
+use crate::say::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -48,9 +49,9 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     // A grant of another digest allows nothing: between these two steps the guest's calls fail, and change nothing.
     component::store(paths, &guest)?;
     write_atomically(&paths.grants(), &format!("{name}.toml"), grant.as_bytes())?;
-    println!("{name}  {}", guest.manifest.digest);
+    say!("{name}  {}", guest.manifest.digest);
     let file = paths.grants().join(format!("{name}.toml"));
-    println!("  may do what {} says; `wharfctl grants explain {name}` says it in words", file.display());
+    say!("  may do what {} says; `wharfctl grants explain {name}` says it in words", file.display());
     if options.drop_in {
         install::Installed::note_bin_dir(paths, &bin_dir)?;
         install::drop_in(&bin_dir, &name)?;

@@ -7,6 +7,8 @@ use wharf_broker::Paths;
 use wharf_broker::grants::{Grant, fresh, is_untouched, with_digest, with_tables};
 use wharf_broker::guests::{Manifest, write_atomically};
 
+use crate::say::say;
+
 /// What became of a grant file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -45,18 +47,18 @@ pub(crate) fn tell(paths: &Paths, name: &str, written: &Written) {
     let Written::Kept { missing, constrained } = written else { return };
     let grant = paths.grants().join(format!("{name}.toml"));
     if *constrained {
-        println!(
+        say!(
             "  {} was changed by hand and stays; it had no constraints and got some, look at them",
             grant.display()
         );
     }
     if !missing.is_empty() {
-        println!(
+        say!(
             "  {} was changed by hand and stays; the guest will not run before its operations have:",
             grant.display()
         );
         for name in missing {
-            println!("    {name:?},");
+            say!("    {name:?},");
         }
     }
 }
