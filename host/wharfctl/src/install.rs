@@ -11,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use wharf_broker::Paths;
+use wharf_broker::{Paths, guests};
 
 pub(crate) use list::Installed;
 
@@ -72,6 +72,10 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let lists = lists.collect::<Result<Vec<_>>>()?;
     let ready =
         files.iter().map(|file| Component::read(file, None)?.compile(compile)).collect::<Result<Vec<_>>>()?;
+    for guest in &ready {
+        let before = guests::read(paths, &guest.manifest.name).ok();
+        grants::would_run(paths, &guest.manifest, before.as_ref())?;
+    }
     let mut names = Vec::new();
     for guest in ready {
         let before = component::store(paths, &guest)?;
