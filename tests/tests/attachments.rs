@@ -1,6 +1,7 @@
 //! `wharfctl attachments`: what exists, as a table, as JSON and as a drawing.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use wharf_tests::install::wharfctl;
 use wharf_tests::{Network, Node, Value, json, sh};
@@ -79,4 +80,36 @@ fn what_is_not_whole_is_told() {
     fs::write(&journal, "no journal").unwrap();
     let text = attachments(&node, &[]);
     assert!(text.contains("b:eth0:bridge:net: nothing of this journal can be read"), "{text}");
+}
+
+#[test]
+fn what_is_no_journal_is_told_and_hides_no_other() {
+    let node = Node::new();
+    let container = node.container("one");
+    let network = Network::new(&node, [dual_stack(json!({"ipMasq": true}))]);
+    let attachment = network.attach(&container.eth0());
+    let journals = node.root().join("run/wharf/attachments");
+    let hashed = format!("blake3-{}", "0".repeat(64));
+    symlink("nowhere", journals.join(&hashed)).unwrap();
+    fs::create_dir(journals.join("two:eth0:bridge:net")).unwrap();
+    for (command, words) in [
+        (&["attachments"][..], "10.1.0.2/24"),
+        (&["journal", "show"], "create-veth"),
+        (&["reconcile", "--dry-run"], "nothing is missing"),
+    ] {
+        let mut wharfctl = wharfctl(&node.root());
+        wharfctl.args(command);
+        let output = node.run(|| sh::output(&mut wharfctl));
+        let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!output.status.success() && text.contains(words), "{command:?}: {text}{said}");
+        for odd in [
+            format!("{hashed} is a symbolic link; remove it"),
+            "two:eth0:bridge:net is no regular file".into(),
+        ] {
+            assert!(said.contains(&odd), "{command:?}: {said}");
+        }
+    }
+    attachment.del().silent();
+    // Without a record, every hashed name is looked into.
+    attachment.del().silent();
 }

@@ -41,10 +41,36 @@ fn all_differences_stand_in_one_error_with_their_operations() {
             let veth = attachment.host_end();
             node.set_sysctl(&format!("ipv6/conf/{veth}/accept_ra"), "1");
             node.sh(&format!("ip link set {veth} mtu 1300"));
-            container.set_sysctl("ipv4/conf/eth0/arp_notify", "0");
+            container.sh("ip -6 route del default");
         },
-        &["accept_ra", "MTU of link", "1400", "1300", "arp_notify", "sysctl/write", "links/create-veth"],
+        &["accept_ra", "MTU of link", "1400", "1300", "route ::/0", "sysctl/write", "links/create-veth"],
     );
+}
+
+#[test]
+fn what_plugins_without_a_record_do_behind_is_no_difference() {
+    for as_chain in [false, true] {
+        let node = Node::new();
+        let container = node.container("c");
+        let attachment = everything(&node, as_chain).attach(&target(&container));
+        // As the reference `tuning` does.
+        for (key, value) in [
+            ("ipv6/conf/eth0/accept_dad", "1"),
+            ("ipv6/conf/eth0/keep_addr_on_down", "0"),
+            ("ipv4/conf/eth0/arp_notify", "0"),
+        ] {
+            container.set_sysctl(key, value);
+        }
+        attachment.check().silent();
+        // As the reference `sbr` does: the guest misses the route, as the reference would; the record knows where it is.
+        container.sh("ip route add default via 10.1.0.1 dev eth0 table 100");
+        container.sh("ip route del default via 10.1.0.1 dev eth0");
+        let text = attachment.check().error(101);
+        assert!(!text.contains("not as ADD left it"), "{text}");
+        container.sh("ip route del default table 100");
+        attachment.check().error_naming(101, &["route 0.0.0.0/0", "found none"]);
+        attachment.del().silent();
+    }
 }
 
 #[test]

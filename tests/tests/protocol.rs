@@ -135,6 +135,32 @@ fn cni_path_is_not_required() {
 }
 
 #[test]
+fn an_error_speaks_the_version_of_what_is_wrong() {
+    let node = Node::new();
+    let container = node.container("c");
+    let target = container.eth0();
+    for (member, value) in [
+        ("ipam", json!("host-local")),
+        ("ipam", json!([])),
+        ("ipam", json!({"type": 5})),
+        ("name", json!("a b")),
+        ("name", json!(null)),
+        ("type", json!([])),
+        ("args", json!(1)),
+        ("prevResult", json!(5)),
+    ] {
+        let mut config = layer2(json!({"name": "net", "cniVersion": "1.0.0"}));
+        config[member] = value;
+        let outcome = node.call("bridge", "ADD", &target, &config);
+        assert_eq!(outcome.json["cniVersion"], "1.0.0", "{config}");
+        assert_ne!(outcome.json["code"], json!(null), "{config}");
+    }
+    let chain = json!({"name": "net", "cniVersion": "1.0.0", "type": "wharf", "chain": [{"type": 5}]});
+    let outcome = node.call("wharf", "ADD", &target, &chain);
+    assert_eq!((&outcome.json["cniVersion"], &outcome.json["code"]), (&json!("1.0.0"), &json!(6)));
+}
+
+#[test]
 fn commands_need_their_version() {
     let node = Node::new();
     let container = node.container("c");

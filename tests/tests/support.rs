@@ -97,7 +97,10 @@ fn no_secret_is_in_it() {
     let lists = node.root().join("etc/cni/net.d");
     fs::create_dir_all(&lists).unwrap();
     let secret = json!({
-        "policy": {"k8s_auth_token": "hunter2-token"},
+        "policy": {"k8s_auth_token": "hunter2-token", "psk": "hunter2-psk", "auth": {"type": "x", "value": "hunter2-auth"}},
+        "command": ["run", "--token", "hunter2-flag", "--pw=hunter2 pw", "DB_PASSWORD=hunter2-variable"],
+        "watch": "http://10.0.0.1/x?a=1&access_token=hunter2-query&b=2",
+        "pem": "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
         "ipam": {"type": "ipam", "etcd": "https://root:hunter2-url@10.0.0.1:2379", "credentials": ["hunter2-list"]},
     });
     let plugin = layer2(secret);
@@ -118,6 +121,7 @@ fn no_secret_is_in_it() {
     let parts = support(&node);
     assert!(parts["journals.json"].contains("[redacted]"), "{}", parts["journals.json"]);
     assert!(parts["lists/10-net.conflist"].contains("https://root:[redacted]@10.0.0.1:2379"));
+    assert!(parts["lists/10-net.conflist"].contains("?a=1&access_token=[redacted]&b=2"));
     assert!(parts["wharf.toml"].contains("user:[redacted]@127.0.0.1"), "{}", parts["wharf.toml"]);
     assert!(parts["wharf.toml"].contains("limit = 7 # of what\napi_token = \"[redacted]\""));
     for (name, text) in &parts {

@@ -243,19 +243,21 @@ pub fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Result<()
 
 /// Only root, or whoever runs this, may have written the file.
 pub(crate) fn check_owner(file: &File, path: &str) -> Result<(), StoreError> {
-    let metadata = file.metadata().map_err(|source| StoreError::Io { path: path.to_string(), source })?;
+    let owned = owned(file).map_err(|source| StoreError::Io { path: path.to_string(), source })?;
+    owned.map_err(|reason| StoreError::Damaged { path: path.to_string(), reason })
+}
+
+/// Whether only root and this user can write a file, or why not.
+pub(crate) fn owned(file: &File) -> io::Result<Result<(), String>> {
+    let metadata = file.metadata()?;
     let owner = metadata.uid();
     if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
-        return Err(StoreError::Damaged {
-            path: path.to_string(),
-            reason: format!("it belongs to user {owner}"),
-        });
+        return Ok(Err(format!("it belongs to user {owner}")));
     }
     if metadata.mode() & 0o022 != 0 {
-        let reason = format!("others may write it (mode {:o})", metadata.mode() & 0o7777);
-        return Err(StoreError::Damaged { path: path.to_string(), reason });
+        return Ok(Err(format!("others may write it (mode {:o})", metadata.mode() & 0o7777)));
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use wharf_ops::routes::RouteOp;
 use wharf_ops::{Attachment, Error, KernelOp, Ns, Reply};
 
 use crate::Paths;
-use crate::journal::{Record, Store};
+use crate::journal::{Listing, Record, Store};
 use crate::record::firewall;
 use crate::repair::{Seen, kernel_for, look};
 use crate::run::Kernels;
@@ -63,6 +63,9 @@ pub struct Overview {
     pub attachments: Vec<Attached>,
     /// The file names of journals of which nothing can be read.
     pub unreadable: Vec<String>,
+    /// What stands among the journals and is none, or cannot be opened: why, and what to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub odd: Vec<String>,
 }
 
 /// Reads the records and the host's links, in the caller's network namespace.
@@ -73,8 +76,10 @@ pub fn overview(paths: &Paths, kernels: Kernels) -> Result<Overview, Error> {
         uplinks: uplinks(kernel.as_mut(), &links)?,
         attachments: Vec::new(),
         unreadable: Vec::new(),
+        odd: Vec::new(),
     };
-    let mut all = Store::of(paths).list()?;
+    let Listing { journals: mut all, odd } = Store::of(paths).listing()?;
+    overview.odd.extend(odd.iter().map(ToString::to_string));
     all.sort_by_key(crate::journal::Listed::age);
     for listed in all {
         let Some(one) = attached(&kernels, &listed.record, &links) else {

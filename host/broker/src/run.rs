@@ -184,9 +184,8 @@ impl<L: Launcher> Broker<L> {
         // What fails before more is known is counted as well.
         self.telemetry.request(env, "", name);
         let bytes = self.read(stdin)?;
-        let conf = parse(env, &bytes, self.log)?;
+        let conf = parse(env, &bytes, version, self.log)?;
         self.telemetry.request(env, &conf.name, name);
-        *version = conf.cni_version;
         secrets::learn(&conf.raw);
         self.policies.learn_secrets();
         conf.cni_version.allows(env.command)?;
@@ -350,18 +349,20 @@ pub(crate) fn kept(paths: &Paths, conf: &NetConf) -> Result<Vec<(String, String)
 }
 
 /// What takes down goes on without a prevResult that cannot be read, and with members of a wrong type: what it is to take
-/// down may be older than that.
-fn parse(env: &Env, bytes: &[u8], log: Log) -> Result<NetConf, CniError> {
+/// down may be older than that. An error speaks the configuration's version, whatever else is wrong with that.
+fn parse(env: &Env, bytes: &[u8], version: &mut Version, log: Log) -> Result<NetConf, CniError> {
     let parsed = match env.command {
         Command::Del | Command::Gc => NetConf::parse_for_del(bytes),
         _ => NetConf::parse(bytes).map(|conf| (conf, None)),
     };
     let (conf, fault): (NetConf, Option<CniInputError>) = parsed.inspect_err(|_| {
+        *version = wharf_cni::version::requested(bytes).unwrap_or(*version);
         // What is wrong may be said with a value.
         if let Ok(serde_json::Value::Object(raw)) = serde_json::from_slice(bytes) {
             secrets::learn(&raw);
         }
     })?;
+    *version = conf.cni_version;
     if let Some(fault) = fault {
         secrets::learn(&conf.raw);
         let message = format!("goes on without what is wrong: {fault}");

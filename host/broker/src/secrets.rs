@@ -4,33 +4,24 @@
 //! read, and whatever is written afterwards is cleaned of them, whoever says it: a guest may repeat any of its
 //! configuration in a message.
 
+mod names;
+
 use std::borrow::Cow;
 use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 
 use crate::journal::{Effect, Record};
+use names::is_kind;
+pub use names::is_secret;
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// Words in the names of members whose strings are secrets, in lower case and without `_` and `-`.
-const WORDS: [&str; 12] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "credential",
-    "apikey",
-    "privatekey",
-    "clientkey",
-    "authorization",
-    "bearer",
-    "keydata",
-];
 /// Shorter strings occur anywhere.
 const SHORTEST: usize = 4;
+/// So do these, which say how a secret is used, or that there is none.
+const ORDINARY: &[&str] = &["auto", "basic", "default", "false", "none", "null", "true"];
 
 static LEARNED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -67,8 +58,13 @@ pub(crate) fn learn_args(text: &str) {
     remember(secret.collect());
 }
 
+/// Remembers strings that are known to be secrets for another reason than their keys.
+pub fn learn_values(values: impl IntoIterator<Item = String>) {
+    remember(values.into_iter().collect());
+}
+
 fn remember(mut found: Vec<String>) {
-    found.retain(|text| text.len() >= SHORTEST);
+    found.retain(|text| text.len() >= SHORTEST && !ORDINARY.contains(&text.as_str()));
     if found.is_empty() {
         return;
     }
@@ -141,8 +137,7 @@ fn scrub_inner(value: &mut Value, secret: bool) {
         Value::Array(items) => items.iter_mut().for_each(|item| scrub_inner(item, secret)),
         Value::Object(members) => {
             for (key, member) in members {
-                let secret = secret || is_secret(key);
-                scrub_inner(member, secret);
+                scrub_inner(member, is_within(key, secret));
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -156,18 +151,15 @@ fn collect(value: &Value, secret: bool, found: &mut Vec<String>) {
         Value::Number(number) if secret => found.push(number.to_string()),
         Value::Array(items) => items.iter().for_each(|item| collect(item, secret, found)),
         Value::Object(members) => {
-            members.iter().for_each(|(key, member)| collect(member, secret || is_secret(key), found));
+            members.iter().for_each(|(key, member)| collect(member, is_within(key, secret), found));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// Whether the name of a member says that its strings are secrets.
-pub fn is_secret(key: &str) -> bool {
-    // Nearly every key is shorter than any of the words, or has none of their letters.
-    let plain: String =
-        key.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect();
-    WORDS.iter().any(|word| plain.contains(word))
+/// Whether a member is secret, by its name or because it is part of what is.
+fn is_within(key: &str, secret: bool) -> bool {
+    (secret && !is_kind(key)) || is_secret(key)
 }
 
 /// The password in `scheme://user:password@host`.
@@ -256,16 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn keys_tell() {
-        for key in ["password", "K8S_AUTH_TOKEN", "clientSecret", "client-key-data", "privateKey", "api_key"]
-        {
-            assert!(is_secret(key), "{key}");
-        }
-        for key in
-            ["type", "name", "bridge", "subnet", "key", "hairpinMode", "externalSetMarkChain", "kubeconfig"]
-        {
-            assert!(!is_secret(key), "{key}");
-        }
+    fn what_only_says_of_which_kind_a_secret_is_stays() {
+        let auth =
+            json!({"type": "kind-of-auth", "value": "learned-value", "psk": {"mode": "none", "of": "none"}});
+        let mut value = json!({"auth": auth, "type": "bridge"});
+        learn(value.as_object().unwrap());
+        assert_eq!(redact("none of kind-of-auth has learned-value"), "none of kind-of-auth has [redacted]");
+        scrub(&mut value);
+        let auth =
+            json!({"type": "kind-of-auth", "value": REDACTED, "psk": {"mode": "none", "of": REDACTED}});
+        assert_eq!(value, json!({"auth": auth, "type": "bridge"}));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! operators cannot set, and so there is a file; the variables win over it.
 //!
 //! Nothing of that can fail a call: what cannot be read is told, and counts as none. It is otherwise with the policies that
-//! the file names: where the file as such cannot be read, nobody knows whether there are some, and no ADD is served.
+//! the file names: where the file as such cannot be read, or another user could write it, nobody knows whether there are
+//! some, and no ADD is served.
 //!
 //! ```toml
 //! policies = ["host-ports", "limited"]   # in this order, on every network of the node
@@ -114,9 +115,11 @@ impl Settings {
     /// Of the file and the variables; what is wrong with them, if anything is.
     pub fn read(paths: &Paths, get: impl Fn(&str) -> Option<String>) -> (Self, Option<String>) {
         let path = paths.settings();
-        let read = match std::fs::read_to_string(&path) {
-            Ok(text) if text.is_empty() => Ok(File::default()),
-            Ok(text) => toml::from_str(&text).map_err(|error| error.message().to_owned()),
+        let read = match std::fs::File::open(&path) {
+            Ok(file) => text(&file).and_then(|text| match text.as_str() {
+                "" => Ok(File::default()),
+                text => toml::from_str(text).map_err(|error| error.message().to_owned()),
+            }),
             Err(error) if crate::is_absent(&path, &error) => Ok(File::default()),
             Err(error) => Err(error.to_string()),
         };
@@ -174,6 +177,14 @@ impl Settings {
         let events = metrics.events.unwrap_or(true);
         (Self { level, to, events, endpoint, policies: NodePolicies::default() }, fault)
     }
+}
+
+/// What the open file says, behind a link as well. What another user could write must not switch policies off.
+fn text(file: &std::fs::File) -> Result<String, String> {
+    if let Err(reason) = crate::guests::owned(file).map_err(|error| error.to_string())? {
+        return Err(format!("{reason}, and so it counts for nothing: give it to root with mode 644"));
+    }
+    std::io::read_to_string(file).map_err(|error| error.to_string())
 }
 
 impl Endpoint {
@@ -249,6 +260,41 @@ mod tests {
         assert_eq!((settings.level, &settings.to), (None, &Destination::Journald));
         assert_eq!(settings.endpoint.unwrap().url(), "http://t/x");
         assert_eq!(read(text, &[("OTEL_SDK_DISABLED", "true")]).0.endpoint, None);
+    }
+
+    #[test]
+    fn what_others_can_write_is_not_believed() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let (file, elsewhere) = (paths.settings(), root.path().join("elsewhere"));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "policies = []").unwrap();
+        let mode = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let conf = serde_json::Map::new();
+        let refused = |words: &str| {
+            let (settings, fault) = Settings::read(&paths, |_| None);
+            assert!(fault.as_ref().is_some_and(|fault| fault.contains(words)), "{fault:?}");
+            let error = settings.policies.named(&conf).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        };
+        mode(0o644);
+        let (settings, fault) = Settings::read(&paths, |_| None);
+        assert_eq!((settings.policies.named(&conf).unwrap(), fault), (Vec::new(), None));
+        mode(0o666);
+        refused("others may write it (mode 666)");
+        std::fs::rename(&file, &elsewhere).unwrap();
+        symlink(&elsewhere, &file).unwrap();
+        refused("others may write it (mode 666)");
+        mode(0o600);
+        assert_eq!(Settings::read(&paths, |_| None).1, None);
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&elsewhere, Some(4242), None).unwrap();
+            refused("it belongs to user 4242");
+        } else {
+            eprintln!("not root: that a file of another user is refused was not tried");
+        }
     }
 
     #[test]

@@ -106,14 +106,11 @@ impl Serialize for Version {
     }
 }
 
-/// The version that a VERSION request names on standard input, if it is one we support. The request may carry
-/// anything at all, so nothing here is an error.
+/// The version that a request names on standard input, if it is one we support. A VERSION request may carry anything at
+/// all, and any other may be wrong in everything else, so nothing here is an error.
 #[must_use]
 pub fn requested(stdin: &[u8]) -> Option<Version> {
-    if stdin.len() > crate::config::MAX_BYTES {
-        return None;
-    }
-    let value: Value = serde_json::from_slice(stdin).ok()?;
+    let value: Value = crate::spelling::decode(stdin, "request").ok()?;
     Version::of(value.as_object()?).ok().flatten()
 }
 

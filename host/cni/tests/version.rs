@@ -58,6 +58,7 @@ fn version_requests() {
         (br#"{"cniVersion":"\"},evil"}"#, None),
         (br#"{"cniVersion":"0.4.0"}"#, Some(Version::V0_4_0)),
         (br#"{"cniVersion":"1.1.0","x":1}"#, Some(Version::V1_1_0)),
+        (br#"{"CNIVERSION":"1.0.0","name":7,"ipam":[]}"#, Some(Version::V1_0_0)),
     ];
     for (stdin, expected) in rows {
         assert_eq!(version::requested(stdin), *expected, "{}", String::from_utf8_lossy(stdin));

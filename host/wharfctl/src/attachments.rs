@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use wharf_broker::Paths;
 use wharf_broker::overview::{Attached, Overview, State, overview};
 use wharf_broker::time::utc;
@@ -31,7 +31,11 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         std::fs::write(file, drawing).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let text = if options.json { serde_json::to_string_pretty(&all)? + "\n" } else { table(&all) };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    std::io::stdout().write_all(text.as_bytes())?;
+    match all.odd.as_slice() {
+        [] => Ok(()),
+        odd => bail!("these are all but what cannot be read: {}", odd.join("; ")),
+    }
 }
 
 fn table(all: &Overview) -> String {

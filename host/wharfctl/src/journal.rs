@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 use wharf_broker::Paths;
-use wharf_broker::journal::{Effect, Listed, Outcome, Record, Step, Store, Transaction};
+use wharf_broker::journal::{Effect, Listed, Listing, Outcome, Record, Step, Store, Transaction};
 use wharf_broker::secrets;
 
 use crate::words;
@@ -22,7 +22,7 @@ struct Shown<'a> {
 }
 
 pub(crate) fn show(paths: &Paths, attachment: Option<&str>, json: bool) -> Result<()> {
-    let mut all = Store::of(paths).list()?;
+    let Listing { journals: mut all, odd } = Store::of(paths).listing()?;
     all.retain(|one| attachment.is_none_or(|wanted| is_of(one, wanted)));
     if let Some(wanted) = attachment.filter(|_| all.is_empty()) {
         bail!("no journal is of {wanted:?}; `wharfctl journal show` lists all");
@@ -41,7 +41,12 @@ pub(crate) fn show(paths: &Paths, attachment: Option<&str>, json: bool) -> Resul
     } else {
         secrets::redact(&all.iter().map(lines).collect::<Vec<_>>().join("\n")).into_owned()
     };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    std::io::stdout().write_all(text.as_bytes())?;
+    if attachment.is_none() && !odd.is_empty() {
+        let odd: Vec<String> = odd.iter().map(ToString::to_string).collect();
+        bail!("these are all but what cannot be read: {}", odd.join("; "));
+    }
+    Ok(())
 }
 
 fn is_of(one: &Listed, wanted: &str) -> bool {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use anyhow::{Context, Result, bail};
 use wharf_broker::Paths;
-use wharf_broker::reconcile::{self, Reconciled, Watch};
+use wharf_broker::reconcile::{self, Look, Reconciled, Watch};
 use wharf_broker::signals::Signals;
 
 use crate::recover::kernel;
@@ -27,7 +27,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     if options.watch {
         return watch(paths, options.json);
     }
-    let all = reconcile::once(paths, kernel, options.dry_run)?;
+    let Look { found: all, odd } = reconcile::once(paths, kernel, options.dry_run)?;
     let text = if options.json {
         serde_json::to_string_pretty(&all)? + "\n"
     } else {
@@ -35,6 +35,9 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         if lines.is_empty() { "nothing is missing\n".to_owned() } else { lines.join("\n") + "\n" }
     };
     std::io::stdout().write_all(text.as_bytes())?;
+    if !odd.is_empty() {
+        bail!("everything else was looked at, but not all is a journal: {}", odd.join("; "));
+    }
     match all.iter().filter(|one| !one.failures.is_empty()).count() {
         0 => Ok(()),
         count => bail!("{count} of the attachments could not be looked at or put right"),
@@ -47,7 +50,13 @@ fn watch(paths: &Paths, json: bool) -> Result<()> {
     let mut said = BTreeSet::new();
     let mut first = true;
     let mut printed = Ok(());
-    let report = |all: &[Reconciled]| {
+    let report = |look: &Look| {
+        for line in &look.odd {
+            if said.insert(line.clone()) {
+                eprintln!("{line}");
+            }
+        }
+        let all = look.found.as_slice();
         let text = if json { json_line(all, first) } else { Ok(news(all, &mut said, first)) };
         first = false;
         if let Ok(text) = &text

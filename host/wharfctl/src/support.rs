@@ -1,10 +1,11 @@
 //! `wharfctl support`: everything that a bug report needs, in one tar that can be attached to it.
 //!
-//! It looks, and changes nothing. Secrets in configurations are replaced before anything is written; what cannot be
-//! read as what it is, and so cannot be cleaned, is left out and named.
+//! It looks, and changes nothing. Secrets are replaced before anything is written, those that keys of configurations name
+//! and those that look like some; what cannot be read as what it is, and so cannot be cleaned, is left out and named.
 
 mod bundle;
 mod parts;
+mod shapes;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -48,7 +49,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let file = file.with_context(|| format!("cannot write {}", output.display()))?;
     let names = bundle.write(file, &host).with_context(|| format!("cannot write {}", output.display()))?;
     let text = format!(
-        "{}:\n  {}\nSecrets in configurations are replaced; addresses, names of pods and rules are not. Look before you \
+        "{}:\n  {}\nSecrets are replaced as far as a key or their shape tells them; addresses, names of pods and rules are not. Look before you \
          send it.\n",
         output.display(),
         names.join("\n  ")

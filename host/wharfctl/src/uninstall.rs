@@ -148,6 +148,9 @@ fn attachments(paths: &Paths) -> Result<Vec<Attached>> {
             all.unreadable.join(", ")
         );
     }
+    if !all.odd.is_empty() {
+        bail!("nobody knows what these stand for: {}", all.odd.join("; "));
+    }
     let (lost, left): (Vec<_>, Vec<_>) =
         all.attachments.into_iter().partition(|one| one.state == State::Gone);
     for network in lost.iter().map(|one| &one.attachment.network) {

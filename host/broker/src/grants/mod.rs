@@ -141,6 +141,23 @@ impl Limits {
     pub fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms.into())
     }
+
+    /// What is wrong with them. A guest that may log nothing runs all the same.
+    fn check(&self) -> Result<(), String> {
+        let usual = Self::default();
+        for (key, value, usual) in [
+            ("deadline-ms", self.deadline_ms, usual.deadline_ms),
+            ("memory-mib", self.memory_mib, usual.memory_mib),
+            ("operations", self.operations, usual.operations),
+        ] {
+            if value == 0 {
+                return Err(format!(
+                    "limits.{key} = 0 would end every call: write 1 or more, or leave the line out, which means {usual}"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -193,6 +210,7 @@ impl Grant {
         if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(format!("digest: {:?} is not `sha256:` and 64 hexadecimal digits", document.digest));
         }
+        document.limits.check()?;
         let mut allowed = Vec::with_capacity(OPERATIONS.len());
         for pattern in &document.operations {
             let before = allowed.len();

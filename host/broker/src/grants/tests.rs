@@ -408,3 +408,17 @@ fn a_grant_is_for_one_component_and_all_that_it_imports() {
     assert_eq!(read().unwrap(), parsed, "from memory");
     assert!(paths.remembered_grants().join("g").exists());
 }
+
+#[test]
+fn a_limit_of_nothing_is_refused() {
+    let read = |limit: &str| {
+        Grant::parse(&format!("digest = {DIGEST:?}\noperations = []\n[limits]\n{limit}\n"))
+            .map(|grant| grant.limits)
+    };
+    for limit in ["deadline-ms", "memory-mib", "operations"] {
+        let error = read(&format!("{limit} = 0")).unwrap_err();
+        assert!(error.starts_with(&format!("limits.{limit} = 0 would end every call: write 1")), "{error}");
+        assert!(read(&format!("{limit} = 1")).is_ok(), "{limit}");
+    }
+    assert_eq!(read("log-bytes = 0").unwrap().log_bytes, 0, "to log nothing is no reason to end");
+}

@@ -25,7 +25,7 @@ pub use reader::{Damage, Parsed, parse};
 pub use record::{
     Begin, Commit, ConfigChange, Effect, GuestRun, NetnsId, Outcome, Record, Shared, Step, Transaction, Undo,
 };
-pub use store::{Listed, Store};
+pub use store::{Listed, Listing, Store};
 
 pub(crate) use held::Held;
 pub(crate) use name::Key;

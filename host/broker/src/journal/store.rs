@@ -34,6 +34,15 @@ pub struct Listed {
     pub modified: Option<SystemTime>,
 }
 
+/// What the directory has.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The journals, by name.
+    pub journals: Vec<Listed>,
+    /// Why others cannot be read: each names its file, and is no reason to know nothing of the rest.
+    pub odd: Vec<JournalError>,
+}
+
 impl Listed {
     /// When the record came to say what it says: later ones overrule it. The commit is in seconds, which several plugins
     /// of a list may share.
@@ -49,19 +58,31 @@ impl Store {
         Self { directory: paths.attachments() }
     }
 
-    /// Every journal, by name. One that is being written is seen as far as it is; its lock is tried, and not kept.
+    /// Every journal that can be read, by name. [`Store::listing`] also says which cannot.
     pub fn list(&self) -> Result<Vec<Listed>, JournalError> {
-        let mut all = Vec::new();
+        Ok(self.listing()?.journals)
+    }
+
+    /// Every journal. One that is being written is seen as far as it is; its lock is tried, and not kept.
+    pub fn listing(&self) -> Result<Listing, JournalError> {
+        let mut listing = Listing::default();
         for name in self.names()? {
-            let path = self.directory.join(&name);
-            // One that vanishes meanwhile is none.
-            let Some(file) = open(&path, false)? else { continue };
-            let bytes = content(&file).map_err(|source| io("cannot read", &path, source))?;
-            let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
-            let busy = Flock::lock(file, nix::fcntl::FlockArg::LockSharedNonblock).is_err();
-            all.push(Listed { name, record: reader::parse(&bytes).record, busy, modified });
+            match self.listed(name) {
+                // One that vanishes meanwhile is none.
+                Ok(listed) => listing.journals.extend(listed),
+                Err(error) => listing.odd.push(error),
+            }
         }
-        Ok(all)
+        Ok(listing)
+    }
+
+    fn listed(&self, name: String) -> Result<Option<Listed>, JournalError> {
+        let path = self.directory.join(&name);
+        let Some(file) = open(&path, false)? else { return Ok(None) };
+        let bytes = content(&file).map_err(|source| io("cannot read", &path, source))?;
+        let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let busy = Flock::lock(file, nix::fcntl::FlockArg::LockSharedNonblock).is_err();
+        Ok(Some(Listed { name, record: reader::parse(&bytes).record, busy, modified }))
     }
 
     /// The file names, sorted.
@@ -141,13 +162,18 @@ impl Store {
         }
     }
 
-    /// What a journal is of. Only a hashed name makes it necessary to look inside.
+    /// What a journal is of. Only a hashed name makes it necessary to look inside. What is no file of ours is of nobody:
+    /// whoever plants it must not stop the calls of others.
     pub(crate) fn key_of(&self, name: &str) -> Result<Option<Key>, JournalError> {
         if let Some(key) = parse_name(name) {
             return Ok(Some(key));
         }
         let path = self.directory.join(name);
-        let Some(file) = open(&path, false)? else { return Ok(None) };
+        let file = match open(&path, false) {
+            Ok(Some(file)) => file,
+            Ok(None) | Err(JournalError::Foreign { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let bytes = content(&file).map_err(|source| io("cannot read", &path, source))?;
         let first = reader::parse(&bytes).record.transactions.into_iter().next();
         Ok(first.map(|first| Key { attachment: first.begin.attachment, entry: first.begin.entry }))
@@ -179,6 +205,10 @@ fn open(path: &Path, create: bool) -> Result<Option<File>, JournalError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => {
             return Err(foreign("is a symbolic link"));
+        }
+        // A directory, and a socket.
+        Err(error) if matches!(error.raw_os_error(), Some(nix::libc::EISDIR | nix::libc::ENXIO)) => {
+            return Err(foreign("is no regular file"));
         }
         Err(source) => return Err(io("cannot open", path, source)),
     };

@@ -16,6 +16,15 @@ use crate::journal::JournalError;
 use crate::run::Kernels;
 use pass::{Pass, Which};
 
+/// What a look came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// The records that something is to be said of.
+    pub found: Vec<Reconciled>,
+    /// What stands among the records and is none, or could not be opened: why, and what to do.
+    pub odd: Vec<String>,
+}
+
 /// What came of one record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reconciled {
@@ -48,8 +57,7 @@ pub struct Missing {
     pub restored: bool,
 }
 
-/// Looks at every committed record once, in the caller's network namespace. With `dry_run` nothing is changed. Answers
-/// those that something is to be said of.
-pub fn once(paths: &Paths, kernels: Kernels, dry_run: bool) -> Result<Vec<Reconciled>, JournalError> {
+/// Looks at every committed record once, in the caller's network namespace. With `dry_run` nothing is changed.
+pub fn once(paths: &Paths, kernels: Kernels, dry_run: bool) -> Result<Look, JournalError> {
     Pass { paths, kernels, dry_run }.run(&Which::All)
 }

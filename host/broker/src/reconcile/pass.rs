@@ -4,10 +4,10 @@ use wharf_kernel::{Kernel, Machine};
 use wharf_ops::links::{Info, LinkOp};
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Reply};
 
-use super::{Missing, Reconciled};
+use super::{Look, Missing, Reconciled};
 use crate::Paths;
 use crate::flock::Patience;
-use crate::journal::{Held, JournalError, Listed, Record, Store, Transaction};
+use crate::journal::{Held, JournalError, Listed, Listing, Record, Store, Transaction};
 use crate::record::firewall;
 use crate::repair::{Seen, host_ends, kernel_for, look};
 use crate::run::Kernels;
@@ -31,9 +31,9 @@ pub(super) struct Pass<'a> {
 
 impl Pass<'_> {
     /// Looks. What is whole is not answered, unless iptables-legacy has it.
-    pub(super) fn run(&self, which: &Which) -> Result<Vec<Reconciled>, JournalError> {
+    pub(super) fn run(&self, which: &Which) -> Result<Look, JournalError> {
         let store = Store::of(self.paths);
-        let all = store.list()?;
+        let Listing { journals: all, odd } = store.listing()?;
         let legacy = legacy_in_use();
         let mut host = None;
         let mut answers = Vec::new();
@@ -80,7 +80,7 @@ impl Pass<'_> {
                 answers.push(answer);
             }
         }
-        Ok(answers)
+        Ok(Look { found: answers, odd: odd.iter().map(ToString::to_string).collect() })
     }
 
     /// One record of those of its attachment, while its lock is held: nobody adds or deletes that meanwhile.

@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use wharf_kernel::FirewallEvents;
 use wharf_ops::{Error, ErrorKind};
 
-use super::Reconciled;
+use super::Look;
 use super::pass::{Pass, Which};
 use crate::Paths;
 use crate::run::Kernels;
@@ -37,22 +37,32 @@ pub struct Watch<'a> {
 }
 
 /// Looks at every record, and again after each removal by others, until a signal comes. Each look is told to `report`,
-/// the first one in any case.
-pub fn watch(watch: &Watch<'_>, mut report: impl FnMut(&[Reconciled])) -> Result<(), Error> {
+/// the first one in any case. What stands in the way of a later one is told too, and tried again.
+pub fn watch(watch: &Watch<'_>, mut report: impl FnMut(&Look)) -> Result<(), Error> {
     let mut events = FirewallEvents::listen()?;
     let pass = Pass { paths: watch.paths, kernels: watch.kernels, dry_run: false };
     let mut next = Some(Which::All);
     let mut again: BTreeMap<String, Instant> = BTreeMap::new();
     let mut legacy = Instant::now() + LEGACY;
+    let mut looked = false;
+    let mut unlisted: Option<Instant> = None;
     loop {
         if let Some(which) = next.take() {
-            let found = pass.run(&which)?;
+            let look = match pass.run(&which) {
+                Ok(look) => look,
+                Err(error) if !looked => return Err(error.into()),
+                Err(error) => {
+                    unlisted = Some(Instant::now() + FAILED);
+                    Look { found: Vec::new(), odd: vec![error.to_string()] }
+                }
+            };
+            looked = true;
             match &which {
                 Which::All => again.clear(),
                 Which::Named(names) => again.retain(|name, _| !names.contains(name)),
                 Which::Iptables => {}
             }
-            for one in &found {
+            for one in &look.found {
                 let wait = match (one.busy, one.failures.is_empty()) {
                     (true, _) => BUSY,
                     (false, false) => FAILED,
@@ -60,9 +70,9 @@ pub fn watch(watch: &Watch<'_>, mut report: impl FnMut(&[Reconciled])) -> Result
                 };
                 again.insert(one.journal.clone(), Instant::now() + wait);
             }
-            report(&found);
+            report(&look);
         }
-        let until = again.values().copied().chain([legacy]).min().unwrap_or(legacy);
+        let until = again.values().copied().chain(unlisted).chain([legacy]).min().unwrap_or(legacy);
         wait(&events, watch.signals, until)?;
         if watch.signals.caught().is_some() {
             return Ok(());
@@ -70,6 +80,9 @@ pub fn watch(watch: &Watch<'_>, mut report: impl FnMut(&[Reconciled])) -> Result
         let now = Instant::now();
         if events.removed()? {
             settle(&mut events, watch.signals)?;
+            next = Some(Which::All);
+        } else if unlisted.is_some_and(|at| at <= now) {
+            unlisted = None;
             next = Some(Which::All);
         } else if again.values().any(|at| *at <= now) {
             let due = again.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone());

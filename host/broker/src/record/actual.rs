@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use ipnetwork::IpNetwork;
@@ -18,12 +19,16 @@ use wharf_ops::shaping::ShapingOp;
 use wharf_ops::sysctl::{SysctlOp, is_untold};
 use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Link, Ns, Reply};
 
-use super::compare::{is_route, same_network, sorted, words};
+use super::compare::{is_moved, is_route, same_network, sorted, words};
 use super::expected::forward_key;
 use super::statement::{Key, Named, Value};
 use crate::Paths;
 use crate::grants::Limits;
 use crate::leases::Pool;
+
+/// The tables of routes that are nobody's but the administrator's: neither `default`, `main` nor `local`. What moves a
+/// container's routes takes one of them.
+const TABLES: RangeInclusive<u32> = 1..=252;
 
 /// Reads the host for one attachment.
 pub(super) struct Actual<'a> {
@@ -180,6 +185,14 @@ impl<'a> Actual<'a> {
         let all = self.ask(&KernelOp::Route(RouteOp::GetAll { ns, table: route.table }))?.routes()?;
         if all.iter().any(|found| is_route(route, found)) {
             return Ok(Value::Present);
+        }
+        if ns == Ns::Container {
+            for table in TABLES {
+                let all = self.ask(&KernelOp::Route(RouteOp::GetAll { ns, table: Some(table) }))?.routes()?;
+                if let Some(moved) = all.into_iter().find(|found| is_moved(route, found)) {
+                    return Ok(Value::Route(moved));
+                }
+            }
         }
         let near = all.into_iter().find(|found| {
             same_network(found.dst, route.dst) && (route.link.is_none() || found.link == route.link)

@@ -43,6 +43,11 @@ pub(super) fn is_route(said: &Route, found: &Route) -> bool {
         && same(scope, found.scope)
 }
 
+/// Whether a route is the one that was added, in whichever table.
+pub(super) fn is_moved(said: &Route, found: &Route) -> bool {
+    is_route(&Route { table: None, ..said.clone() }, found)
+}
+
 /// The same but for bits behind the prefix.
 pub(super) fn same_network(a: IpNetwork, b: IpNetwork) -> bool {
     (a.network(), a.prefix()) == (b.network(), b.prefix())

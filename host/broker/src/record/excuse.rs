@@ -6,7 +6,7 @@ use wharf_ops::call::NetworkResult;
 use wharf_ops::{Attachment, Ns};
 
 use super::Difference;
-use super::compare::holds;
+use super::compare::{holds, is_moved};
 use super::expected::Expected;
 use super::statement::{Key, Value};
 use crate::journal::Listed;
@@ -49,7 +49,7 @@ impl<'a> Excuses<'a> {
         let Difference { statement, found } = difference;
         let key = &statement.key;
         let says = |expected: &Expected| expected.get(key).is_some_and(|value| holds(value, found));
-        if self.siblings.iter().any(says) || self.is_stated(key, found) || is_left_to_others(key) {
+        if self.siblings.iter().any(says) || self.is_stated(key, found) || is_left_to_others(key, found) {
             return true;
         }
         // What is shared is the host's, and not on a link that this ADD created.
@@ -67,11 +67,15 @@ impl<'a> Excuses<'a> {
     }
 }
 
-/// What plugins that keep no record set on the container's interface without a word in their result: the reference
-/// `tuning` does. A change of it proves nothing.
-fn is_left_to_others(key: &Key) -> bool {
-    match key {
-        Key::Mtu(link) | Key::Promiscuous(link) | Key::Alias(link) => link.ns == Ns::Container,
+/// What plugins that keep no record set on the container's interface without a word in their result, as the reference
+/// `tuning` does, and routes that are there as they were added but for their table, into which the reference `sbr` moves
+/// them. A change of it proves nothing.
+fn is_left_to_others(key: &Key, found: &Value) -> bool {
+    match (key, found) {
+        (Key::Mtu(link) | Key::Promiscuous(link) | Key::Alias(link), _) => link.ns == Ns::Container,
+        // Of an interface. One that is not there any more is no change.
+        (Key::Sysctl(Ns::Container, _), Value::Text(_)) => key.link().is_some(),
+        (Key::Route(Ns::Container, said), Value::Route(found)) => is_moved(said, found),
         _ => false,
     }
 }

@@ -282,6 +282,39 @@ fn other_attachments_may_change_what_is_shared_and_nothing_else() {
 }
 
 #[test]
+fn what_plugins_without_a_record_do_to_the_container_is_none() {
+    let own = Expected::default();
+    let excuses = Excuses::of(&[], Path::new("/x/own"), &attachment("c"), &own, None);
+    let sysctl = |ns, key: &str| differs(Key::Sysctl(ns, key.into()), text("0"), text("1"));
+    assert!(excuses.cover(&sysctl(Ns::Container, "ipv6/conf/eth0/accept_dad")), "tuning");
+    for difference in [
+        sysctl(Ns::Host, "ipv6/conf/veth1/accept_dad"),
+        sysctl(Ns::Container, "ipv6/conf/all/accept_dad"),
+        sysctl(Ns::Container, "ipv4/ip_forward"),
+        differs(Key::Sysctl(Ns::Container, "ipv4/conf/eth0/arp_notify".into()), text("1"), Value::Absent),
+    ] {
+        assert!(!excuses.cover(&difference), "{difference}");
+    }
+
+    let said = Route { link: Some(2), mtu: Some(1300), ..route("10.9.0.0/16") };
+    let found = Route { table: Some(100), scope: Some(0), ..said.clone() };
+    let moved = |ns, found| differs(Key::Route(ns, said.clone()), Value::Present, found);
+    assert!(excuses.cover(&moved(Ns::Container, Value::Route(found.clone()))), "sbr");
+    let other = Route { mtu: None, ..found.clone() };
+    for difference in [
+        moved(Ns::Host, Value::Route(found)),
+        moved(Ns::Container, Value::Route(other)),
+        moved(Ns::Container, Value::Absent),
+    ] {
+        assert!(!excuses.cover(&difference), "{difference}");
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.into())
+}
+
+#[test]
 fn a_difference_names_what_where_expected_and_found() {
     let difference = differs(Key::Mtu((&eth0()).into()), Value::Number(1400), Value::Number(1500));
     assert_eq!(difference.to_string(), r#"MTU of link "eth0" in the container: expected 1400, found 1500"#);

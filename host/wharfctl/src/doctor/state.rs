@@ -121,6 +121,9 @@ fn attachments(node: &Node<'_>, findings: &mut Findings) {
             "the DEL of its pod removes it; if that is gone, `wharfctl recover --force`",
         );
     }
+    for odd in &all.odd {
+        findings.error(place.display(), odd, "until then, an ADD or a DEL that needs the file fails");
+    }
     findings
         .ok(place.display(), format!("{} attachments are as they were made", of(State::Committed).count()));
 }

@@ -69,8 +69,32 @@ pub(crate) fn problems(paths: &Paths, name: &str) -> Vec<String> {
         problems
             .push(GrantError::Imports { name: name.to_string(), path: path.clone(), missing }.to_string());
     }
+    problems.extend(idle(&grant).into_iter().map(|problem| format!("{path}: {problem}")));
     problems.extend(unbounded(&grant, &manifest).into_iter().map(|problem| format!("{path}: {problem}")));
     problems
+}
+
+/// Tables that bound nothing, because no operation of theirs is granted.
+fn idle(grant: &Grant) -> Vec<String> {
+    let mut tables: Vec<(&str, Vec<String>)> = Vec::new();
+    for key in Key::ALL.into_iter().filter(|key| grant.constraint(*key).is_some()) {
+        let of_table = Key::ALL.into_iter().filter(|other| other.table() == key.table());
+        let mut needing = of_table.flat_map(Key::operations);
+        if needing.any(|operation| grant.allows(operation)) {
+            continue;
+        }
+        match tables.iter_mut().find(|(table, _)| *table == key.table()) {
+            Some((_, keys)) => keys.push(key.to_string()),
+            None => tables.push((key.table(), vec![key.to_string()])),
+        }
+    }
+    let line = |(table, keys): (&str, Vec<String>)| {
+        format!(
+            "{} has no effect: no operation that `[{table}]` bounds is granted; take it out, or add one to operations",
+            keys.join(" and ")
+        )
+    };
+    tables.into_iter().map(line).collect()
 }
 
 /// Operations that are granted for nothing, because the file has no key that would let them touch anything.
@@ -184,6 +208,41 @@ mod tests {
         assert!(found[2].contains(links) && found[2].contains("grants suggest bridge"), "{found:?}");
         assert!(found[3].contains("no [nat] cidrs") && found[3].contains("nat/forward-ports"), "{found:?}");
         assert!(run(&paths, None, false).unwrap_err().to_string().contains("1 of 1"));
+    }
+
+    #[test]
+    fn a_table_without_an_operation_has_no_effect() {
+        let grant = format!(
+            "digest = {DIGEST:?}\noperations = ['links/set-up']\n[links]\nnames = ['*']\ncontainer-names = ['*']\n\
+             [shaping]\nnames = ['veth*']\n"
+        );
+        let (_root, paths) = installed("shaper", &["links/set-up"], &grant);
+        let found = problems(&paths, "shaper");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("[shaping] names has no effect"), "{found:?}");
+        let granted = grant.replace("'links/set-up'", "'links/set-up', 'shaping/clear'");
+        write_atomically(&paths.grants(), "shaper.toml", granted.as_bytes()).unwrap();
+        assert_eq!(problems(&paths, "shaper"), [""; 0]);
+    }
+
+    #[test]
+    fn limits_that_end_every_call_are_refused() {
+        for (limit, usual) in [("deadline-ms", "20000"), ("memory-mib", "64"), ("operations", "4096")] {
+            let grant =
+                format!("digest = {DIGEST:?}\noperations = []\n[limits]\nlog-bytes = 0\n{limit} = 0\n");
+            let (_root, paths) = installed("g", &[], &grant);
+            let found = problems(&paths, "g");
+            let words =
+                format!("limits.{limit} = 0 would end every call: write 1 or more, or leave the line out");
+            assert!(found[0].contains(&words) && found[0].ends_with(usual), "{found:?}");
+            write_atomically(
+                &paths.grants(),
+                "g.toml",
+                grant.replace(&format!("{limit} = 0\n"), "").as_bytes(),
+            )
+            .unwrap();
+            assert_eq!(problems(&paths, "g"), [""; 0]);
+        }
     }
 
     #[test]

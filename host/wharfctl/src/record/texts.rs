@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn secrets_are_taken_out_of_configurations_wherever_they_are() {
-        let config = json!({"type": "x", "api": {"token": "texts-secret", "pin": 7, "password": 1234}});
+        let config = json!({"type": "x", "api": {"token": "texts-secret", "most": 7, "password": 1234}});
         let op = DelegateOp { verb: Verb::Add, plugin: "ipam".into(), config: config.to_string() };
         let reply = Reply::Text("as texts-secret says".into());
         let mut whole = recording(vec![exchange(Op::Delegate(op), reply)]);
@@ -144,7 +144,7 @@ mod tests {
         let text = serde_json::to_string(&whole).unwrap();
         assert!(!text.contains("texts-secret") && !text.contains("1234"), "{text}");
         let call::Call::Status { config } = &whole.calls[0].given else { panic!("still a STATUS") };
-        let expected = json!({"type": "x", "api": {"token": REDACTED, "pin": 7, "password": REDACTED}});
+        let expected = json!({"type": "x", "api": {"token": REDACTED, "most": 7, "password": REDACTED}});
         assert_eq!(embedded(config), Some(expected));
         assert_eq!(whole.calls[0].operations[0].reply, Some(Reply::Text(format!("as {REDACTED} says"))));
     }

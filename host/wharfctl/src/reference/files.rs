@@ -79,7 +79,7 @@ pub(super) fn page() -> String {
     let _ = write!(
         text,
         "\n## /etc/cni/wharf.toml\n\nWhat an operator wants of every call. A file that is not there says nothing. A mistake \
-         outside of the policies is told and counts as nothing; a file that cannot be read, or is a link that leads nowhere, lets no ADD through, for \
+         outside of the policies is told and counts as nothing; a file that cannot be read, that another user than root owns or others may write, or that is a link that leads nowhere, lets no ADD through, for \
          nobody knows which policies it names.\n\n```toml\n{EXAMPLE}```\n\n| key | |\n|---|---|\n"
     );
     rows(&mut text, SETTINGS);

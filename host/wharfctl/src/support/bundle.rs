@@ -6,8 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tar::{Builder, EntryType, Header};
-use wharf_broker::secrets::{redact, scrub};
+use wharf_broker::secrets::{learn_values, redact, scrub};
 use wharf_broker::time::utc;
+
+use super::shapes::{mask, mask_value};
 
 /// No part is longer, in bytes: the end of a long one tells more than its begin.
 const LONGEST: usize = 4 << 20;
@@ -36,6 +38,9 @@ impl Bundle {
     /// Adds a JSON value without its secrets.
     pub(super) fn json(&mut self, name: &str, about: &'static str, mut value: Value) {
         scrub(&mut value);
+        let mut found = Vec::new();
+        mask_value(&mut value, &mut found);
+        learn_values(found);
         let text = serde_json::to_string_pretty(&value).unwrap_or_default() + "\n";
         self.text(name, about, text);
     }
@@ -66,7 +71,7 @@ impl Bundle {
         self.parts.insert(0, Part { name: "CONTENTS.txt".to_owned(), about: "", text: contents });
         let mut tar = Builder::new(to);
         for part in &self.parts {
-            let clean = redact(&part.text);
+            let clean = mask(&redact(&part.text));
             let start = clean.len().saturating_sub(LONGEST);
             let text = clean.get(clean.ceil_char_boundary(start)..).unwrap_or_default();
             let mut header = Header::new_gnu();
@@ -87,8 +92,9 @@ impl Bundle {
             let _ = writeln!(text, "{:<32} {}", part.name, part.about);
         }
         text.push_str(
-            "\nStrings of configurations whose keys name a secret (password, token, key data, ...) are replaced by \
-             [redacted], wherever they stand. Addresses, names and rules are as they are.\n",
+            "\nWhat a key of a configuration, a variable, a flag or a part of a URL names as a secret (password, token, \
+             psk, ...) is replaced by [redacted], wherever it stands, and so are private keys and JSON web tokens. \
+             Addresses, names and rules are as they are.\n",
         );
         if !self.left_out.is_empty() {
             let _ = writeln!(text, "\nLeft out:\n{}", self.left_out.join("\n"));
@@ -100,6 +106,7 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use wharf_broker::secrets::learn;
 
     use super::*;
 
@@ -127,6 +134,43 @@ mod tests {
             .map(|entry| entry.unwrap().path().unwrap().display().to_string())
             .collect();
         assert_eq!(names, ["wharf-support/CONTENTS.txt", "wharf-support/a.log", "wharf-support/b.json"]);
+    }
+
+    #[test]
+    fn no_secret_is_in_the_tar_by_whatever_it_is_known() {
+        let mut bundle = Bundle::default();
+        let list = json!({"type": "x", "plugins": [{
+            "psk": "planted-psk", "pw": "planted-pw", "sasl": {"user": "planted-sasl"}, "etcd_key": "planted-etcd",
+            "auth": {"type": "x", "value": "planted-auth"}, "community": "planted-community",
+            "env": ["DB_PASSWORD=planted in a variable"], "command": ["run", "--token", "planted-flag"],
+            "url": "http://planted-user@h/x?a=1&access_token=planted-query&b=2",
+            "file": "-----BEGIN PRIVATE KEY-----\nplantedPEM\n-----END PRIVATE KEY-----\n",
+        }]});
+        learn(list.as_object().unwrap());
+        bundle.json("lists/a.conflist", "a list", list.clone());
+        bundle.json(
+            "journals.json",
+            "records",
+            json!([{"config": list.to_string(), "args": "A=1;PIN=planted-pin"}]),
+        );
+        bundle.text(
+            "wharf.log",
+            "the log",
+            "it has planted in a variable and planted-psk, DB_PASSWORD=planted-log --token=planted-word\n\
+             GET /?access_token=planted-get eyJplantedJwt.eyJplantedJwt.x http://root:planted-url@h\n\
+             -----BEGIN RSA PRIVATE KEY-----\nplantedKey\nplantedKey==\n-----END RSA PRIVATE KEY-----\n\
+             {\"message\":\"psk=planted-message\",\"pw\":\"planted-member\"}\n",
+        );
+        bundle.leave_out("settings", "token = \"planted-fault\"");
+        let mut bytes = Vec::new();
+        bundle.write(&mut bytes, "h").unwrap();
+        let whole = String::from_utf8_lossy(&bytes);
+        let left: Vec<&str> = whole.lines().filter(|line| line.contains("lanted")).collect();
+        assert!(left.is_empty(), "{left:#?}");
+        assert!(
+            whole.contains("?a=1&access_token=[redacted]&b=2") && whole.contains("A=1;PIN=[redacted]"),
+            "{whole}"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
-use wharf_broker::journal::Store;
+use wharf_broker::journal::{Listing, Store};
 use wharf_broker::overview::overview;
 use wharf_broker::secrets::{learn, learn_record};
 use wharf_broker::settings::{Destination, Settings};
@@ -79,10 +79,13 @@ pub(super) fn lists(node: &Node<'_>, bundle: &mut Bundle) {
 
 /// What every ADD did.
 pub(super) fn journals(node: &Node<'_>, bundle: &mut Bundle) {
-    let all = match Store::of(node.paths).list() {
-        Ok(all) => all,
+    let Listing { journals: all, odd } = match Store::of(node.paths).listing() {
+        Ok(listing) => listing,
         Err(error) => return bundle.leave_out("journals.json", &error.to_string()),
     };
+    for error in odd {
+        bundle.leave_out("journals.json", &error.to_string());
+    }
     for one in &all {
         learn_record(&one.record);
     }

@@ -139,6 +139,54 @@ fn a_long_name_is_found_and_listed() {
 }
 
 #[test]
+fn what_is_no_journal_hides_no_other() {
+    let bench = Bench::new();
+    let mut held = bench.create();
+    held.begin(&begin(&key("n"))).unwrap();
+    held.commit(&commit()).unwrap();
+    let directory = held.path().parent().unwrap().to_owned();
+    drop(held);
+    let odd = |container: &str| {
+        let mut odd = key("n");
+        odd.attachment.container = container.into();
+        odd
+    };
+    let mut names = vec!["directory", "socket", "link"];
+    std::fs::create_dir(directory.join(odd("directory").file_name())).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(directory.join(odd("socket").file_name())).unwrap();
+    std::os::unix::fs::symlink("nowhere", directory.join(odd("link").file_name())).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        let foreign = directory.join(odd("foreign").file_name());
+        std::fs::write(&foreign, "").unwrap();
+        std::os::unix::fs::chown(&foreign, Some(4242), None).unwrap();
+        names.push("foreign");
+    } else {
+        eprintln!("not root: a journal of another user was not tried");
+    }
+    let hashed = format!("blake3-{}", "0".repeat(64));
+    std::os::unix::fs::symlink("nowhere", directory.join(&hashed)).unwrap();
+
+    let listing = bench.store.listing().unwrap();
+    assert_eq!(listing.journals.len(), 1);
+    assert_eq!(listing.odd.len(), names.len() + 1, "{:?}", listing.odd);
+    for name in names.iter().copied().chain([hashed.as_str()]) {
+        let told = listing.odd.iter().map(ToString::to_string).find(|text| text.contains(name));
+        assert!(told.as_ref().is_some_and(|text| text.ends_with("; remove it")), "{name}: {told:?}");
+    }
+    assert_eq!(bench.store.list().unwrap().len(), 1);
+    assert_eq!(bench.store.attachments("n").unwrap().len(), 1 + names.len(), "by their names");
+    assert!(bench.store.key_of(&hashed).unwrap().is_none());
+    let mut elsewhere = key("renamed");
+    assert!(bench.store.find(&elsewhere, true, &Patience::NONE).unwrap().is_some());
+    elsewhere.attachment.container = "c9".into();
+    assert!(bench.store.find(&elsewhere, true, &Patience::NONE).unwrap().is_none());
+    for name in names {
+        let error = bench.store.find(&odd(name), true, &Patience::NONE).unwrap_err();
+        assert!(matches!(error, JournalError::Foreign { .. }), "{name}: {error}");
+    }
+}
+
+#[test]
 fn one_transaction_cannot_fill_the_memory() {
     let bench = Bench::new();
     let mut held = bench.create();

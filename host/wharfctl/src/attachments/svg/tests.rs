@@ -31,6 +31,7 @@ pub(crate) fn overview(count: u16) -> Overview {
         uplinks: vec!["wan0".into()],
         attachments: (0..count).map(one).collect(),
         unreadable: Vec::new(),
+        odd: Vec::new(),
     }
 }
 
