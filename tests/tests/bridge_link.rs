@@ -147,3 +147,21 @@ fn vlans_work_or_are_refused_by_a_kernel_without_them() {
         wharf_tests::skip!("this kernel has no bridge VLAN filtering; it was refused as it should be");
     }
 }
+
+#[test]
+fn without_records_a_gc_knows_the_hosts_end_by_its_alias() {
+    for as_chain in [false, true] {
+        let node = Node::new();
+        let (gone, lives) = (node.container("gone"), node.container("lives"));
+        let mut network = Network::new(&node, [bridge(json!({}))]);
+        if as_chain {
+            network = network.chain();
+        }
+        let ends = [&gone, &lives].map(|container| network.attach(&container.eth0()).host_end());
+        std::fs::remove_dir_all(node.root().join("run/wharf/attachments")).unwrap();
+        network.gc(&[("lives", "eth0")]).silent();
+        assert!(node.link(&ends[0]).is_none() && gone.link("eth0").is_none(), "the address is not free yet");
+        assert!(node.link(&ends[1]).is_some() && lives.link("eth0").is_some());
+        assert_eq!(node.leased("net").len(), 1);
+    }
+}

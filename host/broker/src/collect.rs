@@ -2,16 +2,16 @@
 //! does on a node by `wharfctl gc`.
 //!
 //! The records of its attachments come first: they know all that an attachment has. What has no record is known by what
-//! carries the network's name: owner stamps of rules, aliases of ifbs, the directory of its leases,
-//! and, if they are to be adopted, the comments that the reference plugins write. Rules go before leases, so that
-//! nobody gets an address that still has rules.
+//! carries the network's name: owner stamps of rules, aliases of veths and ifbs, the directory of its leases,
+//! and, if they are to be adopted, the comments that the reference plugins write. Rules and links go before leases, so that
+//! nobody gets an address that still has either.
 
 mod leases;
 mod links;
 mod records;
 mod rules;
 
-pub(crate) use links::{names_attachment, prefix as alias_prefix};
+pub(crate) use links::{names_attachment, prefix as alias_prefix, stale_ends};
 pub(crate) use rules::stale;
 use serde::Serialize;
 use wharf_kernel::{Kernel as _, RealKernel};

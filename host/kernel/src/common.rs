@@ -53,6 +53,18 @@ pub fn protocol_number(protocol: Protocol) -> u8 {
     }
 }
 
+/// The most bytes of an alias: IFALIASZ without its NUL.
+pub const LONGEST_ALIAS: usize = 255;
+
+/// The alias that says whose a link of the host is, as much as the kernel takes of it. The bandwidth guest writes the same,
+/// to which `guest-plugins/bandwidth/tests/aliases` holds both.
+pub fn link_alias(owner: &Attachment) -> String {
+    // None of the three can contain a slash.
+    let mut alias = format!("wharf:{}/{}/{}", owner.network, owner.container, owner.ifname);
+    alias.truncate((0..=LONGEST_ALIAS).rev().find(|at| alias.is_char_boundary(*at)).unwrap_or_default());
+    alias
+}
+
 /// What an attachment's chains are named by in Wharf's own tables.
 pub fn owner_key(owner: &Attachment) -> String {
     nftables::owner::key(owner)
@@ -75,4 +87,21 @@ pub fn is_in_network(found: &Attachment, network: &str) -> bool {
 /// The chains of a container on a network in iptables' nat table: masquerading, forwarding.
 pub fn iptables_chains(owner: &Attachment) -> (String, String) {
     (iptables::names::masquerade(owner), iptables::names::forward(owner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_is_what_the_guest_writes() {
+        let lines = include_str!("../../../guest-plugins/bandwidth/tests/aliases").lines();
+        for line in lines.filter(|line| !line.starts_with('#')) {
+            let [network, container, ifname, alias]: [_; 4] =
+                line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            let owner =
+                Attachment { network: network.into(), container: container.into(), ifname: ifname.into() };
+            assert_eq!(link_alias(&owner), alias);
+        }
+    }
 }

@@ -4,20 +4,20 @@ mod create;
 mod peer;
 mod read;
 mod remove;
+mod stamp;
 mod wait;
 
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use wharf_ops::links::LinkOp;
 use wharf_ops::{Error, ErrorKind, Link, Mac, Ns, Reply};
 
+use crate::common::LONGEST_ALIAS;
 pub(crate) use crate::common::{check_name, describe};
 use crate::netlink::NetlinkError;
 use crate::real::{RealKernel, place};
 
 pub(crate) use read::{HEADER as LINK_HEADER, Selector, State, select};
-
-/// IFALIASZ without its NUL.
-const ALIAS: usize = 255;
+pub(crate) use stamp::stamp;
 
 /// Carries out one operation.
 pub(crate) fn apply(kernel: &mut RealKernel, op: &LinkOp) -> Result<Reply, Error> {
@@ -149,9 +149,9 @@ fn set_master(kernel: &mut RealKernel, link: &Link, master: Option<&Link>) -> Re
 }
 
 fn set_alias(kernel: &mut RealKernel, link: &Link, alias: &str) -> Result<Reply, Error> {
-    if alias.len() > ALIAS || alias.contains('\0') {
+    if alias.len() > LONGEST_ALIAS || alias.contains('\0') {
         return Err(Error::invalid(format!(
-            "the alias of {} is over {ALIAS} bytes or has a NUL",
+            "the alias of {} is over {LONGEST_ALIAS} bytes or has a NUL",
             describe(link)
         )));
     }

@@ -105,7 +105,11 @@ impl RealKernel {
 impl Kernel for RealKernel {
     fn apply(&mut self, owner: &Attachment, op: &KernelOp) -> Result<Reply, Error> {
         match op {
-            KernelOp::Link(op) => links::apply(self, op),
+            KernelOp::Link(op) => {
+                let reply = links::apply(self, op)?;
+                links::stamp(self, owner, &reply);
+                Ok(reply)
+            }
             KernelOp::BridgePort(op) => bridge_ports::apply(self, op),
             KernelOp::Address(op) => addresses::apply(self, op),
             KernelOp::Route(op) => routes::apply(self, op),

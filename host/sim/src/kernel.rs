@@ -33,7 +33,11 @@ impl SimKernel {
 
 fn room(call: &mut Call<'_>, owner: &Attachment, op: &KernelOp) -> Result<Reply, Error> {
     match op {
-        KernelOp::Link(op) => links::apply(call, op),
+        KernelOp::Link(op) => {
+            let reply = links::apply(call, op)?;
+            links::stamp(call, owner, &reply);
+            Ok(reply)
+        }
         KernelOp::BridgePort(op) => bridge_ports::apply(call, op),
         KernelOp::Address(op) => addresses::apply(call, op),
         KernelOp::Route(op) => routes::apply(call, op),

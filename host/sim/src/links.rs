@@ -5,16 +5,13 @@ mod create;
 pub(crate) use create::add;
 mod remove;
 
-use wharf_kernel::common::{self, describe, place, refused};
+use wharf_kernel::common::{self, LONGEST_ALIAS, describe, place, refused};
 use wharf_ops::links::LinkOp;
-use wharf_ops::{Error, ErrorKind, Link, Mac, Ns, Reply};
+use wharf_ops::{Attachment, Error, ErrorKind, Link, Mac, Ns, Reply};
 
 use crate::call::Call;
 use crate::device::{Device, Kind};
 use crate::world::{At, World};
-
-/// IFALIASZ without its NUL.
-const ALIAS: usize = 255;
 
 /// Carries out one operation.
 pub(crate) fn apply(call: &mut Call<'_>, op: &LinkOp) -> Result<Reply, Error> {
@@ -169,9 +166,9 @@ fn set_master(call: &mut Call<'_>, link: &Link, master: Option<&Link>) -> Result
 }
 
 fn set_alias(call: &mut Call<'_>, link: &Link, alias: &str) -> Result<Reply, Error> {
-    if alias.len() > ALIAS || alias.contains('\0') {
+    if alias.len() > LONGEST_ALIAS || alias.contains('\0') {
         return Err(Error::invalid(format!(
-            "the alias of {} is over {ALIAS} bytes or has a NUL",
+            "the alias of {} is over {LONGEST_ALIAS} bytes or has a NUL",
             describe(link)
         )));
     }
@@ -180,6 +177,19 @@ fn set_alias(call: &mut Call<'_>, link: &Link, alias: &str) -> Result<Reply, Err
     Ok(change(call.world, at, |device| {
         device.alias = Some(alias.to_owned()).filter(|alias| !alias.is_empty());
     }))
+}
+
+/// Names the attachment by the alias of a new pair's end in the host. A pair with both ends there is no container's.
+pub(crate) fn stamp(call: &mut Call<'_>, owner: &Attachment, made: &Reply) {
+    let Reply::Pair(a, b) = made else { return };
+    let host = match (a.ns, b.ns) {
+        (Ns::Host, Ns::Container) => a,
+        (Ns::Container, Ns::Host) => b,
+        (Ns::Host, Ns::Host) | (Ns::Container, Ns::Container) => return,
+    };
+    if let Ok(at) = call.place(host) {
+        change(call.world, at, |device| device.alias = Some(common::link_alias(owner)));
+    }
 }
 
 /// Nothing happens while somebody waits here: what is not so now is not so at the deadline.

@@ -1,4 +1,5 @@
-//! The ifbs of bandwidth: Wharf's by their alias, the reference's by the name that it makes of network and container.
+//! The host's ends of containers' veths, by their alias. The ifbs of bandwidth: Wharf's by their alias, the reference's by
+//! the name that it makes of network and container.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +33,8 @@ pub(super) fn collect(
 ) {
     let nobody = nobody(wanted);
     let theirs = if wanted.adopt { of_reference(wanted, leased, report) } else { Vec::new() };
-    for info in links.into_iter().filter(|info| info.kind == "ifb" && info.name.starts_with("bwp")) {
+    let own = |info: &Info| info.kind == "veth" || (info.kind == "ifb" && info.name.starts_with("bwp"));
+    for info in links.into_iter().filter(own) {
         let Some((container, ifname, reference)) = stale(wanted, &theirs, &info) else { continue };
         let link = Link { ns: Ns::Host, index: info.index, name: info.name.clone() };
         let delete = KernelOp::Link(LinkOp::Delete { link });
@@ -52,9 +54,22 @@ fn of_reference(wanted: &Collection, leased: &[Lease], report: &Report) -> Vec<(
         .collect()
 }
 
-/// Whose an ifb of the network is, unless that is in use, and whether the reference made it.
+/// The host's ends of veths that say they are an attachment's of the network, and none of the valid ones'.
+pub(crate) fn stale_ends(links: Vec<Info>, network: &str, valid: &[(String, String)]) -> Vec<Link> {
+    let stale = |info: &Info| {
+        let Some(alias) = info.alias.as_deref().filter(|_| info.kind == "veth") else { return false };
+        let names =
+            |(container, ifname): &(String, String)| names_attachment(alias, network, container, ifname);
+        alias.starts_with(&prefix(network)) && !valid.iter().any(names)
+    };
+    let stale = links.into_iter().filter(stale);
+    stale.map(|info| Link { ns: Ns::Host, index: info.index, name: info.name }).collect()
+}
+
+/// Whose a link of the network is, unless that is in use, and whether the reference made it.
 fn stale(wanted: &Collection, theirs: &[(String, String)], info: &Info) -> Option<(String, String, bool)> {
     match info.alias.as_deref() {
+        None | Some("") if info.kind == "veth" => None,
         None | Some("") => {
             let (_, container) = theirs.iter().find(|(name, _)| *name == info.name)?;
             Some((container.clone(), String::new(), true))
@@ -115,6 +130,25 @@ mod tests {
     }
 
     #[test]
+    fn an_end_is_stale_by_its_alias_alone() {
+        let end = |index: u32, kind: &str, alias: Option<&str>| Info {
+            index,
+            kind: kind.into(),
+            ..ifb("veth0", alias)
+        };
+        let links = vec![
+            end(1, "veth", None),
+            end(2, "veth", Some("wharf:net/live/eth0")),
+            end(3, "veth", Some("wharf:net/gone/eth0")),
+            end(4, "veth", Some("wharf:net2/gone/eth0")),
+            end(5, "veth", Some("somebody's")),
+            end(6, "ifb", Some("wharf:net/gone/eth0")),
+        ];
+        let stale = stale_ends(links, "net", &[("live".into(), "eth0".into())]);
+        assert_eq!(stale, [Link { ns: Ns::Host, index: 3, name: "veth0".into() }]);
+    }
+
+    #[test]
     fn an_ifb_is_stale_by_its_alias_or_by_the_name_of_the_reference() {
         let long = "c".repeat(300);
         let wanted = Collection {
@@ -138,5 +172,12 @@ mod tests {
         assert_eq!(of("bwp1", Some("somebody's")), None);
         assert_eq!(of("bwp1", None), owned("old", "", true));
         assert_eq!(of("bwp2", Some("")), None);
+        let veth = |alias: Option<&str>| {
+            let info = Info { kind: "veth".into(), ..ifb("bwp1", alias) };
+            stale(&wanted, &theirs, &info)
+        };
+        assert_eq!(veth(Some("wharf:net/gone/eth0")), owned("gone", "eth0", false));
+        assert_eq!(veth(Some("wharf:net/live/eth0")), None);
+        assert_eq!(veth(None), None, "the reference names no veth");
     }
 }
