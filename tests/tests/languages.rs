@@ -143,6 +143,11 @@ fn wrong_settings(component: &Path) {
         table("namespaces.ingress = [80]"),
         table("namespaces.ingress = [[80]]"),
         table("namespaces.ingress = [[\"80\", \"90\"]]"),
+        table("namespaces.ingress = [[80, 90, 1]]"),
+        table("namespaces.ingress = [[-1, 70000]]"),
+        table("namespaces.ingress = [[80, 65536]]"),
+        table("namespaces.ingress = [[-4294967290, 90]]"),
+        table("namespaces.ingress = \"80\""),
     ] {
         configure(&node, &settings);
         let outcome = add(&network, &container, "ingress", 80);

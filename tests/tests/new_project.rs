@@ -119,6 +119,7 @@ fn nothing_is_written_over_and_nothing_is_guessed() {
     for (arguments, says) in [
         (&["--world", "ipam", "taken", "--sdk", clone][..], "taken is there already"),
         (&["--world", "ipam", "Taken", "--sdk", clone], "lower-case letters"),
+        (&["--world", "ipam", "host-local", "--sdk", clone], "Wharf's own are called that"),
         (&["--world", "ipam", "free", "--sdk", "/"], "no clone of Wharf"),
         (&["--world", "router", "free"], "interface, chained, ipam, policy"),
     ] {

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use wharf_tests::install::{Binaries, workplace};
 use wharf_tests::sh;
@@ -135,6 +135,49 @@ fn a_failure_says_what_was_expected_and_what_is_there() {
     }
     let xml = fs::read_to_string(report).unwrap();
     assert!(xml.matches("<failure ").count() == 4 && xml.contains("failures=\"1\""), "{xml}");
+}
+
+/// Its record tells what there is to remove, but the guest is no good.
+#[test]
+fn a_broken_del_fails_its_step_unless_that_is_expected() {
+    let text = "about = \"A guest that fails its DEL\"\n[network]\nplugins = [{ type = \"mine\" }]\n\
+                [[step]]\nadd = \"c1\"\n[[step]]\ndel = \"c1\"\n";
+    let broken = scenario("broken-del", text);
+    let mine = broken.join("mine.wasm");
+    fs::write(&mine, crate::hostile::component("fail-in-del")).unwrap();
+    fs::create_dir_all(broken.join("grants")).unwrap();
+    let grant = "operations = [\"nat/masquerade\"]\nnat = { cidrs = [\"10.1.0.0/24\"] }\n";
+    fs::write(broken.join("grants/mine.toml"), grant).unwrap();
+    let output = wharfctl_test(&broken).arg(&mine).output().unwrap();
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let line = "2. DEL c1/eth0: a guest failed, and it went on by what Wharf knows itself: mine: I will not";
+    assert!(said.contains(line) && said.contains("goes-on-after = [\"mine: I will not\"]"), "{said}");
+
+    fs::write(broken.join("one.toml"), format!("{text}goes-on-after = [\"I will not\"]\n")).unwrap();
+    sh::run(wharfctl_test(&broken).arg(&mine).arg("--bless"));
+    let golden = fs::read_to_string(broken.join("one.golden")).unwrap();
+    assert!(golden.contains("\n   went on after: mine: I will not\n"), "{golden}");
+    fs::write(broken.join("one.toml"), format!("{text}goes-on-after = [\"something else\"]\n")).unwrap();
+    let output = wharfctl_test(&broken).arg(&mine).arg("--no-sweep").output().unwrap();
+    assert!(
+        !output.status.success() && self::said(&output).contains("found none"),
+        "{}",
+        self::said(&output)
+    );
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_reason_to_panic() {
+    let folder = scenario("closed", BRIDGE);
+    let mut test = wharfctl_test(&folder);
+    test.arg("--no-sweep").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = test.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = said(&output);
+    assert!(output.status.code() == Some(1) && said.contains("Broken pipe"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
 }
 
 #[test]

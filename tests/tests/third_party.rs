@@ -159,6 +159,34 @@ fn nothing_is_allowed_that_nobody_allowed() {
 }
 
 #[test]
+fn a_name_of_wharfs_own_is_taken_by_force_only_and_can_be_had_back() {
+    let node = Node::new();
+    let before = installed(&node);
+    let first = path(&built().first);
+    let said = refused(&node, &["add", "--suggest", "--name", "bridge", first]);
+    assert!(said.contains("would replace sha256:") && said.contains("--force"), "{said}");
+    assert_eq!(installed(&node), before);
+
+    good(&node, &["add", "--suggest", "--force", "--name", "bridge", first]);
+    let file = node.root().join("etc/cni/wharf.d/bridge.toml");
+    let suggested = fs::read_to_string(&file).unwrap();
+    // What an operator has made of it is not written over, and nothing is replaced that could not run then.
+    fs::write(&file, format!("{suggested}[limits]\ndeadline-ms = 7000\n")).unwrap();
+    let replaced = installed(&node);
+    let output = install::installation(&node.root()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("bridge would not run by it"), "{said}");
+    assert_eq!(installed(&node), replaced);
+
+    fs::write(&file, suggested).unwrap();
+    let said = sh::run(&mut install::installation(&node.root()));
+    assert!(!said.contains("changed by hand"), "{said}");
+    assert!(good(&node, &["grants", "check", "bridge"]).contains("bridge: good"));
+    let container = node.container("c");
+    Network::new(&node, [bridge(json!({}))]).attach(&container.eth0()).del().silent();
+}
+
+#[test]
 fn it_runs_and_is_upgraded_and_removed_while_its_attachments_live() {
     for chain in [true, false] {
         let node = Node::new();

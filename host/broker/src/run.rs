@@ -92,6 +92,8 @@ pub struct Broker<L: Launcher> {
     pub signals: Signals,
     /// Where faults can be put into lease stores.
     pub lease_hook: Box<LeaseHook>,
+    /// Who is told of each failure that a DEL went on after, without secrets.
+    pub went_on: Box<dyn Fn(&CniError)>,
     /// Who sees what passes between guests and the host.
     pub witness: Option<Rc<dyn Witness>>,
 }
@@ -118,6 +120,7 @@ impl<L: Launcher> Broker<L> {
             meter: Meter::from_env(),
             signals: Signals::none(),
             lease_hook: Box::new(|_, _| Ok(())),
+            went_on: Box::new(|_| {}),
             witness: None,
         }
     }

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use wharf_broker::Paths;
 use wharf_broker::grants::{Grant, suggest, with_digest};
-use wharf_broker::guests::{Manifest, write_atomically};
+use wharf_broker::guests::{self, Manifest, write_atomically};
 
 use crate::component::{self, Component, compile};
+use crate::guests::SHIPPED;
 use crate::install;
+use crate::say::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -28,6 +30,9 @@ pub(crate) struct Options {
     /// Allow what it imports, within the constraints that `wharfctl grants suggest` prints.
     #[arg(long)]
     suggest: bool,
+    /// Also under the name of one of Wharf's own guests, which it replaces.
+    #[arg(long)]
+    force: bool,
     /// Also link its name to the binary, for lists that name it outside of a `wharf` chain.
     #[arg(long)]
     drop_in: bool,
@@ -38,6 +43,9 @@ pub(crate) struct Options {
 
 pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let component = Component::read(&options.file, options.name.as_deref())?;
+    if !options.force {
+        spare_own(paths, &options.file, &component.manifest)?;
+    }
     let grant = grant(paths, options, &component.manifest)?;
     let bin_dir = paths.inside(&options.bin_dir.to_string_lossy());
     if options.drop_in && !bin_dir.join(crate::lists::OWN).is_file() {
@@ -48,14 +56,33 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     // A grant of another digest allows nothing: between these two steps the guest's calls fail, and change nothing.
     component::store(paths, &guest)?;
     write_atomically(&paths.grants(), &format!("{name}.toml"), grant.as_bytes())?;
-    println!("{name}  {}", guest.manifest.digest);
+    say!("{name}  {}", guest.manifest.digest);
     let file = paths.grants().join(format!("{name}.toml"));
-    println!("  may do what {} says; `wharfctl grants explain {name}` says it in words", file.display());
+    say!("  may do what {} says; `wharfctl grants explain {name}` says it in words", file.display());
     if options.drop_in {
         install::Installed::note_bin_dir(paths, &bin_dir)?;
         install::drop_in(&bin_dir, &name)?;
     }
     Ok(())
+}
+
+/// Whoever names `bridge` in a list means Wharf's.
+fn spare_own(paths: &Paths, file: &Path, manifest: &Manifest) -> Result<()> {
+    let name = manifest.name.as_str();
+    if !SHIPPED.contains(&name) {
+        return Ok(());
+    }
+    let installed = guests::read(paths, name).ok();
+    let replaced = match installed {
+        Some(same) if same.digest == manifest.digest => return Ok(()),
+        Some(other) => format!("would replace {}, which is installed", other.digest),
+        None => "would be taken for it".to_owned(),
+    };
+    let file = file.display();
+    bail!(
+        "{name} is a guest of Wharf's own, and {file} {replaced}: every list that names {name} would run it instead. \
+         Give it another name by --name, or say --force"
+    );
 }
 
 /// The text of a grant by which the guest can run.
@@ -113,4 +140,41 @@ fn enough(grant: &Grant, file: &Path, manifest: &Manifest) -> Result<()> {
         manifest.name,
         missing.join("\n")
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(name: &str, digit: &str) -> Manifest {
+        Manifest {
+            name: name.to_owned(),
+            digest: format!("sha256:{}", digit.repeat(64)),
+            artefact: wharf_broker::guests::artefact_digest(b"x"),
+            world: "network".to_owned(),
+            imports: Vec::new(),
+            size: 1,
+            seen: None,
+        }
+    }
+
+    #[test]
+    fn a_name_of_wharfs_own_is_not_taken_by_mistake() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let refused = |manifest: &Manifest| {
+            spare_own(&paths, Path::new("o.wasm"), manifest).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(&manifest("mtu", "1")), None);
+        let error = refused(&manifest("portmap", "1")).unwrap();
+        assert!(
+            error.contains("portmap") && error.contains("--name") && error.contains("--force"),
+            "{error}"
+        );
+        let own = manifest("bridge", "2");
+        guests::install(&paths, &own, b"x").unwrap();
+        let error = refused(&manifest("bridge", "1")).unwrap();
+        assert!(error.contains("o.wasm would replace sha256:2222"), "{error}");
+        assert_eq!(refused(&own), None, "nothing is replaced");
+    }
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::install::REPLACED;
 use crate::lists::OWN;
+use crate::say::say;
 
 /// Whether it is a link of ours.
 pub(crate) fn is_own(link: &Path) -> bool {
@@ -24,7 +25,7 @@ pub(crate) fn replaced(link: &Path) -> PathBuf {
 pub(crate) fn unlink(link: &Path) -> Result<()> {
     let kept = replaced(link);
     if kept.symlink_metadata().is_ok() {
-        println!("{} is what it was before", link.display());
+        say!("{} is what it was before", link.display());
         return gone(fs::rename(&kept, link), link);
     }
     gone(fs::remove_file(link), link)

@@ -11,12 +11,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use wharf_broker::Paths;
+use wharf_broker::{Paths, guests};
 
 pub(crate) use list::Installed;
 
 use crate::component::{self, Component, compile};
 use crate::grants;
+use crate::say::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -71,10 +72,14 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let lists = lists.collect::<Result<Vec<_>>>()?;
     let ready =
         files.iter().map(|file| Component::read(file, None)?.compile(compile)).collect::<Result<Vec<_>>>()?;
+    for guest in &ready {
+        let before = guests::read(paths, &guest.manifest.name).ok();
+        grants::would_run(paths, &guest.manifest, before.as_ref())?;
+    }
     let mut names = Vec::new();
     for guest in ready {
         let before = component::store(paths, &guest)?;
-        println!("{}  {}", guest.manifest.name, guest.manifest.digest);
+        say!("{}  {}", guest.manifest.name, guest.manifest.digest);
         let written = grants::write(paths, &guest.manifest, before.as_ref())?;
         grants::tell(paths, &guest.manifest.name, &written);
         names.push(guest.manifest.name);
@@ -88,7 +93,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         fs::set_permissions(temporary, fs::Permissions::from_mode(0o755))?;
         fs::File::open(temporary)?.sync_all()
     })?;
-    println!("{}", target.display());
+    say!("{}", target.display());
     if options.drop_in {
         for name in names {
             drop_in(&bin_dir, &name)?;
@@ -136,12 +141,12 @@ pub(crate) fn drop_in(bin_dir: &Path, name: &str) -> Result<()> {
             // A hard link: at no moment is there no plugin of that name. What was kept before is an older one.
             replace(&kept, |temporary| fs::hard_link(&link, temporary))
                 .with_context(|| format!("cannot keep {}", link.display()))?;
-            println!("{} is kept as {}", link.display(), kept.display());
+            say!("{} is kept as {}", link.display(), kept.display());
         }
         _ => {}
     }
     replace(&link, |temporary| symlink("wharf", temporary))?;
-    println!("{} -> wharf", link.display());
+    say!("{} -> wharf", link.display());
     Ok(())
 }
 

@@ -28,6 +28,7 @@ mod recover;
 mod reference;
 mod remove;
 mod replay;
+mod say;
 mod scenario;
 mod simulated;
 mod status;
@@ -192,10 +193,7 @@ fn main() -> ExitCode {
         Command::Reconcile(options) => reconcile::run(&paths, options),
         Command::Attachments(options) => attachments::run(&paths, options),
         Command::Recover { force, json } => recover::run(&paths, *force, *json),
-        Command::Reference(options) => {
-            reference::run(options, Cli::command());
-            Ok(())
-        }
+        Command::Reference(options) => reference::run(options, Cli::command()),
         Command::Journal { command: Journal::Show { attachment, json } } => {
             journal::show(&paths, attachment.as_deref(), *json)
         }

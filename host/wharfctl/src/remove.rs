@@ -14,6 +14,7 @@ use wharf_broker::{Paths, guests};
 use crate::component::{hold, prune};
 use crate::drop_in::{gone, unlink};
 use crate::lists;
+use crate::say::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -51,17 +52,17 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     gone(fs::remove_file(&grant), &grant)?;
     prune(paths, None)?;
     drop(held);
-    println!("{name} is removed");
+    say!("{name} is removed");
     let link = paths.inside(&options.bin_dir.to_string_lossy()).join(name);
     if fs::read_link(&link).is_ok_and(|target| target == Path::new(lists::OWN)) {
         match attached(paths, name)? {
             0 => {
                 unlink(&link)?;
                 if !link.exists() {
-                    println!("{} is removed", link.display());
+                    say!("{} is removed", link.display());
                 }
             }
-            some => println!(
+            some => say!(
                 "{} stays: by it the runtime deletes {some} attachments. Remove it when they are gone",
                 link.display()
             ),

@@ -19,6 +19,7 @@ use crate::grants;
 use crate::install::Installed;
 use crate::lists::{self, CONF_DIR, OWN};
 use crate::recover::kernel;
+use crate::say::say;
 
 /// Every pod has it, those of other networks too; to delete it takes no record.
 const LOOPBACK: &str = "loopback";
@@ -59,11 +60,11 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
             break;
         }
         if said != Some(left.len()) {
-            println!("{} attachments are there: {}", left.len(), names(&left));
+            say!("{} attachments are there: {}", left.len(), names(&left));
             for one in &left {
                 if let Some(reason) = &one.unseen {
                     let wharf_ops::Attachment { network, container, ifname } = &one.attachment;
-                    println!(
+                    say!(
                         "{container}/{ifname}: its namespace cannot be seen from here ({reason}); if its pod is gone, \
                          `wharfctl gc --network {network}` removes it"
                     );
@@ -122,13 +123,13 @@ fn withdraw(paths: &Paths, installed: &Installed, conf_dir: &Path) -> Result<()>
     match other {
         Some(other) => {
             for file in own.iter().filter(|file| file.exists()) {
-                println!("{}: removed, for there is {}", file.display(), other.path.display());
+                say!("{}: removed, for there is {}", file.display(), other.path.display());
                 gone(fs::remove_file(file), file)?;
             }
         }
         None => {
             for file in own.iter().filter(|file| file.exists()) {
-                println!("{}: stays until the last pod is gone: there is no other list", file.display());
+                say!("{}: stays until the last pod is gone: there is no other list", file.display());
             }
         }
     }
@@ -219,7 +220,7 @@ fn remove(paths: &Paths, installed: &Installed) -> Result<()> {
         if grants::untouched(paths, &name) {
             gone(fs::remove_file(&file), &file)?;
         } else if file.exists() {
-            println!("{}: stays, for it was changed by hand", file.display());
+            say!("{}: stays, for it was changed by hand", file.display());
         }
     }
     // An empty folder is nobody's.
@@ -233,6 +234,6 @@ fn remove(paths: &Paths, installed: &Installed) -> Result<()> {
     // Until here, whoever comes is refused.
     gone(fs::remove_file(paths.retired()), &paths.retired())?;
     let _ = fs::remove_dir(paths.inside("/var/lib/wharf"));
-    println!("Wharf is removed from this node");
+    say!("Wharf is removed from this node");
     Ok(())
 }

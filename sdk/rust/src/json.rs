@@ -83,6 +83,11 @@ impl Json<'_> {
     fn mismatch(self, expected: &dyn Expected) -> PathError {
         PathError::unlike(&words::value(self.0), false, expected)
     }
+
+    #[inline(never)]
+    fn unlike_in_length(self, len: usize) -> PathError {
+        PathError::custom(format_args!("expected an array of {len}, found {}", words::value(self.0)))
+    }
 }
 
 fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, PathError> {
@@ -151,17 +156,21 @@ impl<'de> Deserializer<'de> for Json<'de> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, PathError> {
-        self.deserialize_seq(visitor)
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, PathError> {
+        // Of a longer one the visitor would take the beginning.
+        match self.0 {
+            Value::Array(items) if items.len() != len => Err(self.unlike_in_length(len)),
+            _ => self.deserialize_seq(visitor),
+        }
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _len: usize,
+        len: usize,
         visitor: V,
     ) -> Result<V::Value, PathError> {
-        self.deserialize_seq(visitor)
+        self.deserialize_tuple(len, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, PathError> {
@@ -292,10 +301,14 @@ mod tests {
         mode: Option<Mode>,
         pair: Option<(bool, f64)>,
         wrapped: Option<Wrapped>,
+        ends: Option<Ends>,
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
     struct Wrapped(char);
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Ends(u8, u8);
 
     #[derive(Debug, Deserialize, PartialEq)]
     #[serde(rename_all = "lowercase")]
@@ -353,6 +366,9 @@ mod tests {
             (r#"{"map":true}"#, "map: expected an object, found true"),
             (r#"{"pair":["x",1]}"#, "pair[0]: expected true or false, found \"x\""),
             (r#"{"pair":[true,"x"]}"#, "pair[1]: expected a number, found \"x\""),
+            (r#"{"pair":[true,1,2]}"#, "pair: expected an array of 2, found an array of 3"),
+            (r#"{"pair":[true]}"#, "pair: expected an array of 2, found an array of 1"),
+            (r#"{"ends":[1,2,3]}"#, "ends: expected an array of 2, found an array of 3"),
             (r#"{"pair":{"a":null}}"#, "pair: expected an array, found an object with a"),
             (
                 r#"{"wrapped":null,"mode":{"level":256}}"#,

@@ -120,5 +120,6 @@ pub(super) fn warn<L: Launcher>(invocation: &Invocation<'_, L>, errors: &[CniErr
     for error in errors {
         let message = format!("went on after: {error}");
         invocation.broker.log.line(crate::log::Level::Warn, "DEL", &message, &[]);
+        (invocation.broker.went_on)(&failure::without_secrets(error.clone()));
     }
 }

@@ -1,11 +1,14 @@
 //! Writing grant files without losing what an operator changed in them.
 
 use std::fs;
+use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use wharf_broker::Paths;
-use wharf_broker::grants::{Grant, fresh, is_untouched, with_digest, with_tables};
+use wharf_broker::grants::{Grant, fresh, is_untouched, suggest, with_digest, with_tables};
 use wharf_broker::guests::{Manifest, write_atomically};
+
+use crate::say::say;
 
 /// What became of a grant file.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,12 +29,8 @@ pub(crate) fn write(paths: &Paths, manifest: &Manifest, before: Option<&Manifest
     let directory = paths.grants();
     let name = format!("{}.toml", manifest.name);
     let file = directory.join(&name);
-    let old = match fs::read_to_string(&file) {
-        Err(error) if wharf_broker::is_absent(&file, &error) => None,
-        other => Some(other.with_context(|| format!("cannot read {}", file.display()))?),
-    };
-    let (text, written) = match old {
-        Some(text) if !is_untouched(&text, before) => {
+    let (text, written) = match read(&file)? {
+        Some(text) if !is_unedited(&text, before) => {
             kept(&text, manifest).map_err(|reason| anyhow!("{}: {reason}", file.display()))?
         }
         _ => (fresh(&manifest.name, &manifest.world, &manifest.digest, &manifest.imports), Written::Least),
@@ -40,23 +39,64 @@ pub(crate) fn write(paths: &Paths, manifest: &Manifest, before: Option<&Manifest
     Ok(written)
 }
 
+/// Whether a guest could run by its grant once it is installed. It could not if an operator had written for another
+/// component of that name what does not have all that this one imports: that is to be said before anything is replaced.
+pub(crate) fn would_run(paths: &Paths, manifest: &Manifest, before: Option<&Manifest>) -> Result<()> {
+    let file = paths.grants().join(format!("{}.toml", manifest.name));
+    let Some(text) = read(&file)?.filter(|text| !is_unedited(text, before)) else { return Ok(()) };
+    let of_file = |reason| anyhow!("{}: {reason}", file.display());
+    let granted = Grant::parse(&text).map_err(of_file)?;
+    if granted.digest == manifest.digest {
+        return Ok(());
+    }
+    let missing: Vec<String> =
+        granted.missing(&manifest.imports).iter().map(|name| format!("    {name:?},")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{}: somebody wrote it for another component ({}), and {} would not run by it. Add to its operations what is \
+         missing, or remove the file to have it written anew; missing are:\n{}",
+        file.display(),
+        granted.digest,
+        manifest.name,
+        missing.join("\n")
+    );
+}
+
+/// A grant file, if it is there.
+fn read(file: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(file) {
+        Err(error) if wharf_broker::is_absent(file, &error) => Ok(None),
+        other => Ok(Some(other.with_context(|| format!("cannot read {}", file.display()))?)),
+    }
+}
+
+/// Whether no operator edited it: it is as `wharfctl install` wrote it, or as `wharfctl add --suggest` did for what was
+/// there.
+fn is_unedited(text: &str, before: Option<&Manifest>) -> bool {
+    let suggested =
+        |before: &Manifest| text == suggest(&before.name, &before.world, &before.digest, &before.imports);
+    is_untouched(text, before) || before.is_some_and(suggested)
+}
+
 /// Says what an operator has to know of it.
 pub(crate) fn tell(paths: &Paths, name: &str, written: &Written) {
     let Written::Kept { missing, constrained } = written else { return };
     let grant = paths.grants().join(format!("{name}.toml"));
     if *constrained {
-        println!(
+        say!(
             "  {} was changed by hand and stays; it had no constraints and got some, look at them",
             grant.display()
         );
     }
     if !missing.is_empty() {
-        println!(
+        say!(
             "  {} was changed by hand and stays; the guest will not run before its operations have:",
             grant.display()
         );
         for name in missing {
-            println!("    {name:?},");
+            say!("    {name:?},");
         }
     }
 }
@@ -65,7 +105,7 @@ pub(crate) fn tell(paths: &Paths, name: &str, written: &Written) {
 pub(crate) fn untouched(paths: &Paths, name: &str) -> bool {
     let text = fs::read_to_string(paths.grants().join(format!("{name}.toml")));
     let manifest = wharf_broker::guests::read(paths, name).ok();
-    text.is_ok_and(|text| is_untouched(&text, manifest.as_ref()))
+    text.is_ok_and(|text| is_unedited(&text, manifest.as_ref()))
 }
 
 /// An operator's file for a new guest: another digest, and constraints if it is older than they are.
@@ -148,6 +188,32 @@ mod tests {
         let kept = Written::Kept { missing: vec!["routes/add".into()], constrained: false };
         assert_eq!(write(&paths, &newer, Some(&new)).unwrap(), kept);
         assert_eq!(fs::read_to_string(&file).unwrap(), own.replace(&old.digest, &newer.digest));
+    }
+
+    #[test]
+    fn a_suggestion_for_another_component_is_no_operators() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let (other, own) = (manifest('1', &["links/get"]), manifest('2', &["links/get", "routes/add"]));
+        let suggested = suggest(&other.name, &other.world, &other.digest, &other.imports);
+        write_atomically(&paths.grants(), "g.toml", suggested.as_bytes()).unwrap();
+        would_run(&paths, &own, Some(&other)).unwrap();
+        assert_eq!(write(&paths, &own, Some(&other)).unwrap(), Written::Least);
+        let grant = Grant::read(&paths.grants(), "g").unwrap();
+        assert!(grant.digest == own.digest && grant.allows("routes/add"));
+
+        // Once somebody has edited it, it is theirs, and not enough.
+        let edited = format!("{suggested}[limits]\ndeadline-ms = 7\n");
+        write_atomically(&paths.grants(), "g.toml", edited.as_bytes()).unwrap();
+        let error = would_run(&paths, &own, Some(&other)).unwrap_err().to_string();
+        for words in ["g.toml", &other.digest, "would not run", "    \"routes/add\",", "remove the file"] {
+            assert!(error.contains(words), "{words:?} in {error}");
+        }
+        // What is enough stays, and so does what is too little on purpose.
+        would_run(&paths, &manifest('2', &["links/get"]), Some(&other)).unwrap();
+        write_atomically(&paths.grants(), "g.toml", edited.replace(&other.digest, &own.digest).as_bytes())
+            .unwrap();
+        would_run(&paths, &own, Some(&own)).unwrap();
     }
 
     #[test]

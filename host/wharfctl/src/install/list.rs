@@ -13,6 +13,7 @@ use wharf_broker::pod_cidr::PodCidrs;
 
 use crate::lists::parse;
 use crate::pod_cidr::{Api, ask};
+use crate::say::say;
 
 /// What was put into the runtime's folders, and is to be taken out again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +130,7 @@ pub(super) fn put(paths: &Paths, lists: Vec<Ready>, conf_dir: &Path) -> Result<(
     }
     for Ready { name, text } in lists {
         write_atomically(conf_dir, &name, text.as_bytes())?;
-        println!("{}", conf_dir.join(name).display());
+        say!("{}", conf_dir.join(name).display());
     }
     Ok(())
 }

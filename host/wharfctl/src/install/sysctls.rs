@@ -4,6 +4,8 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
+use crate::say::say;
+
 /// Key below /proc/sys/net, and what is to be done where there is none.
 const WANTED: [(&str, &str); 4] = [
     ("ipv4/ip_forward", ""),
@@ -19,14 +21,14 @@ pub(super) fn set() -> Result<()> {
         let name = format!("net.{}", key.replace('/', "."));
         match fs::read_to_string(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !reason.is_empty() => {
-                println!("{name}: there is none ({reason})");
+                say!("{name}: there is none ({reason})");
             }
             // Also where it cannot be written: it need not be.
             Ok(value) if value.trim() == "1" => {}
             _ => {
                 fs::write(&file, "1")
                     .with_context(|| format!("cannot set {name}: run it with hostNetwork, as root"))?;
-                println!("{name} = 1");
+                say!("{name} = 1");
             }
         }
     }

@@ -12,6 +12,8 @@ use anyhow::{Context, Result, ensure};
 use name::Name;
 use sdk::Sdk;
 
+use crate::say::say;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The guest's name, by which configurations say it as `type`: lower-case letters, digits, `-` and `_`.
@@ -53,12 +55,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         write(path.parent().unwrap_or(&folder))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    println!("{}: {}", folder.display(), project::about(*world));
-    println!("  cd {}", folder.display());
-    println!("  cargo test");
-    println!("  cargo build --release --target wasm32-wasip2");
+    say!("{}: {}", folder.display(), project::about(*world));
+    say!("  cd {}", folder.display());
+    say!("  cargo test");
+    say!("  cargo build --release --target wasm32-wasip2");
     let file = format!("target/wasm32-wasip2/release/{}.wasm", name.file());
-    println!("  sudo wharfctl add {} --name {name} {file}", project::grant_option(*world, name));
+    say!("  sudo wharfctl add {} --name {name} {file}", project::grant_option(*world, name));
     Ok(())
 }
 

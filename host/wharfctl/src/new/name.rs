@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::guests::SHIPPED;
+use crate::lists::OWN;
+
 /// Longer ones make awkward file names.
 const LONGEST: usize = 48;
 
@@ -50,6 +53,9 @@ impl FromStr for Name {
         if !text.starts_with(|c: char| c.is_ascii_lowercase()) || text.ends_with(['-', '_']) {
             return Err("begin with a letter, and end with a letter or a digit".to_owned());
         }
+        if text == OWN || SHIPPED.contains(&text) {
+            return Err("Wharf's own are called that: choose another".to_owned());
+        }
         let name = Self(text.to_owned());
         if RESERVED.contains(&name.file().as_str()) {
             return Err("a crate of that name is needed itself: choose another".to_owned());
@@ -96,6 +102,8 @@ mod tests {
             ("rate-", "end with a letter"),
             ("match", "a word of Rust"),
             ("wharf-sdk", "is needed itself"),
+            ("wharf", "Wharf's own"),
+            ("host-local", "Wharf's own"),
         ] {
             let error = text.parse::<Name>().unwrap_err();
             assert!(error.contains(says), "{text}: {error}");

@@ -4,6 +4,9 @@
 mod commands;
 mod files;
 
+use std::io::Write as _;
+
+use anyhow::Result;
 use clap::ValueEnum;
 
 #[derive(Debug, clap::Args)]
@@ -21,12 +24,12 @@ enum Page {
 }
 
 /// Prints the page. `cli` is the whole program's command line.
-pub(crate) fn run(options: &Options, cli: clap::Command) {
+pub(crate) fn run(options: &Options, cli: clap::Command) -> Result<()> {
     let text = match options.page {
         Page::Cli => commands::page(cli),
         Page::Files => files::page(),
     };
-    print!("{text}");
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 /// Text inside a cell of a table.

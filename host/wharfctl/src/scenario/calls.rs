@@ -16,11 +16,14 @@ use crate::simulated::{Call, Node};
 pub(super) type Results = BTreeMap<Who, NetworkResult>;
 
 /// What came of a step.
+#[derive(Default)]
 pub(super) struct Done {
     /// The result of an ADD.
     pub(super) result: Option<Value>,
     /// Code and message of the error that it failed with.
     pub(super) error: Option<(u64, String)>,
+    /// What a DEL went on after: guests that failed while the record told what there was to do.
+    pub(super) went_on: Vec<String>,
     /// How many processes were run.
     pub(super) calls: u32,
 }
@@ -82,7 +85,7 @@ pub(super) fn make(node: &Node, lists: &Lists<'_>, step: &Step<'_>, results: &mu
         Action::Attachment(command, who) => (*command, Some(who), None),
         Action::Gc(valid) => (Command::Gc, None, Some(valid)),
         Action::Status => (Command::Status, None, None),
-        Action::Probe(_) | Action::Change => return Ok(Done { result: None, error: None, calls: 0 }),
+        Action::Probe(_) | Action::Change => return Ok(Done::default()),
     };
     let mut list = lists.of_step(step.says)?;
     offer(&mut list, &step.says.runtime);
@@ -96,7 +99,7 @@ pub(super) fn make(node: &Node, lists: &Lists<'_>, step: &Step<'_>, results: &mu
     if command == Command::Del {
         order.reverse();
     }
-    let mut done = Done { result: None, error: None, calls: 0 };
+    let mut done = Done::default();
     for index in order {
         let args = RequestArgs {
             previous: previous.as_ref(),
@@ -107,6 +110,7 @@ pub(super) fn make(node: &Node, lists: &Lists<'_>, step: &Step<'_>, results: &mu
         let name = list.plugins.get(index).map(|plugin| plugin.plugin_type.clone()).unwrap_or_default();
         let output = call(node, command, who, step.says, &name, &config);
         done.calls += 1;
+        done.went_on.extend(node.story.take_went_on().iter().map(|words| as_on_a_node(words, node)));
         if output.status != 0 {
             done.error = Some(error(&output, node));
             return Ok(done);
@@ -174,5 +178,10 @@ fn error(output: &Output, node: &Node) -> (u64, String) {
     let printed: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
     let code = printed.get("code").and_then(Value::as_u64).unwrap_or_default();
     let message = printed.get("msg").and_then(Value::as_str).unwrap_or(&output.stdout);
-    (code, message.replace(&*node.root().to_string_lossy(), ""))
+    (code, as_on_a_node(message, node))
+}
+
+/// Paths without the root.
+fn as_on_a_node(message: &str, node: &Node) -> String {
+    message.replace(&*node.root().to_string_lossy(), "")
 }

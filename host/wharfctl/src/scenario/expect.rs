@@ -12,6 +12,7 @@ const DENIED: u64 = wharf_cni::error::code::DENIED as u64;
 pub(super) fn compare(says: &format::Step, done: &Done, changes: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     wrong.extend(error(says.error.as_ref(), done));
+    went_on(&says.goes_on_after, &done.went_on, &mut wrong);
     if let (Some(wanted), Some(found)) = (&says.result, &done.result) {
         differ("result", wanted, found, &mut wrong);
     }
@@ -48,6 +49,25 @@ fn error(wanted: Option<&Refusal>, done: &Done) -> Option<String> {
     let words = words.map(|words| format!("a message with {words:?}"));
     let wanted: Vec<_> = code.into_iter().chain(words).collect();
     Some(format!("expected an error with {}, found {found}", wanted.join(" and ")))
+}
+
+/// Each failure that a DEL went on after is to be expected, in whatever order.
+fn went_on(wanted: &[String], found: &[String], wrong: &mut Vec<String>) {
+    let mut missing: Vec<&String> = wanted.iter().collect();
+    for words in found {
+        match missing.iter().position(|wanted| words.contains(wanted.as_str())) {
+            Some(index) => {
+                missing.remove(index);
+            }
+            None => wrong.push(format!(
+                "a guest failed, and it went on by what Wharf knows itself: {words}\n  A DEL must do its work without \
+                 that. If the failure is meant, say so with words of it: goes-on-after = [{words:?}]"
+            )),
+        }
+    }
+    for words in missing {
+        wrong.push(format!("goes-on-after: expected a failure with {words:?}, found none"));
+    }
 }
 
 /// What is wanted must be there; what else is there does not matter. Lists have the same length.
@@ -90,12 +110,12 @@ mod tests {
     use super::*;
 
     fn failed(code: u64, message: &str) -> Done {
-        Done { result: None, error: Some((code, message.to_owned())), calls: 1 }
+        Done { error: Some((code, message.to_owned())), ..Done::default() }
     }
 
     #[test]
     fn success_is_expected_unless_an_error_is() {
-        let done = Done { result: None, error: None, calls: 1 };
+        let done = Done::default();
         assert_eq!(error(None, &done), None);
         assert!(error(Some(&Refusal::Code(7)), &done).unwrap().contains("it succeeded"));
         assert!(error(None, &failed(7, "no")).unwrap().contains("code 7, no"));
@@ -104,6 +124,27 @@ mod tests {
         for other in [failed(8, "oh no"), failed(7, "yes")] {
             assert!(error(Some(&both), &other).unwrap().contains("code 7 and a message with \"no\""));
         }
+    }
+
+    #[test]
+    fn what_a_del_goes_on_after_is_expected_or_wrong() {
+        let found = ["mine: I will not".to_owned(), "bridge: a \"b\"".to_owned()];
+        let of = |wanted: &[&str], found: &[String]| {
+            let wanted: Vec<String> = wanted.iter().map(|words| (*words).to_owned()).collect();
+            let mut wrong = Vec::new();
+            went_on(&wanted, found, &mut wrong);
+            wrong
+        };
+        assert!(of(&[], &[]).is_empty() && of(&["bridge", "will not"], &found).is_empty());
+        let wrong = of(&["will not"], &found);
+        assert!(wrong.len() == 1 && wrong[0].contains("bridge: a \"b\""), "{wrong:?}");
+        // What it says to write can be written.
+        let line = wrong[0].split_once("goes-on-after").unwrap().1;
+        let table: toml::Table = toml::from_str(&format!("goes-on-after{line}")).unwrap();
+        assert_eq!(table["goes-on-after"][0].as_str(), Some("bridge: a \"b\""));
+        // One failure is not two.
+        let wrong = of(&["mine", "will not", "bridge"], &found);
+        assert_eq!(wrong, ["goes-on-after: expected a failure with \"will not\", found none"]);
     }
 
     #[test]

@@ -153,6 +153,8 @@ pub(super) struct Step {
 
     /// That it fails, and how.
     pub(super) error: Option<Refusal>,
+    /// Of a DEL: words of each failure that it goes on after.
+    pub(super) goes_on_after: Vec<String>,
     /// What the result has, among other things.
     pub(super) result: Option<Value>,
     /// Changes that are made, in this order, among others: an operation, and words of its line.

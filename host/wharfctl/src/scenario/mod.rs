@@ -19,6 +19,7 @@ mod step;
 mod sweep;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let report =
             scenario.and_then(|scenario| run::run(&scenario, &file, guests.paths(), !options.no_sweep));
         let report = report.and_then(|report| golden(&file, report, options.bless, &mut total));
-        total.add(name, started.elapsed(), report);
+        total.add(name, started.elapsed(), report)?;
     }
     if let Some(file) = &options.junit {
         fs::write(file, junit::xml(&total.cases))
@@ -153,8 +154,8 @@ struct Total {
 }
 
 impl Total {
-    /// Prints what came of one.
-    fn add(&mut self, name: String, time: Duration, report: Result<Report>) {
+    /// Prints what came of one. Whoever reads may have gone.
+    fn add(&mut self, name: String, time: Duration, report: Result<Report>) -> Result<()> {
         let (failures, what) = match report {
             Ok(report) => {
                 self.calls += report.calls;
@@ -167,31 +168,35 @@ impl Total {
             Err(error) => (vec![format!("{error:#}")], "not run".to_owned()),
         };
         let verdict = if failures.is_empty() { "ok    " } else { "FAILED" };
-        println!("{verdict} {name}  ({what}, {} ms)", time.as_millis());
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{verdict} {name}  ({what}, {} ms)", time.as_millis())?;
         for failure in &failures {
-            println!("    {}", failure.trim_end().replace('\n', "\n    "));
+            writeln!(out, "    {}", failure.trim_end().replace('\n', "\n    "))?;
         }
         self.cases.push(Case { name, time, failures });
+        Ok(())
     }
 
     fn finish(self) -> Result<()> {
         let count = self.cases.len();
         let failed = self.cases.iter().filter(|case| !case.failures.is_empty()).count();
-        println!("\n{} of {count} scenarios passed", count - failed);
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "\n{} of {count} scenarios passed", count - failed)?;
         if self.calls > 0 {
             let each = self.time / self.calls;
             let a_second = f64::from(self.calls) / self.time.as_secs_f64();
-            println!(
+            writeln!(
+                out,
                 "{} calls in {:.2} s: {} µs each, {a_second:.0} a second; {} faults with {} calls beside them",
                 self.calls,
                 self.time.as_secs_f64(),
                 each.as_micros(),
                 self.faults,
                 self.all_calls - self.calls
-            );
+            )?;
         }
         if self.without_golden > 0 {
-            println!("{} have no golden; --bless writes it", self.without_golden);
+            writeln!(out, "{} have no golden; --bless writes it", self.without_golden)?;
         }
         ensure!(failed == 0, "{failed} of {count} scenarios failed");
         Ok(())

@@ -141,6 +141,7 @@ fn perform(
         lines.extend(of_result(result).into_iter().map(|line| format!("result: {line}")));
     }
     lines.extend(changes);
+    lines.extend(done.went_on.iter().map(|words| format!("went on after: {words}")));
     let takes_away = matches!(step.action, Action::Attachment(Command::Del, _) | Action::Gc(_));
     // While others are there, most of what is left is theirs.
     if takes_away && stage.results.is_empty() {

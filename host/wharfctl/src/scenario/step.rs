@@ -86,6 +86,8 @@ impl<'a> Step<'a> {
         ensure!(is_call || !of_a_call, "error, changes and fault are of calls");
         let is_add = matches!(action, Action::Attachment(Command::Add, _));
         ensure!(is_add || says.result.is_none(), "only ADD has a result");
+        let is_del = matches!(action, Action::Attachment(Command::Del, _));
+        ensure!(is_del || says.goes_on_after.is_empty(), "only DEL goes on: goes-on-after is of DEL");
         let fault = says.fault.as_ref().map(fault).transpose()?;
         Ok(Self { action, says, fault })
     }

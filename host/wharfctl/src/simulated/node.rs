@@ -131,6 +131,8 @@ impl Node {
         broker.policies = Settings::read(&self.paths, |_| None).0.policies;
         let story = Rc::clone(&self.story);
         broker.lease_hook = Box::new(move |change, moment| story.lease(change, moment));
+        let story = Rc::clone(&self.story);
+        broker.went_on = Box::new(move |error| story.goes_on(error));
         broker
     }
 

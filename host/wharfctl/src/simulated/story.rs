@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use wharf_broker::run::{LeaseChange, Moment};
+use wharf_cni::CniError;
 use wharf_kernel::{Kernel, Machine, Netns, NetnsError};
 use wharf_ops::{Attachment, Error, KernelOp, Op, Reply};
 use wharf_sim::Sim;
@@ -62,6 +63,7 @@ struct State {
     entries: Vec<Entry>,
     changes: u32,
     fault: Option<Fault>,
+    went_on: Vec<String>,
     watcher: Option<Watcher>,
 }
 
@@ -87,6 +89,23 @@ impl Story {
     /// Whom to tell of changes.
     pub(crate) fn watch(&self, watcher: Option<Watcher>) {
         self.0.borrow_mut().watcher = watcher;
+    }
+
+    /// Takes what DELs went on after, in words.
+    pub(crate) fn take_went_on(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.borrow_mut().went_on)
+    }
+
+    /// A DEL goes on after a failure, which is told with its guest. Digests differ from build to build.
+    pub(super) fn goes_on(&self, error: &CniError) {
+        let guest = error.details.as_deref().and_then(|details| details.split_once("; guest: "));
+        let guest = guest.and_then(|(_, rest)| rest.split_whitespace().next());
+        let named = |guest: &&str| !error.msg.starts_with(&format!("{guest}: "));
+        let words = match guest.filter(named) {
+            Some(guest) => format!("{guest}: {}", error.msg),
+            None => error.msg.clone(),
+        };
+        self.0.borrow_mut().went_on.push(words);
     }
 
     /// An operation is about to happen; an error is to happen instead.
@@ -200,5 +219,21 @@ impl Kernel for WatchedKernel {
 
     fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.kernel.set_deadline(deadline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_del_went_on_after_names_the_guest_once_and_no_digest() {
+        let story = Story::default();
+        let details = "fault: guest; guest: g sha256:00; guest says: \"; guest: h sha256:11\"";
+        story.goes_on(&CniError::new(100, "I will not").with_details(details));
+        story.goes_on(&CniError::new(902, "g: the guest trapped").with_details(details));
+        story.goes_on(&CniError::new(999, "no guest's"));
+        assert_eq!(story.take_went_on(), ["g: I will not", "g: the guest trapped", "no guest's"]);
+        assert!(story.take_went_on().is_empty());
     }
 }

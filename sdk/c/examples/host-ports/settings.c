@@ -53,10 +53,13 @@ static bool member(place object, const char *key, place *value)
 
 static bool port(place at, uint16_t *into)
 {
+    /* strtoul takes a sign, and goes round with it. */
+    if (at.token->type != JSMN_PRIMITIVE || at.json[at.token->start] == '-')
+        return false;
     char *end;
     unsigned long number = strtoul(at.json + at.token->start, &end, 10);
     *into = (uint16_t)number;
-    return at.token->type == JSMN_PRIMITIVE && end == at.json + at.token->end && number <= UINT16_MAX;
+    return end == at.json + at.token->end && number <= UINT16_MAX;
 }
 
 static bool range(place at, port_range *into)

@@ -11,13 +11,15 @@ const deny = (reason) => ({ tag: "deny", val: reason });
 let namespace = "";
 let own = [];
 
+const isPort = (port) => Number.isInteger(port) && 0 <= port && port <= 65535;
+
 function ranges(settings) {
   const { namespaces } = JSON.parse(settings);
   if (typeof namespaces !== "object") throw new TypeError("they have no table `namespaces`");
   const list = Object.hasOwn(namespaces, namespace) ? namespaces[namespace] : [];
-  for (const [first, last] of list) {
-    if (!Number.isInteger(first) || !Number.isInteger(last)) throw new TypeError(`[${first}, ${last}] is no range`);
-  }
+  if (!Array.isArray(list)) throw new TypeError("the ports of the namespace are no list");
+  const wrong = list.find((range) => !Array.isArray(range) || range.length !== 2 || !range.every(isPort));
+  if (wrong !== undefined) throw new TypeError(`${JSON.stringify(wrong)} is not [from, to]`);
   return list;
 }
 

@@ -15,6 +15,14 @@ from wit_world.imports.changes import Change, Change_NatForwardPorts
 from wit_world.imports.types import NetworkResult
 
 
+def port_range(first: int, last: int) -> range:
+    for port in (first, last):
+        # `True` is an `int`, too.
+        if type(port) is not int or not 0 <= port <= 65535:
+            raise ValueError(f"{port!r} is no port")
+    return range(first, last + 1)
+
+
 class Policy(exports.Policy):
     # Of the class, for each call is made on a new object of it.
     namespace = ""
@@ -24,7 +32,7 @@ class Policy(exports.Policy):
         Policy.namespace = call.pod.namespace if call.pod else ""
         try:
             ranges = json.loads(call.settings)["namespaces"].get(self.namespace, [])
-            Policy.own = [range(first, last + 1) for first, last in ranges]
+            Policy.own = [port_range(*ends) for ends in ranges]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             return Verdict_Deny(f"the policy's settings: {error!r}")
         return Verdict_Allow()
