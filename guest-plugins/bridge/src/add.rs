@@ -36,6 +36,7 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
         Some(ipam) => ipam.add()?,
         None => NetworkResult::default(),
     };
+    config.can_carry(&result.ips)?;
     let gateways = if config.carries_gateway() {
         gateway::complete(&mut result, config.default_gateway);
         gateway::carried(&result, request.ifname())?

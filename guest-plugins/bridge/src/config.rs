@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use wharf_sdk::delegate::Ipam;
 use wharf_sdk::firewall::nat::Backend;
-use wharf_sdk::{DnsConfig, Error, Mac, Request, Result, code};
+use wharf_sdk::{DnsConfig, Error, IpConfig, Mac, Request, Result, code};
 
 use crate::vlan::{TrunkEntry, Vlans};
 
@@ -17,6 +17,9 @@ const ARGUMENT: &str = "CNI_ARGS: MAC";
 
 /// What the kernel takes for an Ethernet link that is to carry IPv4.
 const MTU: std::ops::RangeInclusive<i64> = 68..=65535;
+
+/// The least that a link needs to have IPv6 (RFC 8200).
+const MTU_OF_IPV6: u32 = 1280;
 
 /// A configuration without contradictions.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,6 +140,14 @@ impl Config {
             link_name("vlan", name)?;
         }
         Ok(())
+    }
+
+    /// Whether links of the configured MTU can have these addresses: below a certain one, Linux takes IPv6 away.
+    pub(crate) fn can_carry(&self, ips: &[IpConfig]) -> Result<()> {
+        let Some(mtu) = self.mtu.filter(|mtu| *mtu < MTU_OF_IPV6) else { return Ok(()) };
+        let Some(ip) = ips.iter().find(|ip| ip.address.is_ipv6()) else { return Ok(()) };
+        let reason = format!("{mtu} is too little for IPv6, for {}: give {MTU_OF_IPV6} or more", ip.address);
+        Err(Error::config("mtu", reason))
     }
 
     /// The name of the host's link into the VLAN, which carries the gateway where there is one.

@@ -158,3 +158,13 @@ fn an_interface_name_that_is_taken_is_the_callers_fault_and_no_other_name() {
     // By the kernel's own words the host tells that it was the kernel.
     assert!(error.msg.contains("no free name") && error.msg.contains("as the test asked for"), "{error}");
 }
+
+#[test]
+fn an_mtu_without_room_for_ipv6_is_an_error_of_its_key() {
+    let node = node();
+    let mut config = dual_stack();
+    config["mtu"] = json!(1000);
+    let error = node.add::<Bridge>(&node.container("one"), config).expect_err("no IPv6 there");
+    assert_eq!(error.code, code::INVALID_CONFIG, "{error}");
+    assert!(error.msg.contains("mtu: 1000") && error.msg.contains("1280"), "{error}");
+}

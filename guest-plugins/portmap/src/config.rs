@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use wharf_sdk::firewall::nat::{Backend, ForwardOptions};
-use wharf_sdk::{Error, Result};
+use wharf_sdk::{Error, HostError, HostErrorKind, Result};
 
 use crate::mapping::{self, Mapping, RawMapping};
 use crate::target::Target;
@@ -94,6 +94,19 @@ impl Config {
             conditions_v4: self.conditions_v4.clone(),
             conditions_v6: self.conditions_v6.clone(),
         }
+    }
+}
+
+/// What the host refuses to forward. It knows the words of conditions, and names the element of its options that is
+/// wrong: an error of that element of the configuration.
+pub(crate) fn refused(error: HostError) -> Error {
+    let element = |member: &str| error.message.strip_prefix(member)?.split_once("]: ");
+    let found = [("conditions-v4[", "conditionsV4"), ("conditions-v6[", "conditionsV6")]
+        .into_iter()
+        .find_map(|(member, option)| element(member).map(|(index, reason)| (option, index, reason)));
+    match found.filter(|_| error.kind == HostErrorKind::Invalid) {
+        Some((option, index, reason)) => Error::config(format_args!("{option}[{index}]"), reason),
+        None => Error::from(error).context("portMappings"),
     }
 }
 

@@ -37,7 +37,7 @@ impl Network for Portmap {
             }
             return Ok(previous.clone());
         }
-        nat::forward_ports(&forwards, &config.options(&target)).context("portMappings")?;
+        nat::forward_ports(&forwards, &config.options(&target)).map_err(config::refused)?;
         // After the rules: others of the bridge rely on the switch once it is set, so a failure leaves it.
         if config.answers_localhost()
             && let Some(address) = target.v4()

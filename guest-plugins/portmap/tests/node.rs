@@ -4,7 +4,7 @@ use bridge::Bridge;
 use host_local::HostLocal;
 use portmap::Portmap;
 use serde_json::Value;
-use wharf_sdk::Result;
+use wharf_sdk::{Result, code};
 use wharf_testkit::{Container, Node, json};
 
 fn mapped(node: &Node, id: &str, mappings: &Value) -> Result<Container> {
@@ -56,5 +56,24 @@ fn a_host_address_limits_where_the_port_is_open() -> Result<()> {
     mapped(&node, "web", &mappings)?;
     assert_eq!(node.outside().tcp("192.0.2.11:8080").delivered_to(), Some("web"));
     assert_eq!(node.outside().tcp("192.0.2.10:8080").delivered_to(), Some("host"));
+    Ok(())
+}
+
+#[test]
+fn a_condition_that_is_not_known_is_an_error_of_its_key() -> Result<()> {
+    let node = Node::new();
+    node.delegate::<HostLocal>();
+    let mappings = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
+    let pod = mapped(&node, "web", &mappings)?;
+    for (option, words, key) in [
+        ("conditionsV4", json!(["-s", "10.0.0.0/33"]), "conditionsV4[1]: \"10.0.0.0/33\""),
+        ("conditionsV6", json!(["ip6", "saddr", "nowhere"]), "conditionsV6[2]: \"nowhere\""),
+    ] {
+        let mut config = conf(&mappings);
+        config[option] = words;
+        let error = node.add::<Portmap>(&pod, config).expect_err("no such condition");
+        assert_eq!(error.code, code::INVALID_CONFIG, "{error}");
+        assert!(error.msg.contains(key), "{error}");
+    }
     Ok(())
 }

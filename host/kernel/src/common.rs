@@ -12,6 +12,7 @@ mod words;
 pub(crate) mod iptables {
     pub(crate) mod names;
     pub(crate) mod rule;
+    mod values;
     pub(crate) mod words;
 }
 
@@ -19,6 +20,7 @@ pub(crate) mod iptables {
 pub(crate) mod nftables {
     pub(crate) mod conditions;
     pub(crate) mod expr;
+    mod fields;
     pub(crate) mod owner;
 }
 

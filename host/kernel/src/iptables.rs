@@ -3,6 +3,7 @@
 //! The nft flavour is written by netlink, and its rules carry their owner in userdata, which iptables neither
 //! shows nor compares. The legacy flavour needs iptables' own program, and a comment inside the chains for the owner.
 
+mod extensions;
 mod legacy;
 mod loopback;
 mod nft;

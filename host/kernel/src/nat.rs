@@ -166,3 +166,6 @@ mod tests;
 
 #[cfg(test)]
 mod backend_tests;
+
+#[cfg(test)]
+mod condition_tests;

@@ -1,9 +1,9 @@
 //! Options: defaults, precedence, and what is refused by key and value.
 
 use wharf_sdk::firewall::nat::Backend;
-use wharf_sdk::{Args, Attachment, DnsConfig, Mac, Request, code};
+use wharf_sdk::{Args, Attachment, DnsConfig, IpConfig, Mac, Request, code};
 
-use super::parse;
+use super::{net, parse};
 use crate::config::Config;
 
 #[test]
@@ -197,4 +197,19 @@ fn wrong_options_are_refused_by_key_and_value() {
         assert!(error.msg.contains(value), "{config}: {error}");
     }
     assert_eq!(parse(r#"{"mtu": "#).unwrap_err().code, code::DECODING_FAILURE);
+}
+
+#[test]
+fn an_mtu_that_takes_ipv6_away_is_refused_where_there_is_any() {
+    let four = IpConfig::new(net("10.1.0.2/24"));
+    let both = [four.clone(), IpConfig::new(net("fd01::2/64"))];
+    let small = parse(r#"{"mtu": 1279}"#).unwrap();
+    small.can_carry(&[four]).unwrap();
+    let error = small.can_carry(&both).unwrap_err();
+    assert_eq!(error.code, code::INVALID_CONFIG);
+    let named = "invalid network config: mtu: 1279 is too little for IPv6, for fd01::2/64: give 1280 or more";
+    assert_eq!(error.msg, named);
+    for config in ["{}", r#"{"mtu": 1280}"#] {
+        parse(config).unwrap().can_carry(&both).unwrap();
+    }
 }

@@ -2,9 +2,10 @@
 
 use wharf_sdk::code;
 use wharf_sdk::firewall::nat::Backend;
+use wharf_sdk::{HostError, HostErrorKind};
 
 use super::parse;
-use crate::config::Config;
+use crate::config::{Config, refused};
 
 #[test]
 fn options_default_as_the_reference_has_them() {
@@ -105,5 +106,24 @@ fn wrong_options_are_refused_by_key_and_value() {
         assert_eq!(error.code, code::INVALID_CONFIG, "{config}: {error}");
         assert!(error.msg.starts_with(&format!("invalid network config: {key}: ")), "{config}: {error}");
         assert!(error.msg.contains(value), "{config}: {error}");
+    }
+}
+
+#[test]
+fn a_condition_that_the_host_refuses_is_named_by_its_key() {
+    let error = |kind, message: &str| {
+        let operation = "nat/forward-ports".to_owned();
+        refused(HostError { kind, errno: None, operation, message: message.into() })
+    };
+    let condition = error(HostErrorKind::Invalid, "conditions-v6[1]: \"10.0.0.0/8\" is no address");
+    assert_eq!(condition.code, code::INVALID_CONFIG);
+    assert_eq!(condition.msg, "invalid network config: conditionsV6[1]: \"10.0.0.0/8\" is no address");
+    for (kind, message) in [
+        (HostErrorKind::Invalid, "port 0 cannot be forwarded"),
+        (HostErrorKind::Io, "conditions-v4[0]: what"),
+    ] {
+        let other = error(kind, message);
+        assert_ne!(other.code, code::INVALID_CONFIG, "{other}");
+        assert!(other.msg.contains("portMappings") && other.msg.contains(message), "{other}");
     }
 }

@@ -1,6 +1,8 @@
 //! The arithmetic of a token bucket: from bits and milliseconds to the bytes and ticks of the kernel, and back.
 //!
-//! It is that of the CNI reference plugin, truncations included, so that either finds what the other has set.
+//! It is that of the CNI reference plugin, truncations included, so that either finds what the other has set. One thing
+//! differs: of a burst that takes longer than the kernel can say, the limit holds no more than what the kernel keeps.
+//! Else the rest of it would be room to wait in, minutes of it.
 
 use wharf_ops::Error;
 use wharf_ops::shaping::Rate;
@@ -44,9 +46,16 @@ impl Bucket {
     }
 
     fn of(rate: u64, burst: u64, latency_ms: u64) -> Self {
+        let mut bucket = Self { rate, limit: 0, buffer: ticks(burst.saturating_mul(MICROSECONDS) / rate) };
+        let kept = if bucket.is_cut() { bucket.at_once() } else { burst };
         let waiting = u128::from(rate) * u128::from(latency_ms) / 1000;
-        let limit = u32::try_from(waiting + u128::from(burst)).unwrap_or(u32::MAX);
-        Self { rate, limit, buffer: ticks(burst * MICROSECONDS / rate) }
+        bucket.limit = u32::try_from(waiting + u128::from(kept)).unwrap_or(u32::MAX);
+        bucket
+    }
+
+    /// Whether the burst takes longer than ticks can say. No whole number of microseconds is as many ticks by itself.
+    fn is_cut(&self) -> bool {
+        self.buffer == u32::MAX
     }
 
     /// Bytes that the kernel makes of the time again: what passes at once.
@@ -62,12 +71,15 @@ impl Bucket {
         let microseconds = (u64::from(self.buffer) * 8).div_ceil(125);
         let least = u128::from(microseconds) * u128::from(self.rate);
         let least = u64::try_from(least.div_ceil(MICROSECONDS.into())).unwrap_or(u64::MAX);
-        let waiting = u64::from(self.limit).saturating_sub(least);
+        let kept = if self.is_cut() { self.at_once() } else { least };
+        let waiting = u64::from(self.limit).saturating_sub(kept);
         let guess = u128::from(waiting) * 1000 / u128::from(self.rate);
         let guess = u64::try_from(guess).unwrap_or(u64::MAX);
         let exact = [guess, guess + 1].into_iter().find_map(|latency| {
             let waiting = u128::from(self.rate) * u128::from(latency) / 1000;
             let burst = u64::from(self.limit).checked_sub(u64::try_from(waiting).ok()?)?;
+            // One that was cut may have been any from the smallest on.
+            let burst = if self.is_cut() { burst.max(least) } else { burst };
             (Self::of(self.rate, burst, latency) == *self).then_some((burst, latency))
         });
         let (burst, latency) = exact.unwrap_or((least, guess));
@@ -122,6 +134,21 @@ mod tests {
                     }
                     assert_eq!(Bucket::new(asked).unwrap().rate(), asked);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_a_burst_is_no_room_to_wait_in() {
+        // What a runtime gives by default. 2^32 - 1 ticks are 274.877906 s, 343,597,383 B and 34,359,738 B.
+        for (bits, kept) in [(10_000_000, 343_597_383), (1_000_000, 34_359_738)] {
+            for burst in [4_294_967_295, (1 << 35) - 1] {
+                let bucket = Bucket::new(rate(bits, burst, 25)).unwrap();
+                let waiting = u32::try_from(bits / 8 * 25 / 1000).unwrap();
+                assert_eq!(bucket, Bucket { rate: bits / 8, limit: kept + waiting, buffer: u32::MAX });
+                let back = bucket.rate();
+                assert_eq!((back.bits_per_second, back.latency_ms), (bits, 25));
+                assert_eq!(Bucket::new(back).unwrap(), bucket, "what was read can be set again");
             }
         }
     }

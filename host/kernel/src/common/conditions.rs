@@ -1,14 +1,30 @@
 //! Conditions of a configuration as a backend compiles them, and whether a packet meets them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use wharf_ops::nat::Backend;
 use wharf_ops::{Error, Mac};
 
-use super::iptables::rule::Match;
+use super::iptables::rule::{Match, PortsOf};
 use super::iptables::words;
 use super::nftables::conditions::compile;
 use super::nftables::expr::{Comparison, CtKey, Expr, Header, MetaKey, Side, bytes};
+
+/// More than anybody writes, and few enough to be rules.
+pub(crate) const MOST_ALTERNATIVES: usize = 64;
+
+/// A word of a condition, and which element of the list it is in.
+#[derive(Clone, Debug)]
+pub(crate) struct Word {
+    pub(crate) text: String,
+    pub(crate) element: usize,
+}
+
+/// What errors name: the element of the options in which the last of the words before `at` is.
+pub(crate) fn member(v4: bool, words: &[Word], at: usize) -> String {
+    let element = at.checked_sub(1).and_then(|last| words.get(last)).map_or(0, |word| word.element);
+    format!("conditions-{}[{element}]", if v4 { "v4" } else { "v6" })
+}
 
 /// What is known of a packet that opens a connection.
 #[derive(Clone, Debug)]
@@ -43,7 +59,8 @@ pub struct Conditions(Kind);
 enum Kind {
     /// Rows, of which one must hold.
     Nftables(Vec<Vec<Expr>>),
-    Iptables(Vec<Match>),
+    /// The same.
+    Iptables(Vec<Vec<Match>>),
 }
 
 impl Conditions {
@@ -59,7 +76,7 @@ impl Conditions {
     pub fn admit(&self, protocol: u8) -> bool {
         match &self.0 {
             Kind::Nftables(_) => true,
-            Kind::Iptables(matches) => matches.iter().all(|one| match one {
+            Kind::Iptables(rows) => rows.iter().flatten().all(|one| match one {
                 Match::Protocol { number, negated } => (*number == protocol) != *negated,
                 _ => true,
             }),
@@ -70,7 +87,7 @@ impl Conditions {
     pub fn hold(&self, packet: &Packet<'_>) -> bool {
         match &self.0 {
             Kind::Nftables(rows) => rows.iter().any(|row| row_holds(row, packet)),
-            Kind::Iptables(matches) => matches.iter().all(|one| match_holds(one, packet)),
+            Kind::Iptables(rows) => rows.iter().any(|row| row.iter().all(|one| match_holds(one, packet))),
         }
     }
 }
@@ -78,7 +95,7 @@ impl Conditions {
 fn row_holds(row: &[Expr], packet: &Packet<'_>) -> bool {
     let mut register = Vec::new();
     row.iter().all(|expr| match expr {
-        Expr::Meta { .. } | Expr::Ct(_) | Expr::Payload { .. } => {
+        Expr::Meta { .. } | Expr::Ct(_) | Expr::Payload { .. } | Expr::AddressType(_) => {
             register = load(expr, packet);
             !register.is_empty()
         }
@@ -105,6 +122,8 @@ fn load(expr: &Expr, packet: &Packet<'_>) -> Vec<u8> {
     const ETHERNET: u16 = 1;
     /// NF_CT_STATE_BIT of IP_CT_NEW.
     const NEW: u32 = 1 << 3;
+    /// What a packet leaves its machine with.
+    const TTL: u8 = 64;
     let port = |port: u16| if port == 0 { Vec::new() } else { port.to_be_bytes().to_vec() };
     match expr {
         Expr::Meta { key, .. } => match key {
@@ -114,14 +133,37 @@ fn load(expr: &Expr, packet: &Packet<'_>) -> Vec<u8> {
             MetaKey::IifType => ETHERNET.to_ne_bytes().to_vec(),
             MetaKey::NfProto => vec![super::nftables::expr::nfproto(packet.source.is_ipv4())],
             MetaKey::L4Proto => vec![packet.protocol],
+            // Nobody here puts a link into another group than the first.
+            MetaKey::IifGroup if packet.input.is_empty() => Vec::new(),
+            MetaKey::IifGroup => 0_u32.to_ne_bytes().to_vec(),
         },
         Expr::Ct(CtKey::State) => NEW.to_ne_bytes().to_vec(),
         Expr::Payload { header: Header::Transport, offset: 0, .. } => port(packet.source_port),
         Expr::Payload { header: Header::Transport, .. } => port(packet.destination_port),
         Expr::Payload { header: Header::Link, .. } => packet.mac.map_or(Vec::new(), |mac| mac.0.to_vec()),
+        // Fields other than addresses: the hop limit at 8 or 7, the DSCP before.
+        Expr::Payload { header: Header::Network, offset: 7 | 8, len: 1, .. } => vec![TTL],
+        Expr::Payload { header: Header::Network, len: len @ (1 | 2), .. } => vec![0; *len as usize],
         Expr::Payload { header: Header::Network, offset: 12 | 8, .. } => bytes(packet.source),
         Expr::Payload { header: Header::Network, .. } => bytes(packet.destination),
+        Expr::AddressType(side) => {
+            let (address, local) = match side {
+                Side::Source => (packet.source, packet.local.0),
+                Side::Destination => (packet.destination, packet.local.1),
+            };
+            address_type(address, local).to_ne_bytes().to_vec()
+        }
         _ => Vec::new(),
+    }
+}
+
+/// RTN_LOCAL, RTN_MULTICAST, RTN_BROADCAST or RTN_UNICAST.
+fn address_type(address: IpAddr, local: bool) -> u32 {
+    match address {
+        _ if local => 2,
+        address if address.is_multicast() => 5,
+        IpAddr::V4(Ipv4Addr::BROADCAST) => 3,
+        _ => 1,
     }
 }
 
@@ -132,6 +174,8 @@ fn name(name: &str) -> Vec<u8> {
 }
 
 fn match_holds(one: &Match, packet: &Packet<'_>) -> bool {
+    /// NEW among the states of `-m conntrack`.
+    const NEW: u16 = 1 << 3;
     let of = |side: Side| match side {
         Side::Source => (packet.source, packet.source_port, packet.local.0),
         Side::Destination => (packet.destination, packet.destination_port, packet.local.1),
@@ -145,7 +189,17 @@ fn match_holds(one: &Match, packet: &Packet<'_>) -> bool {
         Match::Protocol { number, negated } => (packet.protocol == *number) != *negated,
         Match::Address { side, network, negated } => network.contains(of(*side).0) != *negated,
         Match::Ports { side, from, to, negated } => (*from..=*to).contains(&of(*side).1) != *negated,
-        Match::Multiport(ports) => ports.contains(&packet.destination_port),
+        Match::Multiport { of, ranges, negated } => {
+            let has = |port: u16| ranges.iter().any(|(from, to)| (*from..=*to).contains(&port));
+            let found = match of {
+                PortsOf::Source => has(packet.source_port),
+                PortsOf::Destination => has(packet.destination_port),
+                PortsOf::Either => has(packet.source_port) || has(packet.destination_port),
+            };
+            found != *negated
+        }
+        Match::Range { side, from, to, negated } => (*from..=*to).contains(&of(*side).0) != *negated,
+        Match::State { bits, negated } => (bits & NEW != 0) != *negated,
         Match::Mark { value, mask, negated } => (packet.mark & mask == *value) != *negated,
         Match::Local { side, negated } => of(*side).2 != *negated,
         Match::Comment(_) => true,
@@ -195,6 +249,13 @@ mod tests {
             ("ether saddr 02:00:00:00:00:01", true),
             ("ct state new,related", true),
             ("ct state established", false),
+            ("fib saddr type local", false),
+            ("fib daddr type local", true),
+            ("fib saddr type != { local, multicast }", true),
+            ("ip ttl > 4", true),
+            ("ip ttl < 64", false),
+            ("ip dscp cs1", false),
+            ("ip dscp != cs1", true),
         ] {
             assert_eq!(holds(text, Backend::Nftables), wanted, "{text}");
         }
@@ -212,6 +273,16 @@ mod tests {
             ("-m addrtype --dst-type LOCAL", true),
             ("-m addrtype --src-type LOCAL", false),
             ("-m comment --comment why", true),
+            ("-s 10.0.0.0/8,192.0.2.0/24", true),
+            ("-s 10.0.0.0/8,198.51.100.0/24", false),
+            ("-m conntrack --ctstate NEW,RELATED", true),
+            ("-m conntrack --ctstate ESTABLISHED", false),
+            ("-m conntrack ! --ctstate NEW", false),
+            ("-m iprange --src-range 192.0.2.1-192.0.2.9", true),
+            ("-m iprange ! --dst-range 10.1.2.3", false),
+            ("-p tcp -m multiport --sports 1:9,40000", true),
+            ("-p tcp -m multiport ! --sports 1:9", true),
+            ("-p tcp -m multiport --ports 80", true),
         ] {
             assert_eq!(holds(text, Backend::Iptables), wanted, "{text}");
         }

@@ -13,7 +13,7 @@ use crate::nftables::expr::Side;
 
 use super::loopback;
 use super::names::{HOSTPORT_DNAT, HOSTPORT_MASQ, HOSTPORT_SETMARK, untag};
-use super::rule::{Match, Rule, Target};
+use super::rule::{Match, PortsOf, Rule, Target};
 use super::tables::{Found, Place, Refusal, Step};
 use super::words::saved;
 
@@ -246,14 +246,15 @@ fn own_entries(rules: &mut [Found]) {
 }
 
 fn leads_to(entry: &Rule, inner: &Rule) -> bool {
+    // The first one: others are conditions.
     let ports = entry.matches.iter().find_map(|one| match one {
-        Match::Multiport(ports) => Some(ports),
+        Match::Multiport { of: PortsOf::Destination, ranges, negated: false } => Some(ranges),
         _ => None,
     });
     match ports {
         Some(ports) => {
             entry.protocol() == inner.protocol()
-                && inner.port(Side::Destination).is_some_and(|port| ports.contains(&port))
+                && inner.port(Side::Destination).is_some_and(|port| ports.contains(&(port, port)))
         }
         None => entry.network(Side::Source).is_some_and(|source| inner.network(Side::Source) == Some(source)),
     }

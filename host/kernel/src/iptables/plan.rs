@@ -17,12 +17,9 @@ use super::names::{
     HOSTPORT_DNAT, HOSTPORT_MASQ, HOSTPORT_SETMARK, OUTPUT, POSTROUTING, PREROUTING, forward,
     forward_comment, masquerade, masquerade_comment, tag,
 };
-use super::rule::{Match, Rule, Target};
+use super::rule::{MULTIPORT_NUMBERS, Match, Rule, Target};
 use super::tables::{Found, Step, Tables};
 use super::words::conditions;
-
-/// As many ports as `-m multiport` takes.
-const PORTS_PER_RULE: usize = 15;
 
 /// Steps that put these masquerades in place of what the attachment has. All are of the table's family.
 pub(super) fn masquerades(
@@ -94,13 +91,15 @@ pub(super) fn forwards(
     }
     for (number, ports) in ports.into_values() {
         let own = Match::Protocol { number, negated: false };
-        let Some(conditions) = for_protocol(&conditions, number) else { continue };
-        for ports in ports.chunks(PORTS_PER_RULE) {
+        let rows: Vec<Vec<Match>> = conditions.iter().filter_map(|row| for_protocol(row, number)).collect();
+        for ports in ports.chunks(MULTIPORT_NUMBERS) {
             let matches =
-                vec![Match::Comment(forward_comment(owner)), Match::Multiport(ports.to_vec()), own.clone()];
-            let matches = [matches, conditions.clone()].concat();
-            let rule = Rule::new(matches, Target::Jump(chain.clone()));
-            steps.push(Step::Append(HOSTPORT_DNAT.into(), rule));
+                [Match::Comment(forward_comment(owner)), Match::destination_ports(ports), own.clone()];
+            for row in &rows {
+                let matches = matches.iter().chain(row).cloned().collect();
+                let rule = Rule::new(matches, Target::Jump(chain.clone()));
+                steps.push(Step::Append(HOSTPORT_DNAT.into(), rule));
+            }
         }
     }
     for forward in rules {

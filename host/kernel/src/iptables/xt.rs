@@ -11,6 +11,7 @@ use crate::nftables::expr::{
 };
 use crate::nftables::transaction::Compat;
 
+use super::extensions;
 use super::rule::{Match, Rule, Target, protocol_name};
 
 /// RTN_LOCAL as a bit of xt_addrtype.
@@ -67,7 +68,13 @@ pub(crate) fn encode(rule: &Rule, v4: bool) -> (Vec<Expr>, Option<Compat>) {
                 ports_done = true;
                 exprs.push(ports(rule));
             }
-            Match::Multiport(list) => exprs.push(multiport(list)),
+            Match::Multiport { of, ranges, negated } => {
+                exprs.push(extensions::multiport(*of, ranges, *negated));
+            }
+            Match::Range { side, from, to, negated } => {
+                exprs.push(extensions::range(*side, *from, *to, *negated));
+            }
+            Match::State { bits, negated } => exprs.push(extensions::state(*bits, *negated)),
             Match::Mark { value, mask, negated } => {
                 let info =
                     [value.to_ne_bytes(), mask.to_ne_bytes(), u32::from(*negated).to_le_bytes()].concat();
@@ -97,7 +104,7 @@ pub(crate) fn encode(rule: &Rule, v4: bool) -> (Vec<Expr>, Option<Compat>) {
     (exprs, compat)
 }
 
-fn xt(name: &str, revision: u32, info: Vec<u8>) -> Expr {
+pub(super) fn xt(name: &str, revision: u32, info: Vec<u8>) -> Expr {
     Expr::Match { name: name.into(), revision, info }
 }
 
@@ -168,14 +175,6 @@ fn ports(rule: &Rule) -> Expr {
     }
     info.push(inverted);
     xt(protocol_name(protocol), 0, info)
-}
-
-/// `struct xt_multiport_v1`.
-fn multiport(list: &[u16]) -> Expr {
-    let mut info = vec![1, u8::try_from(list.len().min(15)).unwrap_or(0)];
-    info.extend(list.iter().take(15).flat_map(|port| port.to_ne_bytes()));
-    info.resize(48, 0);
-    xt("multiport", 1, info)
 }
 
 fn put_target(target: &Target, v4: bool) -> Expr {
@@ -263,7 +262,7 @@ pub(crate) fn decode(exprs: &[Expr], v4: bool) -> Option<Rule> {
                 rest
             }
             [Expr::Match { name, info, .. }, rest @ ..] => {
-                read_match(&mut matches, name, info)?;
+                read_match(&mut matches, name, info, v4)?;
                 rest
             }
             _ => return None,
@@ -280,15 +279,15 @@ fn read_network(offset: u32, data: &[u8], prefix: u32, comparison: Comparison, v
     Some(Match::Address { side, network, negated: comparison == Comparison::NotEqual })
 }
 
-fn word(info: &[u8], at: usize) -> Option<u32> {
+pub(super) fn word(info: &[u8], at: usize) -> Option<u32> {
     info.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
-fn half(info: &[u8], at: usize) -> Option<u16> {
+pub(super) fn half(info: &[u8], at: usize) -> Option<u16> {
     info.get(at..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
 }
 
-fn read_match(matches: &mut Vec<Match>, name: &str, info: &[u8]) -> Option<()> {
+fn read_match(matches: &mut Vec<Match>, name: &str, info: &[u8], v4: bool) -> Option<()> {
     match name {
         "comment" => {
             let text = info.split(|byte| *byte == 0).next()?.to_vec();
@@ -303,11 +302,9 @@ fn read_match(matches: &mut Vec<Match>, name: &str, info: &[u8]) -> Option<()> {
                 }
             }
         }
-        "multiport" => {
-            let count = usize::from(*info.get(1)?);
-            let ports: Option<Vec<u16>> = (0..count.min(15)).map(|index| half(info, 2 + index * 2)).collect();
-            matches.push(Match::Multiport(ports?));
-        }
+        "multiport" => matches.push(extensions::read_multiport(info)?),
+        "iprange" => matches.extend(extensions::read_range(info, v4)?),
+        "conntrack" => matches.push(extensions::read_state(info)?),
         "mark" => matches.push(Match::Mark {
             value: word(info, 0)?,
             mask: word(info, 4)?,
@@ -357,6 +354,7 @@ fn read_target(expr: &Expr, v4: bool) -> Option<Target> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rule::PortsOf;
     use super::*;
     use crate::nftables::expr::equal;
 
@@ -376,7 +374,19 @@ mod tests {
                         negated: false,
                     },
                     Match::Comment("dnat".into()),
-                    Match::Multiport(vec![80, 443]),
+                    Match::destination_ports(&[80, 443]),
+                    Match::Multiport {
+                        of: PortsOf::Source,
+                        ranges: vec![(1, 5), (9, 9), (20, 30)],
+                        negated: true,
+                    },
+                    Match::State { bits: 0x1c9, negated: true },
+                    Match::Range {
+                        side: Side::Destination,
+                        from: "192.0.2.1".parse().unwrap(),
+                        to: "192.0.2.9".parse().unwrap(),
+                        negated: true,
+                    },
                     Match::Ports { side: Side::Source, from: 1000, to: 2000, negated: true },
                     Match::Ports { side: Side::Destination, from: 80, to: 80, negated: false },
                     Match::Mark { value: 1, mask: 3, negated: true },
@@ -399,7 +409,15 @@ mod tests {
             assert_eq!(decode(&exprs, true), Some(rule));
         }
         let six = Rule::new(
-            vec![Match::Address { side: Side::Destination, network: network("ff00::/8"), negated: true }],
+            vec![
+                Match::Address { side: Side::Destination, network: network("ff00::/8"), negated: true },
+                Match::Range {
+                    side: Side::Source,
+                    from: "fd00::1".parse().unwrap(),
+                    to: "fd00::9".parse().unwrap(),
+                    negated: false,
+                },
+            ],
             Target::Dnat("fd00::2".parse().unwrap(), 53),
         );
         assert_eq!(decode(&encode(&six, false).0, false), Some(six));

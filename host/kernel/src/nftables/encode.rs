@@ -2,7 +2,7 @@
 
 use crate::netlink::{Attribute, Attributes, Builder};
 
-use super::expr::{Comparison, CtKey, Expr, Header, MetaKey, REG_1, REG_2, Verdict};
+use super::expr::{Comparison, CtKey, Expr, Header, MetaKey, REG_1, REG_2, Side, Verdict};
 
 /// NFTA_LIST_ELEM.
 pub(crate) const ELEMENT: u16 = 1;
@@ -18,8 +18,9 @@ const GOTO: u32 = 0u32.wrapping_sub(4);
 const JUMP: u32 = 0u32.wrapping_sub(3);
 /// The verdict register.
 const REG_VERDICT: u32 = 0;
-/// NFT_FIB_RESULT_ADDRTYPE, and NFTA_FIB_F_DADDR.
+/// NFT_FIB_RESULT_ADDRTYPE, and NFTA_FIB_F_SADDR and NFTA_FIB_F_DADDR.
 const FIB_ADDRESS_TYPE: u32 = 3;
+const FIB_SOURCE: u32 = 1;
 const FIB_DESTINATION: u32 = 2;
 /// NFT_NAT_DNAT.
 const NAT_DESTINATION: u32 = 1;
@@ -92,8 +93,9 @@ fn put_one(b: &mut Builder, expr: &Expr) {
             value(b, 3, from);
             value(b, 4, to);
         }),
-        Expr::DestinationType => element(b, "fib", |b| {
-            b.be32(1, REG_1).be32(2, FIB_ADDRESS_TYPE).be32(3, FIB_DESTINATION);
+        Expr::AddressType(side) => element(b, "fib", |b| {
+            let flag = if *side == Side::Source { FIB_SOURCE } else { FIB_DESTINATION };
+            b.be32(1, REG_1).be32(2, FIB_ADDRESS_TYPE).be32(3, flag);
         }),
         Expr::VerdictMap(map) => element(b, "lookup", |b| {
             b.text(1, map).be32(2, REG_1).be32(3, REG_VERDICT);
@@ -168,7 +170,11 @@ fn read_one(name: &str, data: Attributes<'_>) -> Option<Expr> {
         "bitwise" if bytes(5)?.iter().all(|byte| *byte == 0) => Expr::Mask(bytes(4)?),
         "cmp" => Expr::Compare(comparison(number(2))?, bytes(3)?),
         "range" => Expr::Range { comparison: comparison(number(2))?, from: bytes(3)?, to: bytes(4)? },
-        "fib" if (number(2)?, number(3)?) == (FIB_ADDRESS_TYPE, FIB_DESTINATION) => Expr::DestinationType,
+        "fib" => Expr::AddressType(match (number(2)?, number(3)?) {
+            (FIB_ADDRESS_TYPE, FIB_SOURCE) => Side::Source,
+            (FIB_ADDRESS_TYPE, FIB_DESTINATION) => Side::Destination,
+            _ => return None,
+        }),
         "lookup" => {
             number(3)?;
             Expr::VerdictMap(data.find(1)?.text()?.to_owned())
@@ -192,9 +198,16 @@ fn read_one(name: &str, data: Attributes<'_>) -> Option<Expr> {
 }
 
 fn meta_key(number: u32) -> Option<MetaKey> {
-    [MetaKey::Mark, MetaKey::IifName, MetaKey::OifName, MetaKey::IifType, MetaKey::NfProto, MetaKey::L4Proto]
-        .into_iter()
-        .find(|key| *key as u32 == number)
+    let all = [
+        MetaKey::Mark,
+        MetaKey::IifName,
+        MetaKey::OifName,
+        MetaKey::IifType,
+        MetaKey::NfProto,
+        MetaKey::L4Proto,
+        MetaKey::IifGroup,
+    ];
+    all.into_iter().find(|key| *key as u32 == number)
 }
 
 #[cfg(test)]
@@ -212,6 +225,8 @@ mod tests {
             network_is(Side::Source, Comparison::NotEqual, "10.1.0.0/12".parse().unwrap()),
             network_is(Side::Destination, Comparison::Equal, "fd00::/13".parse().unwrap()),
             vec![
+                Expr::AddressType(Side::Source),
+                Expr::Meta { key: MetaKey::IifGroup, register: REG_1 },
                 load_port(Side::Destination, REG_1),
                 Expr::Range { comparison: Comparison::NotEqual, from: vec![0, 1], to: vec![0, 9] },
                 Expr::VerdictMap("ports4".into()),

@@ -42,6 +42,18 @@ fn a_token_bucket_is_what_the_reference_makes() {
 }
 
 #[test]
+fn a_burst_that_the_kernel_cuts_leaves_the_latency_as_it_is() {
+    let mut rig = Rig::new();
+    let (veth0, _) = rig.veth_up();
+    let rate = Rate { bits_per_second: 10_000_000, burst_bits: 4_294_967_295, latency_ms: 25 };
+    apply(&mut rig, ShapingOp::SetEgress { on: veth0.clone(), rate }).unwrap().done().unwrap();
+    let shown = rig.run(Ns::Host, "tc qdisc show dev veth0");
+    assert!(shown.contains("rate 10Mbit") && shown.contains("lat 25ms"), "{shown}");
+    let read = egress(&mut rig, &veth0).unwrap();
+    assert_eq!((read.bits_per_second, read.latency_ms), (10_000_000, 25));
+}
+
+#[test]
 fn a_bucket_by_tc_is_read_and_replaced() {
     let mut rig = Rig::new();
     let (veth0, _) = rig.veth();

@@ -32,8 +32,24 @@ pub(crate) enum Match {
         to: u16,
         negated: bool,
     },
-    /// Destination ports, fifteen at most.
-    Multiport(Vec<u16>),
+    /// First and last port of each range: at most fifteen numbers, of which a single port is one.
+    Multiport {
+        of: PortsOf,
+        ranges: Vec<(u16, u16)>,
+        negated: bool,
+    },
+    /// An address from the first to the last.
+    Range {
+        side: Side,
+        from: IpAddr,
+        to: IpAddr,
+        negated: bool,
+    },
+    /// A state of the connection, as bits of [`STATES`].
+    State {
+        bits: u16,
+        negated: bool,
+    },
     Mark {
         value: u32,
         mask: u32,
@@ -45,6 +61,37 @@ pub(crate) enum Match {
         negated: bool,
     },
     Comment(String),
+}
+
+/// Whose ports `-m multiport` looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum PortsOf {
+    Source = 0,
+    Destination = 1,
+    Either = 2,
+}
+
+/// As many numbers as `-m multiport` takes.
+pub(crate) const MULTIPORT_NUMBERS: usize = 15;
+
+/// The states of `-m conntrack`, by the bits of its `state_mask`.
+pub(crate) const STATES: [(&str, u16); 7] = [
+    ("INVALID", 1),
+    ("NEW", 1 << 3),
+    ("RELATED", 1 << 2),
+    ("ESTABLISHED", 1 << 1),
+    ("UNTRACKED", 1 << 8),
+    ("SNAT", 1 << 6),
+    ("DNAT", 1 << 7),
+];
+
+impl Match {
+    /// Any of these destination ports.
+    pub(crate) fn destination_ports(ports: &[u16]) -> Self {
+        let ranges = ports.iter().map(|port| (*port, *port)).collect();
+        Self::Multiport { of: PortsOf::Destination, ranges, negated: false }
+    }
 }
 
 /// What happens to it.
@@ -131,12 +178,25 @@ fn write_match(text: &mut String, one: &Match, protocol: &str) {
         }
         Match::Ports { side, from, to, negated } => {
             let option = if *side == Side::Source { "sport" } else { "dport" };
-            let range = if from == to { from.to_string() } else { format!("{from}:{to}") };
-            write!(text, " -m {protocol}{} --{option} {range}", not(*negated))
+            write!(text, " -m {protocol}{} --{option} {}", not(*negated), port_range(*from, *to))
         }
-        Match::Multiport(ports) => {
-            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-            write!(text, " -m multiport --dports {}", ports.join(","))
+        Match::Multiport { of, ranges, negated } => {
+            let option = match of {
+                PortsOf::Source => "sports",
+                PortsOf::Destination => "dports",
+                PortsOf::Either => "ports",
+            };
+            let ranges: Vec<String> = ranges.iter().map(|(from, to)| port_range(*from, *to)).collect();
+            write!(text, " -m multiport{} --{option} {}", not(*negated), ranges.join(","))
+        }
+        Match::Range { side, from, to, negated } => {
+            let option = if *side == Side::Source { "src" } else { "dst" };
+            write!(text, " -m iprange{} --{option}-range {from}-{to}", not(*negated))
+        }
+        Match::State { bits, negated } => {
+            let states = STATES.iter().filter(|(_, bit)| bits & bit != 0).map(|(name, _)| *name);
+            let states = states.collect::<Vec<_>>().join(",");
+            write!(text, " -m conntrack{} --ctstate {states}", not(*negated))
         }
         Match::Mark { value, mask, negated } => {
             write!(text, " -m mark{} --mark {value:#x}/{mask:#x}", not(*negated))
@@ -147,6 +207,10 @@ fn write_match(text: &mut String, one: &Match, protocol: &str) {
         }
         Match::Comment(comment) => write!(text, " -m comment --comment {}", quoted(comment)),
     };
+}
+
+fn port_range(from: u16, to: u16) -> String {
+    if from == to { from.to_string() } else { format!("{from}:{to}") }
 }
 
 /// As iptables-restore reads it: quotes and backslashes escaped, and no way out of the line.

@@ -1,33 +1,81 @@
 //! iptables' own words: conditions that a configuration gives, and what iptables-save prints.
 
-use ipnetwork::IpNetwork;
 use wharf_ops::Error;
 
-use crate::common::nftables::conditions::{name_bytes, number};
+use crate::common::conditions::{MOST_ALTERNATIVES, Word, member};
+use crate::common::nftables::conditions::number;
 use crate::common::nftables::expr::Side;
 
-use super::rule::{Match, Rule, Target, protocol_number};
+use super::rule::{Match, PortsOf, Rule, Target, protocol_number};
+use super::values::{address_range, addresses, bad, comment, interface, multiport, ports, state};
 
-const KNOWN: &str = "[!] -s|-d address[/length], [!] -i|-o name[+], [!] -p protocol, [!] --sport|--dport port[:port], \
+const KNOWN: &str = "[!] -s|-d address[/length][,...], [!] -i|-o name[+], [!] -p protocol, \
+                     [!] --sport|--dport port[:port], -m multiport [!] --sports|--dports|--ports port[:port][,...], \
+                     -m iprange [!] --src-range|--dst-range address[-address], \
+                     -m conntrack [!] --ctstate state[,...], -m state [!] --state state[,...], \
                      -m mark [!] --mark value[/mask], -m addrtype [!] --src-type|--dst-type LOCAL, \
                      -m comment --comment text";
 
-/// The matches that a configuration's words ask for.
-pub(crate) fn conditions(words: &[String], v4: bool) -> Result<Vec<Match>, Error> {
-    let tokens: Vec<String> =
-        words.iter().flat_map(|word| word.split_whitespace()).map(str::to_owned).collect();
-    let mut rest = Words { all: &tokens, at: 0 };
-    let mut matches = Vec::new();
+/// The option whose value may hold spaces.
+const COMMENT: &str = "--comment";
+
+/// The matches that a configuration's words ask for: rows, of which one must hold. A list of addresses makes several.
+pub(crate) fn conditions(words: &[String], v4: bool) -> Result<Vec<Vec<Match>>, Error> {
+    let all = elements(words);
+    let mut rest = Words { all: &all, at: 0 };
+    let mut rows = vec![Vec::new()];
     while let Some(word) = rest.next() {
-        let one = one(word, &mut rest, v4)
-            .map_err(|error| error.context(format!("the iptables condition {:?}", tokens.join(" "))))?;
-        if let Some(Item::Match(one)) = one {
-            matches.push(one);
-        } else if let Some(Item::Target(_)) = one {
-            return Err(unknown(word).context(format!("the iptables condition {:?}", tokens.join(" "))));
+        let matches = match word {
+            "-j" | "--jump" | "-g" | "--goto" => Err(unknown(word)),
+            _ => one(word, &mut rest, v4).and_then(own_comment),
+        };
+        let matches = matches.map_err(|error| error.context(member(v4, &all, rest.at)))?;
+        let Some(Item::Matches(matches)) = matches else { continue };
+        if rows.len() * matches.len() > MOST_ALTERNATIVES {
+            let error = Error::invalid(format!("more than {MOST_ALTERNATIVES} combinations of addresses"));
+            return Err(error.context(member(v4, &all, rest.at)));
+        }
+        rows = rows
+            .iter()
+            .flat_map(|row: &Vec<Match>| {
+                matches.iter().map(move |one| row.iter().chain([one]).cloned().collect())
+            })
+            .collect();
+    }
+    Ok(rows)
+}
+
+/// A comment that says nothing but what somebody wants to know of the rule: no line of its own where rules are saved, and
+/// nothing by which Wharf or a reference plugin tells whose a rule is.
+fn own_comment(found: Option<Item>) -> Result<Option<Item>, Error> {
+    let Some(Item::Matches(matches)) = &found else { return Ok(found) };
+    for one in matches {
+        let Match::Comment(text) = one else { continue };
+        if text.contains(char::is_control) {
+            return Err(Error::invalid(format!("the comment {text:?} has control characters")));
+        }
+        if ["wharf ", "name: ", "dnat name: "].iter().any(|start| text.starts_with(start)) {
+            return Err(Error::invalid(format!(
+                "the comment {text:?} begins as one that says whose a rule is: write another"
+            )));
         }
     }
-    Ok(matches)
+    Ok(found)
+}
+
+/// An element is a word, or several with spaces between them. Only a comment's text is an element as a whole.
+fn elements(list: &[String]) -> Vec<Word> {
+    let mut all: Vec<Word> = Vec::new();
+    for (element, text) in list.iter().enumerate() {
+        let mut add = |text: &str| all.push(Word { text: text.to_owned(), element });
+        let before = element.checked_sub(1).and_then(|before| list.get(before));
+        if before.is_some_and(|before| before.split_whitespace().next_back() == Some(COMMENT)) {
+            add(text);
+        } else {
+            text.split_whitespace().for_each(add);
+        }
+    }
+    all
 }
 
 /// Whether these are iptables' words rather than nftables': the first one tells.
@@ -37,14 +85,15 @@ pub(crate) fn are_iptables(words: &[String]) -> bool {
 
 /// A line of iptables-save: the chain, and the rule unless something in it is of no kind that Wharf makes.
 pub(crate) fn saved(line: &str, v4: bool) -> Option<(String, Option<Rule>)> {
-    let tokens = split(line.strip_prefix("-A ")?);
-    let mut rest = Words { all: &tokens, at: 0 };
+    let all: Vec<Word> =
+        split(line.strip_prefix("-A ")?).into_iter().map(|text| Word { text, element: 0 }).collect();
+    let mut rest = Words { all: &all, at: 0 };
     let chain = rest.next()?.to_owned();
     let mut matches = Vec::new();
     let mut target = None;
     while let Some(word) = rest.next() {
         match one(word, &mut rest, v4) {
-            Ok(Some(Item::Match(one))) => matches.push(one),
+            Ok(Some(Item::Matches(found))) => matches.extend(found),
             Ok(Some(Item::Target(one))) => target = Some(one),
             Ok(None) => {}
             Err(_) => return Some((chain, None)),
@@ -74,13 +123,17 @@ fn split(line: &str) -> Vec<String> {
     words
 }
 
+const MODULES: [&str; 10] =
+    ["mark", "addrtype", "comment", "tcp", "udp", "sctp", "multiport", "iprange", "conntrack", "state"];
+
 enum Item {
-    Match(Match),
+    /// Of which one must hold: one, but for a list of addresses, which no saved rule has.
+    Matches(Vec<Match>),
     Target(Target),
 }
 
 struct Words<'a> {
-    all: &'a [String],
+    all: &'a [Word],
     at: usize,
 }
 
@@ -88,7 +141,7 @@ impl<'a> Words<'a> {
     fn next(&mut self) -> Option<&'a str> {
         let word = self.all.get(self.at)?;
         self.at += 1;
-        Some(word)
+        Some(&word.text)
     }
 
     fn value(&mut self, after: &str) -> Result<&'a str, Error> {
@@ -96,7 +149,7 @@ impl<'a> Words<'a> {
     }
 
     fn skip(&mut self, word: &str) -> bool {
-        let found = self.all.get(self.at).is_some_and(|next| next == word);
+        let found = self.all.get(self.at).is_some_and(|next| next.text == word);
         self.at += usize::from(found);
         found
     }
@@ -106,23 +159,24 @@ fn unknown(word: &str) -> Error {
     Error::invalid(format!("{word:?} is not known here; known are: {KNOWN}"))
 }
 
-fn bad(what: &str, text: &str) -> Error {
-    Error::invalid(format!("{text:?} is no {what}"))
-}
-
 /// `!` stands before the option, in old configurations behind it.
 fn one(word: &str, rest: &mut Words<'_>, v4: bool) -> Result<Option<Item>, Error> {
     let mut negated = word == "!";
     let option = if negated { rest.value("!")? } else { word };
     if option == "-m" || option == "--match" {
         let module = rest.value(option)?;
-        let known = ["mark", "addrtype", "comment", "tcp", "udp", "sctp", "multiport"].contains(&module);
-        return if known { Ok(None) } else { Err(unknown(&format!("-m {module}"))) };
+        return if MODULES.contains(&module) { Ok(None) } else { Err(unknown(&format!("-m {module}"))) };
     }
     negated |= rest.skip("!");
     let found = match option {
-        "-s" | "--source" | "--src" => address(Side::Source, rest.value(option)?, negated, v4)?,
-        "-d" | "--destination" | "--dst" => address(Side::Destination, rest.value(option)?, negated, v4)?,
+        "-s" | "--source" | "--src" => {
+            let found = addresses(Side::Source, rest.value(option)?, negated, v4)?;
+            return Ok(Some(Item::Matches(found)));
+        }
+        "-d" | "--destination" | "--dst" => {
+            let found = addresses(Side::Destination, rest.value(option)?, negated, v4)?;
+            return Ok(Some(Item::Matches(found)));
+        }
         "-i" | "--in-interface" => interface(true, rest.value(option)?, negated)?,
         "-o" | "--out-interface" => interface(false, rest.value(option)?, negated)?,
         "-p" | "--protocol" | "--proto" => {
@@ -144,45 +198,19 @@ fn one(word: &str, rest: &mut Words<'_>, v4: bool) -> Result<Option<Item>, Error
             }
             other => return Err(unknown(&format!("{option} {other}"))),
         },
-        "--comment" if !negated => Match::Comment(comment(rest.value(option)?)?),
-        "--dports" | "--destination-ports" if !negated => {
-            let text = rest.value(option)?;
-            let ports: Option<Vec<u16>> = text.split(',').map(|port| port.parse().ok()).collect();
-            Match::Multiport(ports.ok_or_else(|| bad("list of ports", text))?)
-        }
+        COMMENT if !negated => Match::Comment(comment(rest.value(option)?)?),
+        "--sports" | "--source-ports" => multiport(PortsOf::Source, rest.value(option)?, negated)?,
+        "--dports" | "--destination-ports" => multiport(PortsOf::Destination, rest.value(option)?, negated)?,
+        "--ports" => multiport(PortsOf::Either, rest.value(option)?, negated)?,
+        "--src-range" => address_range(Side::Source, rest.value(option)?, negated, v4)?,
+        "--dst-range" => address_range(Side::Destination, rest.value(option)?, negated, v4)?,
+        "--ctstate" | "--state" => state(rest.value(option)?, negated)?,
         "-j" | "--jump" | "-g" | "--goto" if !negated => {
             return target(rest.value(option)?, rest).map(|target| Some(Item::Target(target)));
         }
         other => return Err(unknown(other)),
     };
-    Ok(Some(Item::Match(found)))
-}
-
-fn comment(text: &str) -> Result<String, Error> {
-    if text.len() < 256 { Ok(text.to_owned()) } else { Err(Error::invalid("a comment of over 255 bytes")) }
-}
-
-fn address(side: Side, text: &str, negated: bool, v4: bool) -> Result<Match, Error> {
-    let network: IpNetwork = text.parse().map_err(|_| bad("address", text))?;
-    if network.is_ipv4() != v4 {
-        return Err(bad("address of this family", text));
-    }
-    let network = IpNetwork::new(network.network(), network.prefix()).map_err(|_| bad("address", text))?;
-    Ok(Match::Address { side, network, negated })
-}
-
-fn interface(input: bool, text: &str, negated: bool) -> Result<Match, Error> {
-    name_bytes(text, '+')?;
-    Ok(Match::Interface { input, name: text.to_owned(), negated })
-}
-
-fn ports(side: Side, text: &str, negated: bool) -> Result<Match, Error> {
-    let parse = |text: &str| text.parse::<u16>().map_err(|_| bad("port", text));
-    let (from, to) = match text.split_once(':') {
-        Some((from, to)) => (parse(from)?, parse(to)?),
-        None => (parse(text)?, parse(text)?),
-    };
-    if from > to { Err(bad("port range", text)) } else { Ok(Match::Ports { side, from, to, negated }) }
+    Ok(Some(Item::Matches(vec![found])))
 }
 
 fn target(name: &str, rest: &mut Words<'_>) -> Result<Target, Error> {
@@ -211,8 +239,12 @@ fn target(name: &str, rest: &mut Words<'_>) -> Result<Target, Error> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Vec<Match>, Error> {
+    fn rows(text: &str) -> Result<Vec<Vec<Match>>, Error> {
         conditions(&text.split(' ').map(str::to_owned).collect::<Vec<_>>(), true)
+    }
+
+    fn parse(text: &str) -> Result<Vec<Match>, Error> {
+        rows(text).map(|rows| rows.concat())
     }
 
     #[test]
@@ -228,9 +260,82 @@ mod tests {
     }
 
     #[test]
+    fn extensions() {
+        let range = |side, from: &str, to: &str, negated| Match::Range {
+            side,
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            negated,
+        };
+        for (text, wanted) in [
+            ("-m conntrack --ctstate new,RELATED", Match::State { bits: 12, negated: false }),
+            ("-m state ! --state INVALID", Match::State { bits: 1, negated: true }),
+            (
+                "-m iprange --src-range 192.0.2.1-192.0.2.9",
+                range(Side::Source, "192.0.2.1", "192.0.2.9", false),
+            ),
+            ("-m iprange ! --dst-range 192.0.2.1", range(Side::Destination, "192.0.2.1", "192.0.2.1", true)),
+            (
+                "-m multiport ! --sports 1000:2000,9",
+                Match::Multiport { of: PortsOf::Source, ranges: vec![(1000, 2000), (9, 9)], negated: true },
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap(), [wanted], "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_list_of_addresses_each_is_a_row() {
+        let found = rows("-s 10.0.0.0/8,192.168.0.0/16 -i eth0 -d 192.0.2.1,192.0.2.2").unwrap();
+        assert_eq!(found.len(), 4);
+        assert!(found.iter().all(|row| row.len() == 3));
+        assert!(rows("-i eth0").unwrap().len() == 1 && conditions(&[], true).unwrap() == [vec![]]);
+        let many = "192.0.2.1,".repeat(8) + "192.0.2.1";
+        let error = rows(&format!("-s {many} -d {many}")).unwrap_err();
+        assert!(error.message.starts_with("conditions-v4[3]: ") && error.message.contains("64"), "{error}");
+    }
+
+    #[test]
+    fn elements_are_taken_as_they_are() {
+        let list = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let comment = |text: &str| Match::Comment(text.into());
+        let found = conditions(&list(&["-m", "comment", "--comment", "two  words"]), true).unwrap();
+        assert_eq!(found, [vec![comment("two  words")]]);
+        for text in
+            ["two\nlines", "wharf net/other/eth0", "name: \"n\" id: \"c\"", "dnat name: \"n\" id: \"c\""]
+        {
+            let error = conditions(&list(&["--comment", text]), true).unwrap_err();
+            assert!(error.message.starts_with("conditions-v4[1]: the comment "), "{error}");
+        }
+        let phrases = ["-m comment --comment one", "-i eth0"];
+        let found = conditions(&list(&phrases), true).unwrap();
+        let input = Match::Interface { input: true, name: "eth0".into(), negated: false };
+        assert_eq!(found, [vec![comment("one"), input]]);
+    }
+
+    #[test]
+    fn the_element_that_is_wrong_is_named() {
+        for (words, v4, named) in [
+            (vec!["-s", "10.0.0.0/33"], true, "conditions-v4[1]: "),
+            (vec!["-i", "eth0", "-s"], true, "conditions-v4[2]: "),
+            (vec!["-i eth0", "-x 5"], false, "conditions-v6[1]: "),
+            (vec!["-j", "ACCEPT"], false, "conditions-v6[0]: "),
+        ] {
+            let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+            let error = conditions(&words, v4).unwrap_err();
+            assert!(error.message.starts_with(named), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, named) in [
-            ("-m conntrack --ctstate NEW", "conntrack"),
+            ("-m limit --limit 5/s", "limit"),
+            ("-m conntrack --ctstate ODD", "ODD"),
+            ("-m iprange --src-range 192.0.2.9-192.0.2.1", "192.0.2.9-192.0.2.1"),
+            ("-m iprange --src-range fd00::1", "fd00::1"),
+            ("-m multiport --dports 1:2,3:4,5:6,7:8,9:10,11:12,13:14,15:16", "15"),
+            ("! -s 10.0.0.0/8,192.0.2.1", "list of addresses"),
             ("-x 1", "-x"),
             ("-s", "missing"),
             ("-s fd00::1", "fd00::1"),
@@ -252,7 +357,15 @@ mod tests {
                 Match::Protocol { number: 17, negated: false },
                 Match::Address { side: Side::Source, network: "10.0.0.0/8".parse().unwrap(), negated: true },
                 Match::Comment("dnat name: \"n\\\" id: \"c\"".into()),
-                Match::Multiport(vec![80, 81]),
+                Match::destination_ports(&[80, 81]),
+                Match::Multiport { of: PortsOf::Either, ranges: vec![(1, 9), (20, 20)], negated: true },
+                Match::State { bits: 0x1cf, negated: true },
+                Match::Range {
+                    side: Side::Source,
+                    from: "192.0.2.1".parse().unwrap(),
+                    to: "192.0.2.9".parse().unwrap(),
+                    negated: true,
+                },
                 Match::Ports { side: Side::Source, from: 1, to: 9, negated: true },
                 Match::Local { side: Side::Destination, negated: false },
             ],

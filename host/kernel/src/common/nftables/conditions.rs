@@ -6,30 +6,29 @@
 use ipnetwork::IpNetwork;
 use wharf_ops::{Error, Mac};
 
+use crate::common::conditions::{MOST_ALTERNATIVES, Word, member};
+
 use super::expr::{
     Comparison, CtKey, Expr, Header, MetaKey, REG_1, Side, equal, load_address, load_port, network_is,
     protocol_is,
 };
+use super::fields::{Field, address_type};
 
-/// More than anybody writes, and few enough to be rules.
-const MOST_ALTERNATIVES: usize = 64;
-
-const KNOWN: &str = "ip|ip6 saddr|daddr, tcp|udp|sctp sport|dport, iifname, iif, oifname, oif, meta mark, \
-                     meta l4proto, ether saddr, ct state";
+const KNOWN: &str = "ip|ip6 saddr|daddr|dscp, ip ttl, ip6 hoplimit, fib saddr|daddr type, \
+                     tcp|udp|sctp sport|dport, iifname, iif, oifname, oif, iifgroup, meta mark, meta l4proto, \
+                     ether saddr, ct state";
 
 /// Rows of expressions of which one must hold. No words: one empty row.
 pub(crate) fn compile(words: &[String], v4: bool) -> Result<Vec<Vec<Expr>>, Error> {
-    let tokens = tokens(words);
-    let mut rest = Words { all: &tokens, at: 0 };
+    let all = split(words);
+    let mut rest = Words { all: &all, at: 0 };
     let mut rows = vec![Vec::new()];
     while let Some(word) = rest.next() {
-        let condition = condition(word, &mut rest, v4)
-            .map_err(|error| error.context(format!("the nftables condition {:?}", tokens.join(" "))))?;
+        let condition =
+            condition(word, &mut rest, v4).map_err(|error| error.context(member(v4, &all, rest.at)))?;
         if rows.len() * condition.len() > MOST_ALTERNATIVES {
-            return Err(Error::invalid(format!(
-                "the nftables condition {:?} makes more than {MOST_ALTERNATIVES} alternatives",
-                tokens.join(" ")
-            )));
+            let error = Error::invalid(format!("more than {MOST_ALTERNATIVES} alternatives"));
+            return Err(error.context(member(v4, &all, rest.at)));
         }
         rows = rows
             .iter()
@@ -39,38 +38,39 @@ pub(crate) fn compile(words: &[String], v4: bool) -> Result<Vec<Vec<Expr>>, Erro
     Ok(rows)
 }
 
-fn tokens(words: &[String]) -> Vec<String> {
-    let mut text = String::new();
-    for word in words {
-        for c in word.chars() {
+fn split(list: &[String]) -> Vec<Word> {
+    let mut all = Vec::new();
+    for (element, text) in list.iter().enumerate() {
+        let mut spaced = String::new();
+        for c in text.chars() {
             match c {
-                '{' | '}' | ',' => text.extend([' ', c, ' ']),
+                '{' | '}' | ',' => spaced.extend([' ', c, ' ']),
                 '"' => {}
-                _ => text.push(c),
+                _ => spaced.push(c),
             }
         }
-        text.push(' ');
+        all.extend(spaced.split_whitespace().map(|text| Word { text: text.to_owned(), element }));
     }
-    text.split_whitespace().map(str::to_owned).collect()
+    all
 }
 
-struct Words<'a> {
-    all: &'a [String],
+pub(super) struct Words<'a> {
+    all: &'a [Word],
     at: usize,
 }
 
 impl<'a> Words<'a> {
-    fn next(&mut self) -> Option<&'a str> {
+    pub(super) fn next(&mut self) -> Option<&'a str> {
         let word = self.all.get(self.at)?;
         self.at += 1;
-        Some(word)
+        Some(&word.text)
     }
 
-    fn peek(&self) -> Option<&'a str> {
-        self.all.get(self.at).map(String::as_str)
+    pub(super) fn peek(&self) -> Option<&'a str> {
+        self.all.get(self.at).map(|word| word.text.as_str())
     }
 
-    fn value(&mut self, after: &str) -> Result<&'a str, Error> {
+    pub(super) fn value(&mut self, after: &str) -> Result<&'a str, Error> {
         self.next().ok_or_else(|| Error::invalid(format!("a value is missing after {after:?}")))
     }
 
@@ -120,6 +120,9 @@ fn condition(word: &str, rest: &mut Words<'_>, v4: bool) -> Result<Vec<Vec<Expr>
             let side = match rest.value(word)? {
                 "saddr" => Side::Source,
                 "daddr" => Side::Destination,
+                "ttl" if v4 => return Field::hops(v4).condition(rest),
+                "hoplimit" if !v4 => return Field::hops(v4).condition(rest),
+                "dscp" => return Field::code_point(v4).condition(rest),
                 other => return Err(unknown(&format!("{word} {other}"))),
             };
             each(rest, "address", &[], |comparison, text| address(v4, side, comparison, text))
@@ -135,6 +138,8 @@ fn condition(word: &str, rest: &mut Words<'_>, v4: bool) -> Result<Vec<Vec<Expr>
         }
         "iifname" | "iif" => interface(MetaKey::IifName, rest),
         "oifname" | "oif" => interface(MetaKey::OifName, rest),
+        "iifgroup" => group(rest),
+        "fib" => address_type(rest),
         "meta" => match rest.value(word)? {
             "mark" => mark(rest),
             "l4proto" => each(rest, "protocol", &[], |comparison, text| {
@@ -147,6 +152,7 @@ fn condition(word: &str, rest: &mut Words<'_>, v4: bool) -> Result<Vec<Vec<Expr>
             }),
             "iifname" | "iif" => interface(MetaKey::IifName, rest),
             "oifname" | "oif" => interface(MetaKey::OifName, rest),
+            "iifgroup" => group(rest),
             other => Err(unknown(&format!("meta {other}"))),
         },
         "ether" => match rest.value(word)? {
@@ -173,16 +179,16 @@ fn condition(word: &str, rest: &mut Words<'_>, v4: bool) -> Result<Vec<Vec<Expr>
     }
 }
 
-fn unknown(word: &str) -> Error {
+pub(super) fn unknown(word: &str) -> Error {
     Error::invalid(format!("{word:?} is not known here; known are: {KNOWN}"))
 }
 
-fn bad(what: &str, text: &str) -> Error {
+pub(super) fn bad(what: &str, text: &str) -> Error {
     Error::invalid(format!("{text:?} is no {what}"))
 }
 
 /// Applies an operator to one value or a set of them.
-fn each(
+pub(super) fn each(
     rest: &mut Words<'_>,
     what: &str,
     before: &[Expr],
@@ -238,6 +244,17 @@ fn port(side: Side, comparison: Comparison, text: &str) -> Result<Vec<Expr>, Err
 fn interface(key: MetaKey, rest: &mut Words<'_>) -> Result<Vec<Vec<Expr>>, Error> {
     each(rest, "interface name", &[], |comparison, text| {
         Ok(vec![Expr::Meta { key, register: REG_1 }, Expr::Compare(comparison, name_bytes(text, '*')?)])
+    })
+}
+
+/// By number; the group that every link begins in has a name.
+fn group(rest: &mut Words<'_>) -> Result<Vec<Vec<Expr>>, Error> {
+    each(rest, "group of interfaces", &[], |comparison, text| {
+        let group = if text == "default" { 0 } else { number(text)? };
+        Ok(vec![
+            Expr::Meta { key: MetaKey::IifGroup, register: REG_1 },
+            Expr::Compare(comparison, group.to_ne_bytes().to_vec()),
+        ])
     })
 }
 
@@ -363,10 +380,19 @@ mod tests {
             "ether saddr 02:00:00:00:00:01",
             "ct state new,established",
             "ct state != { invalid, untracked }",
+            "ip ttl > 4",
+            "ip ttl 1-64",
+            "ip dscp { cs1, ef, 5 }",
+            "ip dscp >= af11",
+            "fib saddr type != local",
+            "fib daddr type { local, broadcast }",
+            "meta iifgroup 5",
+            "iifgroup != default",
         ] {
             assert!(!rows(text, true).unwrap().is_empty(), "{text}");
         }
         assert!(!rows("ip6 saddr fd00::/8 ip6 daddr != ::1", false).unwrap().is_empty());
+        assert!(!rows("ip6 hoplimit <= 64 ip6 dscp ef", false).unwrap().is_empty());
     }
 
     #[test]
@@ -384,11 +410,19 @@ mod tests {
             ("iifname a-name-that-is-too-long", "a-name"),
             ("meta mark 0xzz", "0xzz"),
             ("ct state odd", "odd"),
+            ("ip ttl 256", "256"),
+            ("ip ttl > 255", "255"),
+            ("ip dscp < cs0", "cs0"),
+            ("ip hoplimit 4", "hoplimit"),
+            ("fib saddr oif lo", "fib saddr oif"),
+            ("fib saddr type odd", "odd"),
         ] {
             let error = rows(text, true).unwrap_err();
             assert_eq!(error.kind, wharf_ops::ErrorKind::Invalid);
             assert!(error.message.contains(named), "{text}: {error}");
         }
+        assert!(rows("ip saddr nowhere", true).unwrap_err().message.starts_with("conditions-v4[2]: "));
+        assert!(rows("ip6 saddr {::1,::g}", false).unwrap_err().message.starts_with("conditions-v6[2]: "));
         assert!(rows("numgen", true).unwrap_err().message.contains("known are"));
         let many: Vec<String> = (0..3).map(|_| "tcp dport { 1, 2, 3, 4, 5 }".to_owned()).collect();
         assert!(compile(&many, true).unwrap_err().message.contains("64"));

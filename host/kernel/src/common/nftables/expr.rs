@@ -21,6 +21,7 @@ pub(crate) enum MetaKey {
     IifType = 8,
     NfProto = 15,
     L4Proto = 16,
+    IifGroup = 21,
 }
 
 /// What `ct` loads.
@@ -78,8 +79,8 @@ pub(crate) enum Expr {
         from: Vec<u8>,
         to: Vec<u8>,
     },
-    /// `fib daddr type`.
-    DestinationType,
+    /// `fib saddr type` or `fib daddr type`.
+    AddressType(Side),
     /// Looks register 1 up in a verdict map.
     VerdictMap(String),
     Load {
@@ -177,7 +178,7 @@ pub(crate) fn protocol_is(number: u8) -> [Expr; 2] {
 
 /// `fib daddr type local`.
 pub(crate) fn destination_is_local() -> [Expr; 2] {
-    [Expr::DestinationType, equal(LOCAL.to_ne_bytes())]
+    [Expr::AddressType(Side::Destination), equal(LOCAL.to_ne_bytes())]
 }
 
 /// `ct status dnat`.
