@@ -7,7 +7,7 @@ use std::process::Output;
 use wharf_tests::install::wharfctl;
 use wharf_tests::{Network, Node, Value, json, sh};
 
-use crate::common::{bridge, portmap};
+use crate::common::{bridge, portmap, with_ipam};
 
 const LISTS: &str = "etc/cni/net.d";
 
@@ -174,7 +174,24 @@ fn lists_that_cannot_work_are_named() {
     list(&node, "90-late.conflist", &named("late", json!([late])));
     let odd = bridge(json!({"ipam": {"type": "host-local", "subnet": "10.9.0.7/24"}}));
     list(&node, "95-odd.conflist", &named("odd", json!([odd])));
+    list(&node, "96-first.conflist", &named("first", json!([portmap(json!({}))])));
+    let conditions = portmap(json!({"conditionsV4": ["foo"]}));
+    list(
+        &node,
+        "97-foo.conflist",
+        &named("foo", json!([with_ipam(json!({"subnet": "10.7.0.0/24"})), conditions])),
+    );
+    list(&node, "98-none.conflist", &json!({"cniVersion": "1.0.0", "name": "none"}));
     let (_, all) = findings(&node, &[]);
+    // What lint finds; and nobody is told that such a network is ready.
+    assert_found(&all, "error", "lists", &["96-first.conflist: plugins[0]", "comes first"]);
+    assert_found(&all, "error", "lists", &["97-foo.conflist: plugins[1]", "\"foo\" is not known"]);
+    assert_found(&all, "error", "lists", &["98-none.conflist", "plugins"]);
+    let ready = |one: &&Value| one["what"].as_str().unwrap().contains("says that it is ready");
+    for name in ["96-first", "97-foo"] {
+        let of_list = |one: &&Value| one["where"].as_str().unwrap().contains(name);
+        assert!(!all.iter().filter(of_list).any(|one| ready(&one)), "{name}");
+    }
     assert_found(&all, "error", "lists", &["20-broken.conflist", "decode"]);
     let added = ["30-unknown.conflist", "plugins[0]", "nonesuch", "wharfctl add --drop-in"];
     assert_found(&all, "error", "lists", &added);
@@ -238,6 +255,9 @@ fn pools_journals_and_forwarding_are_looked_at() {
     fs::write(node.root().join("etc/cni/wharf.toml"), "[log]\nto = '/var/log/none/wharf.log'\n").unwrap();
     let (_, all) = findings(&node, &[]);
     assert_found(&all, "warning", "state", &["wharf.toml", "/var/log/none", "standard error"]);
+    fs::write(node.root().join("etc/cni/wharf.toml"), "[traces]\nendpoint = 'notaurl'\n").unwrap();
+    let (_, all) = findings(&node, &[]);
+    assert_found(&all, "warning", "state", &["wharf.toml", "traces.endpoint", "notaurl", "http://"]);
     fs::write(node.root().join("etc/cni/wharf.toml"), "[lgo]\n").unwrap();
     let (_, all) = findings(&node, &[]);
     assert_found(&all, "warning", "state", &["wharf.toml", "lgo"]);

@@ -122,6 +122,40 @@ fn a_plan_says_what_would_fail_and_what_it_cannot_know() {
 }
 
 #[test]
+fn entries_of_one_type_are_planned_once_each() {
+    let node = Node::new();
+    let entry =
+        |plugin: Value| json!({"type": "wharf", "capabilities": {"portMappings": true}, "chain": [plugin]});
+    let file = written(&node, &[entry(bridge(json!({}))), entry(portmap(json!({})))], false);
+    let ports = json!({"portMappings": [{"hostPort": 8001, "containerPort": 80, "protocol": "tcp"}]});
+    let plan = planned(&node, &file, &node.container("c").eth0().netns, &ports);
+    let changes = plan["changes"].as_array().unwrap();
+    let of = |place: &str| {
+        let guests = changes.iter().filter(|change| change["place"] == place);
+        guests.map(|change| change["guest"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (first, second) = (of("plugins[0]"), of("plugins[1]"));
+    assert!(!first.is_empty() && !first.contains(&"portmap".to_owned()), "{plan:#}");
+    assert!(!second.is_empty() && second.iter().all(|guest| guest == "portmap"), "{plan:#}");
+}
+
+#[test]
+fn the_hosts_own_namespace_is_no_containers() {
+    let node = Node::new();
+    let file = written(&node, &[bridge(json!({}))], false);
+    let output = ctl(&node, &["plan", &file, "--netns", "/proc/self/ns/net", "--json"]);
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let message =
+        "CNI_NETNS=/proc/self/ns/net is the namespace that the plugin itself runs in; nothing was done";
+    assert!(!output.status.success());
+    assert_eq!((&plan["error"]["code"], &plan["error"]["msg"]), (&json!(8), &json!(message)));
+    assert_eq!(plan["changes"], json!([]));
+    // As the ADD says it.
+    let own = wharf_tests::Target { netns: "/proc/self/ns/net".into(), ..node.container("c").eth0() };
+    Network::new(&node, [bridge(json!({}))]).add(&own).error_naming(8, &[message]);
+}
+
+#[test]
 fn a_plan_writes_nowhere_whatever_the_configuration_names() {
     let node = Node::new();
     for folder in ["etc/cni/wharf.d", "var/lib/wharf/guests", "var/lib/wharf/artefacts"] {
@@ -170,6 +204,44 @@ fn lint_fails_for_errors_and_if_it_is_strict_for_warnings() {
     assert!(!good && said.contains("opt/cni/bin/tuning is missing"), "{said}");
 }
 
+#[test]
+fn lint_asks_for_the_policies_of_the_node() {
+    let node = Node::new();
+    let file = written(&node, &[bridge(json!({}))], false);
+    std::fs::write(node.root().join("etc/cni/wharf.toml"), "policies = [\"nobody\"]\n").unwrap();
+    let output = ctl(&node, &["lint", &file]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains("policy nobody: "), "{said}");
+    Network::new(&node, [bridge(json!({}))]).add(&node.container("c").eth0()).error_naming(901, &["nobody"]);
+}
+
+/// Behind a type that nobody serves, nothing is judged: that is not taken for nothing to say.
+#[test]
+fn lint_tells_a_type_that_nobody_serves() {
+    let node = Node::new();
+    let nowhere = node.folder("nowhere");
+    let strange =
+        json!({"type": "brigde", "vlan": 9999, "ipam": {"type": "host-local", "subnet": "10.0.0.0/33"}});
+    let slip = json!({"type": "bandwith", "ingressBurst": -3});
+    let wrong = portmap(json!({"markMasqBit": 99}));
+    let first = ["plugins[0].type", "did you mean \"bridge\"?", "from here on values were not judged"];
+    let second =
+        ["plugins[1].type", "did you mean \"bandwidth\"?", "its values were not judged", "plugins[2]", "99"];
+    for (plugins, words) in
+        [(vec![strange], first.as_slice()), (vec![bridge(json!({})), slip, wrong], second.as_slice())]
+    {
+        let file = written(&node, &plugins, false);
+        let guests = &Binaries::get().guests;
+        let output = wharfctl(&nowhere).args(["lint", &file, "--guests"]).arg(guests).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(!output.status.success() && words.iter().all(|word| said.contains(word)), "{said}");
+    }
+    // A node knows what it has.
+    let file = written(&node, &[json!({"type": "brigde"})], false);
+    let said = String::from_utf8(ctl(&node, &["lint", &file]).stdout).unwrap();
+    assert!(said.contains("brigde is missing") && said.contains("did you mean \"bridge\"?"), "{said}");
+}
+
 /// What makes no sense is said by the guest that reads it, without a node: by those that come with `--guests`.
 #[test]
 fn lint_lets_the_guests_judge_the_values() {
@@ -190,6 +262,8 @@ fn lint_lets_the_guests_judge_the_values() {
         (vec![chain(ranges(json!([[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.9.9"}]])))], "10.1.9.9"),
         (vec![bridge(json!({"vlan": 9999}))], "9999"),
         (vec![bridge(json!({})), json!({"type": "bandwidth", "ingressRate": 1000})], "ingressBurst"),
+        // Only an ADD with ports gets so far as to the kernel, which would not take them.
+        (vec![bridge(json!({})), portmap(json!({"conditionsV4": ["foo"]}))], "\"foo\" is not known"),
     ] {
         let (good, said) = lint(&plugins);
         assert!(!good && said.contains(words) && said.contains("1 errors"), "{words}: {said}");
@@ -198,10 +272,19 @@ fn lint_lets_the_guests_judge_the_values() {
     // Whether it is there, only a node can tell.
     let dns =
         bridge(json!({"ipam": {"type": "host-local", "subnet": "10.1.0.0/24", "resolvConf": "/run/r.conf"}}));
-    for plugins in [full("nftables").to_vec(), vec![told], vec![dns.clone()], vec![chain(bridge(json!({})))]]
-    {
+    // So with what is told of the node, and a chain that kube-proxy makes.
+    let late = bridge(json!({"ipam": {"type": "host-local", "subnet": "usePodCidr"}}));
+    let marked = portmap(json!({"externalSetMarkChain": "KUBE-MARK-MASQ"}));
+    for plugins in [
+        full("nftables").to_vec(),
+        full("iptables").to_vec(),
+        vec![told],
+        vec![dns.clone()],
+        vec![late, marked],
+        vec![chain(bridge(json!({})))],
+    ] {
         let (good, said) = lint(&plugins);
-        assert!(good && said.contains("0 errors"), "{said}");
+        assert!(good && said.contains("0 errors") && !said.contains("were not judged"), "{said}");
     }
     // And `plan` is run on one.
     let file = written(&node, &[dns], false);

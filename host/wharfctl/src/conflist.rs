@@ -9,10 +9,20 @@ use serde_json::{Map, Value, json};
 use wharf_broker::Paths;
 use wharf_broker::guests::write_atomically;
 use wharf_cni::{Version, config};
+use wharf_kernel::common::check_new_name;
 use wharf_ops::IpNetwork;
 
 /// The chain in which kube-proxy marks what it masquerades.
 const KUBE_MARK_MASQ: &str = "KUBE-MARK-MASQ";
+/// Addresses that no link is reached by, and what they are.
+const NOT_FOR_PODS: [(&str, &str); 6] = [
+    ("0.0.0.0/8", "addresses of no host (0.0.0.0/8)"),
+    ("127.0.0.0/8", "loopback addresses (127.0.0.0/8)"),
+    ("224.0.0.0/4", "multicast addresses (224.0.0.0/4)"),
+    ("::/128", "the address of no host (::)"),
+    ("::1/128", "the loopback address (::1)"),
+    ("ff00::/8", "multicast addresses (ff00::/8)"),
+];
 /// The smallest MTU that the kernel takes for a veth.
 const LEAST_MTU: i64 = 68;
 
@@ -38,7 +48,7 @@ pub(crate) struct Shape {
     #[arg(long, default_value = "pods", value_parser = network)]
     name: String,
     /// The bridge that pods are ports of.
-    #[arg(long, default_value = "cni0")]
+    #[arg(long, default_value = "cni0", value_parser = link_name)]
     bridge: String,
     /// 1.0.0, because containerd 1.7 refuses 1.1.0; that one brings STATUS and GC where the runtime knows it.
     #[arg(long, default_value = "1.0.0", value_parser = version)]
@@ -82,6 +92,26 @@ fn network(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// As the bridge guest and the kernel take it, whom no ADD would get past.
+fn link_name(text: &str) -> Result<String, String> {
+    check_new_name(text).map_err(|error| error.to_string())?;
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(format!("{text:?} has white space or control characters: no link is called so"));
+    }
+    if text == "lo" {
+        return Err("lo is the host's loopback link, and no bridge".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Why no pod could have an address of it, if so.
+fn unusable(cidr: &IpNetwork) -> Option<&'static str> {
+    NOT_FOR_PODS.into_iter().find_map(|(text, what)| {
+        let range: IpNetwork = text.parse().ok()?;
+        (range.contains(cidr.ip()) || cidr.contains(range.ip())).then_some(what)
+    })
+}
+
 fn version(text: &str) -> Result<Version, String> {
     let known = wharf_cni::version::SUPPORTED.iter().find(|version| version.as_str() == text);
     known.copied().ok_or_else(|| {
@@ -114,6 +144,9 @@ fn list(cidrs: &[IpNetwork], shape: &Shape) -> Result<Value> {
                 cidr.network(),
                 cidr.prefix()
             );
+        }
+        if let Some(what) = unusable(cidr) {
+            bail!("--pod-cidr {cidr}: has {what}, which no pod can have");
         }
         if let Some(other) = cidrs.iter().take(index).find(|other| other.is_ipv4() == cidr.is_ipv4()) {
             bail!("--pod-cidr {other} and {cidr} are of one family: a node has one of each at most");

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use wharf_cni::NetConf;
 use wharf_cni::conflist::NetworkList;
@@ -99,20 +99,50 @@ pub(crate) fn read(directory: &Path) -> Result<Vec<ListFile>> {
 
 fn parse_file(path: &Path) -> Result<List, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
-    let is_list = path.extension().is_some_and(|extension| extension == "conflist");
-    parse(&bytes, is_list).map_err(|error| format!("{error:#}"))
+    load(path, &bytes).map_err(|error| format!("{error:#}"))
 }
 
-/// A list, or a single plugin as a list.
+/// Whether a runtime takes the file for a list: by its name.
+pub(crate) fn is_list(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "conflist")
+}
+
+/// What a runtime makes of a file with this content: a list, with the plugins of the folder beside it, or a single plugin
+/// as a list.
+pub(crate) fn load(path: &Path, bytes: &[u8]) -> Result<List> {
+    read_as(bytes, is_list(path), path.parent())
+}
+
+/// A list that needs nothing beside it, or a single plugin as a list.
 pub(crate) fn parse(bytes: &[u8], is_list: bool) -> Result<List> {
-    let network = if is_list { NetworkList::parse(bytes)? } else { NetworkList::from_plugin(bytes)? };
+    read_as(bytes, is_list, None)
+}
+
+fn read_as(bytes: &[u8], is_list: bool, folder: Option<&Path>) -> Result<List> {
+    let mut network = if is_list { NetworkList::parse(bytes)? } else { NetworkList::from_plugin(bytes)? };
     let document: Value = serde_json::from_slice(bytes)?;
+    let mut all = match document.get("plugins").and_then(Value::as_array) {
+        Some(plugins) if is_list => plugins.clone(),
+        _ if is_list => Vec::new(),
+        _ => vec![document.clone()],
+    };
+    if is_list {
+        let folder = folder.map(|folder| folder.join(&network.name));
+        for file in folder.as_deref().map(beside).transpose()?.unwrap_or_default() {
+            let shown = file.display().to_string();
+            let bytes = fs::read(&file).with_context(|| format!("cannot read {shown}"))?;
+            if network.add_plugin(&bytes).with_context(|| shown.clone())? {
+                all.push(serde_json::from_slice(&bytes).context(shown)?);
+            }
+        }
+        if network.plugins.is_empty() {
+            bail!(without_plugins(&document, folder.as_deref()));
+        }
+    }
     let mut plugins = Vec::new();
     for (index, plugin) in network.plugins.iter().enumerate() {
         let place = if is_list { format!("plugins[{index}]") } else { "it".to_owned() };
-        let written =
-            if is_list { document.get("plugins").and_then(|all| all.get(index)) } else { Some(&document) };
-        let written = written.and_then(Value::as_object).cloned().unwrap_or_default();
+        let written = all.get(index).and_then(Value::as_object).cloned().unwrap_or_default();
         plugins.push(Plugin {
             place: place.clone(),
             kind: plugin.plugin_type.clone(),
@@ -141,6 +171,34 @@ pub(crate) fn parse(bytes: &[u8], is_list: bool) -> Result<List> {
         }));
     }
     Ok(List { network, plugins })
+}
+
+/// The plugins' files in a folder that is named as the network, where libcni looks from 1.3 on.
+fn beside(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.with_context(|| format!("cannot read {}", folder.display()))?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "conf") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Why no runtime takes such a list.
+fn without_plugins(document: &Value, folder: Option<&Path>) -> String {
+    if document.get("type").is_some() {
+        return "it is a single plugin, and no list: let the file's name end in .conf".to_owned();
+    }
+    match folder {
+        Some(folder) => format!("plugins: there are none, nor is there a *.conf in {}", folder.display()),
+        None => "plugins: there are none".to_owned(),
+    }
 }
 
 /// A member in whatever spelling counts: the last.
@@ -196,6 +254,40 @@ pub(crate) mod tests {
         assert_eq!(files[1].list.as_ref().unwrap().network.name, "one");
         assert!(files[2].list.as_ref().unwrap_err().contains("decode"));
         assert!(read(&folder.path().join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_list_without_plugins_is_one_only_with_those_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("10-pods.conflist");
+        let bare = r#"{"cniVersion": "1.0.0", "name": "pods"}"#;
+        let of = |text: &str| load(&file, text.as_bytes()).map_err(|error| format!("{error:#}"));
+        let error = of(bare).unwrap_err();
+        assert!(error.contains("plugins") && error.contains("/pods"), "{error}");
+        assert!(parse(bare.as_bytes(), true).is_err());
+        let single =
+            r#"{"cniVersion": "1.0.0", "name": "pods", "type": "wharf", "chain": [{"type": "bridge"}]}"#;
+        assert!(of(single).unwrap_err().contains(".conf"));
+        assert_eq!(load(Path::new("pods.conf"), single.as_bytes()).unwrap().plugins.len(), 2);
+
+        let beside = folder.path().join("pods");
+        fs::create_dir_all(&beside).unwrap();
+        fs::write(beside.join("README"), "{").unwrap();
+        assert!(of(bare).is_err());
+        fs::write(beside.join("20-b.conf"), r#"{"type": "portmap", "snat": false}"#).unwrap();
+        fs::write(beside.join("10-a.conf"), r#"{"type": "bridge"}"#).unwrap();
+        let list = of(bare).unwrap();
+        let found: Vec<_> = list.plugins.iter().map(|one| (one.place.as_str(), one.kind.as_str())).collect();
+        assert_eq!(found, [("plugins[0]", "bridge"), ("plugins[1]", "portmap")]);
+        assert!(list.plugins[1].written.contains_key("snat"));
+        // They come behind those of the list itself, unless it wants no others.
+        let own = |flag: &str| {
+            format!(r#"{{"cniVersion": "1.0.0", "name": "pods"{flag}, "plugins": [{{"type": "loopback"}}]}}"#)
+        };
+        assert_eq!(of(&own("")).unwrap().plugins.len(), 3);
+        assert_eq!(of(&own(r#", "loadOnlyInlinedPlugins": true"#)).unwrap().plugins.len(), 1);
+        fs::write(beside.join("30-c.conf"), "{").unwrap();
+        assert!(of(bare).unwrap_err().contains("30-c.conf"));
     }
 
     #[test]

@@ -92,9 +92,30 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
         ("--pod-cidr 10.1.0.0/16 --name ../x", "--name"),
         ("--pod-cidr 10.1.0.0/16 --cni-version 2.0.0", "1.1.0"),
         ("--pod-cidr 10.1.0.0/16 --mtu 10", "--mtu"),
+        ("--pod-cidr 10.1.0.0/16 --bridge aaaaaaaaaaaaaaaaaaaa", "15 bytes"),
+        ("--pod-cidr 10.1.0.0/16 --bridge br%d", "'%'"),
+        ("--pod-cidr 10.1.0.0/16 --bridge all", "another name"),
+        ("--pod-cidr 10.1.0.0/16 --bridge lo", "loopback"),
+        ("--pod-cidr 224.0.0.0/8", "multicast"),
+        ("--pod-cidr 127.0.0.0/8", "loopback"),
+        ("--pod-cidr 127.1.2.0/24", "loopback"),
+        ("--pod-cidr 64.0.0.0/2", "loopback"),
+        ("--pod-cidr 0.0.0.0/0", "no host"),
+        ("--pod-cidr 10.1.0.0/16,ff02::/64", "multicast"),
+        ("--pod-cidr ::/64", "(::)"),
     ] {
         let error = format!("{:#}", printed(arguments).unwrap_err());
         assert!(error.contains(words), "{arguments}: {error}");
+    }
+}
+
+#[test]
+fn a_bridge_has_a_name_that_a_link_can_have() {
+    for name in ["cni0", "br-4f2a", "aaaaaaaaaaaaaaa"] {
+        assert_eq!(link_name(name).as_deref(), Ok(name));
+    }
+    for name in ["", "..", "a/b", "br 0", "br\u{a0}0", "default"] {
+        assert!(link_name(name).is_err(), "{name:?}");
     }
 }
 

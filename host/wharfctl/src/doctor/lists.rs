@@ -8,8 +8,8 @@ use wharf_broker::guests::{self, StoreError};
 use wharf_cni::Version;
 
 use super::{Findings, Node, policies};
-use crate::lists::{List, OWN, Plugin, pools};
-use crate::status;
+use crate::lists::{self, List, OWN, Plugin, pools};
+use crate::{lint, status};
 
 /// Plugins that do nothing without what the runtime tells them, and the capability that lets it tell.
 const CAPABILITIES: [(&str, &str); 2] = [("portmap", "portMappings"), ("bandwidth", "bandwidth")];
@@ -54,12 +54,15 @@ fn one(node: &Node<'_>, file: &Path, list: &List, findings: &mut Findings) {
         }
         policies::asked(node, &file.display().to_string(), plugin, findings);
     }
-    capabilities(&file.display().to_string(), list, findings);
     let place = file.display();
-    if !resolved || !own {
-        if resolved {
-            findings.ok(place, format!("network {}; no plugin of it is Wharf's", list.network.name));
-        }
+    capabilities(&place.to_string(), list, findings);
+    if resolved && !own {
+        return findings.ok(place, format!("network {}; no plugin of it is Wharf's", list.network.name));
+    }
+    let before = findings.errors();
+    lint::judge(node.paths, &place.to_string(), list, lists::is_list(file), findings);
+    let sound = findings.errors() == before;
+    if !resolved {
         return;
     }
     if list.network.cni_version > Version::V1_0_0 {
@@ -67,6 +70,8 @@ fn one(node: &Node<'_>, file: &Path, list: &List, findings: &mut Findings) {
         findings.note(&place, what, "1.0.0 for those");
     }
     match status::ask(node, list) {
+        // What it says of itself is no comfort where ADDs fail.
+        Ok(()) if !sound => {}
         Ok(()) => findings.ok(
             place,
             format!("network {}: every plugin is found, and says that it is ready", list.network.name),
@@ -109,29 +114,32 @@ fn enabled(list: &List, plugin: &Plugin, capability: &str) -> bool {
 }
 
 /// Whether Wharf serves the plugin; the error is what is missing, and the cure.
-pub(crate) fn served(node: &Node<'_>, plugin: &Plugin) -> Result<bool, (String, &'static str)> {
+pub(crate) fn served(node: &Node<'_>, plugin: &Plugin) -> Result<bool, (String, String)> {
     const INSTALL: &str = "run `wharfctl install --drop-in`";
     let own = node.bin_dir.join(OWN);
     if plugin.kind == OWN {
         return if own.is_file() {
             Ok(true)
         } else {
-            Err((format!("{} is missing", own.display()), INSTALL))
+            Err((format!("{} is missing", own.display()), INSTALL.to_owned()))
         };
     }
     let program = node.bin_dir.join(&plugin.kind);
     let by_wharf = plugin.chained || same(&program, &own);
     if !by_wharf && !program.is_file() {
         let what = format!("type {:?}: {} is missing", plugin.kind, program.display());
+        let meant = lint::meant(node, &plugin.kind);
         let cure = "install the plugin; a guest by `wharfctl add --drop-in`, Wharf's own by `wharfctl install \
                     --drop-in`";
-        return Err((what, cure));
+        return Err((what, meant + cure));
     }
     if by_wharf {
         guests::read(node.paths, &plugin.kind).map_err(|error| match error {
             // `install` brings Wharf's own only, and which those are the message knows.
-            StoreError::NotInstalled { .. } => (error.to_string(), "do what the message says"),
-            _ => (error.to_string(), INSTALL),
+            StoreError::NotInstalled { .. } => {
+                (error.to_string(), lint::meant(node, &plugin.kind) + "do what the message says")
+            }
+            _ => (error.to_string(), INSTALL.to_owned()),
         })?;
         unresolved(node, plugin)?;
     }
@@ -149,14 +157,15 @@ pub(crate) fn served(node: &Node<'_>, plugin: &Plugin) -> Result<bool, (String, 
         "ipam.type {ipam:?}: no guest of that name is installed, and {} is missing",
         native.display()
     );
-    Err((what, "install the plugin, or correct its name"))
+    Err((what, lint::meant(node, ipam) + "install the plugin, or correct its name"))
 }
 
 /// The node's pod CIDR is known where it is meant.
-fn unresolved(node: &Node<'_>, plugin: &Plugin) -> Result<(), (String, &'static str)> {
+fn unresolved(node: &Node<'_>, plugin: &Plugin) -> Result<(), (String, String)> {
     let mut raw = plugin.raw.clone();
-    wharf_broker::pod_cidr::resolve(node.paths, &mut raw)
-        .map_err(|error| (error.to_string(), "run `wharfctl pod-cidr` once the node has its pod CIDR"))
+    wharf_broker::pod_cidr::resolve(node.paths, &mut raw).map_err(|error| {
+        (error.to_string(), "run `wharfctl pod-cidr` once the node has its pod CIDR".to_owned())
+    })
 }
 
 fn same(one: &Path, other: &Path) -> bool {

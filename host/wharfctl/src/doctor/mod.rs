@@ -19,7 +19,7 @@ use wharf_broker::Paths;
 
 use crate::lists::{CONF_DIR, ListFile};
 pub(crate) use lists::{capabilities, served};
-pub(crate) use policies::asked;
+pub(crate) use policies::{asked, check as node_policies};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -88,8 +88,9 @@ impl Findings {
         self.all.is_empty()
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
-        self.all.iter().any(|finding| finding.severity == Severity::Error)
+    /// How many errors there are so far.
+    pub(crate) fn errors(&self) -> usize {
+        count(&self.all, Severity::Error)
     }
 
     pub(crate) fn ok(&mut self, place: impl Display, what: impl Display) {

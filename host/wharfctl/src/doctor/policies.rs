@@ -7,7 +7,8 @@ use wharf_broker::settings::Settings;
 use super::{Findings, Node};
 use crate::lists::Plugin;
 
-pub(super) fn check(node: &Node<'_>, findings: &mut Findings) {
+/// The node's own.
+pub(crate) fn check(node: &Node<'_>, findings: &mut Findings) {
     let file = node.paths.settings();
     let (settings, _) = Settings::read(node.paths, |_| None);
     if let Some(fault) = settings.policies.fault() {

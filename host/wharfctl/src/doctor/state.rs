@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use ureq::http::Uri;
 use wharf_broker::overview::{State, overview};
 use wharf_broker::settings::{Destination, Settings};
 use wharf_broker::writable;
@@ -54,17 +55,33 @@ fn settings(node: &Node<'_>, findings: &mut Findings) {
         let cure = "correct it: until then what cannot be read counts as not said";
         return findings.warning("settings", fault, cure);
     }
+    let file = node.paths.settings();
+    if let Some(endpoint) = &settings.endpoint
+        && let Err(reason) = collector(&endpoint.url())
+    {
+        let what = format!("{}: traces.endpoint: {reason}: no span is exported", file.display());
+        let cure = "write that of an OTLP collector over HTTP, as \"http://127.0.0.1:4318\"";
+        findings.warning("settings", what, cure);
+    }
     let missing = match settings.to {
         Destination::Stderr => None,
         Destination::Journald => Some(node.paths.inside("/run/systemd/journal/socket")),
         Destination::File(log) => log.parent().map(Path::to_owned),
     };
-    let file = node.paths.settings();
     if let Some(missing) = missing.filter(|place| !place.exists()) {
         let (file, missing) = (file.display(), missing.display());
         let what = format!("{file}: log.to: {missing} is missing: lines go to standard error");
         findings.warning("settings", what, "make it, or choose stderr, journald or another file");
     }
+}
+
+/// Whether spans can be posted to that URL, as far as it tells.
+fn collector(url: &str) -> Result<(), String> {
+    let uri = url.parse::<Uri>().map_err(|error| format!("{url:?}: {error}"))?;
+    if !["http", "https"].contains(&uri.scheme_str().unwrap_or_default()) {
+        return Err(format!("{url:?} does not begin with http:// or https://"));
+    }
+    if uri.host().is_none_or(str::is_empty) { Err(format!("{url:?} names no host")) } else { Ok(()) }
 }
 
 /// Journals describe kernel state and must go with it.
@@ -126,4 +143,26 @@ fn attachments(node: &Node<'_>, findings: &mut Findings) {
     }
     findings
         .ok(place.display(), format!("{} attachments are as they were made", of(State::Committed).count()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_is_a_url() {
+        for url in ["http://127.0.0.1:4318/v1/traces", "https://[::1]/v1/traces", "http://collector/x"] {
+            assert_eq!(collector(url), Ok(()), "{url}");
+        }
+        for url in [
+            "notaurl/v1/traces",
+            "notaurl",
+            "collector:4317/v1/traces",
+            "grpc://c/v1/traces",
+            "http:///v1/traces",
+            "http://a b/",
+        ] {
+            assert!(collector(url).is_err(), "{url}");
+        }
+    }
 }

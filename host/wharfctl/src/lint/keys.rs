@@ -106,7 +106,7 @@ fn unread<'k>(
 }
 
 /// Keys that are nobody's by convention: remarks, and names with a domain (CNI specification: `cni.dev/...`).
-fn free(key: &str) -> bool {
+pub(super) fn free(key: &str) -> bool {
     key.starts_with('_') || key.starts_with("//") || key.contains('/') || key == "comment"
 }
 
@@ -176,6 +176,6 @@ fn expected(shape: Shape) -> &'static str {
     }
 }
 
-fn join(place: &str, key: &str) -> String {
+pub(super) fn join(place: &str, key: &str) -> String {
     if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") }
 }

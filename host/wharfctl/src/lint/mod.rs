@@ -1,8 +1,10 @@
 //! `wharfctl lint`: what is wrong with a network configuration, before a runtime finds out.
 
+mod duplicates;
 mod keys;
 mod schema;
 mod spelling;
+mod types;
 mod values;
 mod versions;
 
@@ -58,11 +60,16 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         }
         None => None,
     };
-    let judges = given.as_ref().map_or(paths, Guests::paths);
+    let given = given.as_ref().map(Guests::paths);
     let mut all = Vec::new();
+    if has_store(&node) {
+        // Without them no ADD is served, whatever the list.
+        let of_node = doctor::findings("lint", |findings| doctor::node_policies(&node, findings));
+        all.extend(of_node.into_iter().filter(|finding| finding.severity != Severity::Ok));
+    }
     for file in &files {
         let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        all.extend(doctor::findings("lint", |findings| one(&node, judges, file, &bytes, findings)));
+        all.extend(doctor::findings("lint", |findings| one(&node, given, file, &bytes, findings)));
     }
     let count = |severity| all.iter().filter(|finding: &&Finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
@@ -74,45 +81,76 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Everything about one file. Its values are judged by the guests of `judges`.
-fn one(node: &Node<'_>, judges: &Paths, path: &Path, bytes: &[u8], findings: &mut Findings) {
+/// Everything about one file. Its values are judged by the guests of `given`, or else by those that are installed.
+fn one(node: &Node<'_>, given: Option<&Paths>, path: &Path, bytes: &[u8], findings: &mut Findings) {
     let file = path.display().to_string();
-    let is_list = path.extension().is_some_and(|extension| extension == "conflist");
+    let is_list = lists::is_list(path);
+    let list = lists::load(path, bytes);
     // First what can be said of any JSON: it may be why the rest cannot be read.
     if let Ok(Value::Object(object)) = serde_json::from_slice(bytes) {
+        duplicates::check(&file, bytes, findings);
+        let plugins = object.get("plugins").is_some_and(|plugins| !plugins.is_null());
+        if is_list && !plugins && list.is_err() && object.contains_key("type") {
+            let cure = "let the file's name end in .conf: runtimes take a single plugin from such";
+            return findings.error(&file, "it is a single plugin, and no list: a runtime refuses it", cure);
+        }
         keys::network(&file, &object, is_list, findings);
-        versions::check(&file, &object, findings);
+        versions::check(&file, &object, is_list, findings);
         if !is_list && object.contains_key("plugins") {
             let cure = "name the file *.conflist: runtimes load lists from those only";
-            findings.error(&file, "it is a list of plugins", cure);
-            return;
+            return findings.error(&file, "it is a list of plugins", cure);
+        }
+        if is_list && !plugins && list.is_ok() {
+            let what = "its plugins are in the folder beside it only: a libcni before 1.3 does not look there, and refuses it";
+            findings.warning(&file, what, "for those, write them into \"plugins\"");
         }
     }
-    let list = match lists::parse(bytes, is_list) {
+    let list = match list {
         Ok(list) => list,
         Err(error) => {
             return findings.error(&file, format!("{error:#}"), "correct it: a runtime refuses the file");
         }
     };
-    keys::plugins(&file, &list, is_list, findings);
     doctor::capabilities(&file, &list, findings);
-    installed(node, &file, &list, findings);
-    order(&file, &list, findings);
-    if !findings.has_errors() {
-        values::check(judges, &file, &list, is_list, findings);
-    }
+    installed(node, given, &file, &list, findings);
+    judge(given.unwrap_or(node.paths), &file, &list, is_list, findings);
     if findings.is_empty() {
         findings.ok(&file, format!("network {}, {} plugins", list.network.name, list.plugins.len()));
     }
 }
 
-/// Every plugin is there. Where nothing is installed at all, this is not the node that it is for.
-fn installed(node: &Node<'_>, file: &str, list: &List, findings: &mut Findings) {
-    if guests::names(node.paths).is_ok_and(|names| names.is_empty()) {
+/// What can be said of a list wherever it is: its keys, the order of its plugins, and its values, as far as these are any
+/// that the guests of `judges` could read.
+pub(crate) fn judge(judges: &Paths, file: &str, list: &List, is_list: bool, findings: &mut Findings) {
+    let before = findings.errors();
+    keys::plugins(file, list, is_list, findings);
+    order(file, list, findings);
+    if findings.errors() == before {
+        values::check(judges, file, list, is_list, findings);
+    }
+}
+
+/// The guest or program of the node that is meant by a name that is none's, in words.
+pub(crate) fn meant(node: &Node<'_>, name: &str) -> String {
+    types::meant(node, name).map_or_else(String::new, |meant| format!("did you mean {meant:?}? Otherwise "))
+}
+
+/// Where nothing is installed at all, this is not the node that the lists are for.
+fn has_store(node: &Node<'_>) -> bool {
+    !guests::names(node.paths).is_ok_and(|names| names.is_empty())
+}
+
+/// Every plugin is there, as far as that can be told from here.
+fn installed(node: &Node<'_>, given: Option<&Paths>, file: &str, list: &List, findings: &mut Findings) {
+    if !has_store(node) {
+        let values = if given.is_none() { ", and its values were not judged" } else { "" };
         let store = node.paths.guests();
-        let what =
-            format!("whether its plugins are installed was not looked at: there is no {}", store.display());
-        return findings.note(file, what, "say WHARF_ROOT, or run it on the node");
+        let what = format!(
+            "whether its plugins are installed was not looked at{values}: there is no {}",
+            store.display()
+        );
+        findings.note(file, what, "say WHARF_ROOT, or run it on the node");
+        return types::check(node, given, file, list, findings);
     }
     for plugin in &list.plugins {
         if let Err((what, cure)) = doctor::served(node, plugin) {

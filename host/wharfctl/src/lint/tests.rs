@@ -6,7 +6,7 @@ fn lint(name: &str, text: &str) -> Vec<Finding> {
     let root = tempfile::tempdir().unwrap();
     let paths = Paths::below(root.path());
     let node = Node::new(&paths, Path::new("/etc/cni/net.d"), Path::new("/opt/cni/bin")).unwrap();
-    doctor::findings("lint", |findings| one(&node, &paths, Path::new(name), text.as_bytes(), findings))
+    doctor::findings("lint", |findings| one(&node, None, Path::new(name), text.as_bytes(), findings))
 }
 
 /// The findings but for the note that there is no store here.
@@ -174,6 +174,135 @@ fn versions_that_runtimes_refuse_are_named() {
             None => assert_eq!(said, [""; 0]),
         }
     }
+}
+
+#[test]
+fn several_versions_are_advised_for_lists_only() {
+    for (name, text, advised) in [
+        ("a.conflist", r#"{"cniVersion": "1.1.0", "name": "n", "plugins": [{"type": "x"}]}"#, true),
+        ("a.conf", r#"{"cniVersion": "1.1.0", "name": "n", "type": "x"}"#, false),
+    ] {
+        let all = found(name, text);
+        let [(Severity::Warning, _, _, cure)] = all.as_slice() else { panic!("{name}: {all:?}") };
+        assert_eq!(cure.contains("cniVersions"), advised, "{cure}");
+    }
+}
+
+#[test]
+fn a_key_that_stands_twice_is_found_wherever_it_is() {
+    for (plugins, place) in [
+        (r#"{"type": "bridge", "bridge": "br-good", "bridge": "br-evil"}"#, "plugins[0].bridge"),
+        (
+            r#"{"type": "x"}, {"type": "wharf", "chain": [{"type": "x", "ipam": {"a": 1, "a": 1}}]}"#,
+            "plugins[1].chain[0].ipam.a",
+        ),
+        (r#"{"type": "x"}], "plugins": [{"type": "loopback"}"#, "plugins"),
+    ] {
+        let all = found("a.conflist", &list(plugins));
+        let [(Severity::Warning, at, what, _)] = all.as_slice() else { panic!("{plugins}: {all:?}") };
+        assert!(*at == format!("a.conflist: {place}") && what.contains("twice"), "{at}: {what}");
+    }
+    assert_eq!(found("a.conflist", &list(r#"{"type": "x", "//": "one", "//": "two"}"#)), []);
+}
+
+#[test]
+fn a_list_without_plugins_is_none() {
+    let of = |text: &str| {
+        let all = found("a.conflist", text);
+        let [(Severity::Error, _, what, cure)] = all.as_slice() else { panic!("{text}: {all:?}") };
+        (what.clone(), cure.clone())
+    };
+    let (what, _) = of(r#"{"cniVersion": "1.0.0", "name": "nowhere"}"#);
+    assert!(what.contains("plugins: there are none"), "{what}");
+    let single =
+        of(r#"{"cniVersion": "1.0.0", "name": "nowhere", "type": "wharf", "chain": [{"type": "x"}]}"#);
+    assert!(single.0.contains("single plugin") && single.1.contains(".conf"), "{single:?}");
+}
+
+#[test]
+fn plugins_that_are_beside_the_list_only_are_not_for_every_runtime() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("pods")).unwrap();
+    std::fs::write(folder.path().join("pods/10-lo.conf"), r#"{"type": "loopback"}"#).unwrap();
+    let file = folder.path().join("10-pods.conflist");
+    let all = found(file.to_str().unwrap(), r#"{"cniVersion": "1.0.0", "name": "pods"}"#);
+    assert!(
+        matches!(all.as_slice(), [(Severity::Warning, _, what, _)] if what.contains("before 1.3")),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn a_type_that_looks_like_one_of_ours_is_told() {
+    for (plugins, place, meant) in [
+        (r#"{"type": "brigde", "vlan": 9999}"#, "plugins[0].type", "bridge"),
+        (r#"{"type": "bridge", "ipam": {"type": "hostlocal"}}"#, "plugins[0].ipam.type", "host-local"),
+        (r#"{"type": "warf", "chain": []}"#, "plugins[0].type", "wharf"),
+        (
+            r#"{"type": "wharf", "chain": [{"type": "bridge"}, {"type": "Bandwith"}]}"#,
+            "plugins[0].chain[1].type",
+            "bandwidth",
+        ),
+    ] {
+        let all = found("a.conflist", &list(plugins));
+        let [(Severity::Warning, at, _, cure)] = all.as_slice() else { panic!("{plugins}: {all:?}") };
+        assert_eq!((at, cure), (&format!("a.conflist: {place}"), &format!("did you mean {meant:?}?")));
+    }
+}
+
+/// A root with a store, of which only the names count.
+fn store(names: &[&str]) -> (tempfile::TempDir, Paths) {
+    let root = tempfile::tempdir().unwrap();
+    let paths = Paths::below(root.path());
+    std::fs::create_dir_all(paths.guests()).unwrap();
+    for name in names {
+        std::fs::write(paths.guests().join(format!("{name}.json")), "").unwrap();
+    }
+    (root, paths)
+}
+
+#[test]
+fn a_type_that_nobody_was_given_for_is_told() {
+    let (root, paths) = store(&[]);
+    let programs = root.path().join("opt/cni/bin");
+    std::fs::create_dir_all(&programs).unwrap();
+    std::fs::write(programs.join("tuning"), "").unwrap();
+    let node = Node::new(&paths, Path::new("/etc/cni/net.d"), Path::new("/opt/cni/bin")).unwrap();
+    let (_given, guests) = store(&["bridge", "host-local", "mine"]);
+    let told = |plugins: &str| {
+        let parsed = lists::parse(list(plugins).as_bytes(), true).unwrap();
+        doctor::findings("lint", |findings| types::check(&node, Some(&guests), "f", &parsed, findings))
+    };
+    assert_eq!(
+        told(r#"{"type": "wharf", "chain": [{"type": "bridge"}, {"type": "mine"}]}, {"type": "tuning"}"#),
+        []
+    );
+    for (plugins, severity, place, words) in [
+        (r#"{"type": "brigde"}"#, Severity::Error, "f: plugins[0].type", "did you mean \"bridge\"?"),
+        (
+            r#"{"type": "bridge", "ipam": {"type": "host-locla"}}"#,
+            Severity::Error,
+            "f: plugins[0].ipam.type",
+            "\"host-local\"?",
+        ),
+        (
+            r#"{"type": "bridge", "policies": ["nobody"]}"#,
+            Severity::Warning,
+            "f: plugins[0].policies",
+            "correct it",
+        ),
+        (r#"{"type": "bridge"}, {"type": "firewall"}"#, Severity::Warning, "f: plugins[1].type", "--bin-dir"),
+    ] {
+        let all = told(plugins);
+        let [one] = all.as_slice() else { panic!("{plugins}: {all:?}") };
+        assert_eq!((one.severity, one.place.as_str()), (severity, place), "{plugins}");
+        assert!(one.cure.contains(words), "{}", one.cure);
+    }
+    // Of a node, the same names are known.
+    let (_root, paths) = store(&["bridge"]);
+    let node = Node::new(&paths, Path::new("/etc/cni/net.d"), Path::new("/opt/cni/bin")).unwrap();
+    assert_eq!(meant(&node, "brigde"), "did you mean \"bridge\"? Otherwise ");
+    assert_eq!((meant(&node, "bridge"), meant(&node, "tuning")), (String::new(), String::new()));
 }
 
 #[test]

@@ -6,10 +6,10 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use wharf_broker::Paths;
+use wharf_broker::pod_cidr::PodCidrs;
+use wharf_broker::{Paths, guests};
 use wharf_cni::CniError;
 use wharf_cni::error::code;
-use wharf_cni::spelling::alike;
 use wharf_sim::Sim;
 
 use crate::doctor::Findings;
@@ -17,11 +17,21 @@ use crate::lists::{List, member, resolv_confs};
 use crate::simulated::{Entry, ListAdd, Node};
 
 const NETNS: &str = "/run/netns/lint";
+/// Names a chain that somebody else makes before there are pods.
+const MARK_CHAIN: &str = "externalSetMarkChain";
 
-/// With the guests of `judges`. Entries behind a native plugin have nothing to build on, and are left out.
+/// With the guests of `judges`. Entries behind a native plugin that is the first have nothing to build on, and are left
+/// out; behind another they find what those before it have made, as behind one that adds nothing to the result.
 pub(super) fn check(judges: &Paths, file: &str, list: &List, is_list: bool, findings: &mut Findings) {
+    // Without any guest there is no judge.
+    if guests::names(judges).is_ok_and(|names| names.is_empty()) {
+        return;
+    }
     let sim = Sim::new(1);
     sim.add_namespace(NETNS);
+    for chain in list.plugins.iter().filter_map(|plugin| member(&plugin.raw, MARK_CHAIN)?.as_str()) {
+        sim.add_chain(sim.host(), chain);
+    }
     let node = match Node::new(judges, sim) {
         Ok(node) => node,
         Err(error) => return unjudged(file, &error, findings),
@@ -31,6 +41,9 @@ pub(super) fn check(judges: &Paths, file: &str, list: &List, is_list: bool, find
             return unjudged(file, &error, findings);
         }
     }
+    if let Err(error) = pod_cidrs().write(node.paths()) {
+        return unjudged(file, &error, findings);
+    }
     let mut add = ListAdd {
         node: &node,
         list,
@@ -38,17 +51,28 @@ pub(super) fn check(judges: &Paths, file: &str, list: &List, is_list: bool, find
         ifname: "eth0",
         netns: NETNS,
         args: "",
-        capabilities: &told(list),
+        capabilities: &told(),
         result: None,
     };
     for index in 0..list.network.plugins.len() {
         let place = if is_list { format!("plugins[{index}]") } else { "it".to_owned() };
         match add.entry(index, &place) {
             Ok(Entry::Made) => {}
-            Ok(Entry::Native(_)) => return,
+            Ok(Entry::Native(name)) => {
+                let goes_on = add.result.is_some();
+                let from = if goes_on { "its" } else { "from here on" };
+                let what = format!("{name:?} is no guest that is at hand: {from} values were not judged");
+                findings.note(format!("{file}: {place}"), what, "");
+                if !goes_on {
+                    return;
+                }
+            }
             Ok(Entry::Failed(error)) => {
-                if let Some(cure) = cure(&error) {
-                    findings.error(format!("{file}: {place}"), &error.msg, cure);
+                let at = format!("{file}: {place}");
+                if let Some(cure) = cure(&node, &error) {
+                    findings.error(at, &error.msg, cure);
+                } else {
+                    findings.note(at, format!("from here on values were not judged: {}", error.msg), "");
                 }
                 return;
             }
@@ -62,26 +86,28 @@ fn unjudged(file: &str, error: &dyn std::fmt::Display, findings: &mut Findings) 
 }
 
 /// What to do, if it is the configuration that is wrong.
-fn cure(error: &CniError) -> Option<&'static str> {
+fn cure(node: &Node, error: &CniError) -> Option<&'static str> {
     match error.code {
         code::INCOMPATIBLE_VERSION
         | code::UNSUPPORTED_FIELD
         | code::DECODING_FAILURE
         | code::INVALID_CONFIG => Some("correct it: every ADD fails by it"),
         code::DENIED => Some("extend the grant, if the guest may do this"),
+        // What no kernel would take is no matter of the node's, either.
+        _ if node.story.refused_as_invalid(&error.msg) => Some("correct it: ADDs fail by it"),
         _ => None,
     }
 }
 
-/// Where ranges come by capability only, the runtime would bring some.
-fn told(list: &List) -> Map<String, Value> {
-    let wants = list.plugins.iter().any(|plugin| {
-        let capabilities = member(&plugin.written, "capabilities").and_then(Value::as_object);
-        capabilities.is_some_and(|all| all.iter().any(|(key, on)| alike(key, "ipRanges") && on == true))
-    });
-    if !wants {
-        return Map::new();
-    }
+/// What a runtime might tell, of which each plugin gets what it declares: a plugin may read its options only then.
+fn told() -> Map<String, Value> {
     let ranges = json!([[{"subnet": "192.0.2.0/24"}], [{"subnet": "2001:db8::/64"}]]);
-    Map::from_iter([("ipRanges".to_owned(), ranges)])
+    let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
+    Map::from_iter([("ipRanges".to_owned(), ranges), ("portMappings".to_owned(), ports)])
+}
+
+/// What `usePodCidr` may stand for.
+fn pod_cidrs() -> PodCidrs {
+    let pod_cidrs = ["192.0.2.0/24", "2001:db8::/64"].into_iter().filter_map(|cidr| cidr.parse().ok());
+    PodCidrs { node: "lint".to_owned(), pod_cidrs: pod_cidrs.collect() }
 }

@@ -6,7 +6,7 @@ use wharf_cni::Version;
 use crate::doctor::Findings;
 
 /// Looks at the versions that a list asks for, as far as each can be told without the others.
-pub(super) fn check(file: &str, object: &Map<String, Value>, findings: &mut Findings) {
+pub(super) fn check(file: &str, object: &Map<String, Value>, is_list: bool, findings: &mut Findings) {
     let place = format!("{file}: cniVersion");
     let offered: Vec<&str> = object
         .get("cniVersions")
@@ -28,7 +28,12 @@ pub(super) fn check(file: &str, object: &Map<String, Value>, findings: &mut Find
         let what = format!(
             "{version}: containerd before 2.0 (1.7 too) refuses it, as every program with a libcni before 1.2 does"
         );
-        let cure = r#"for those, say "cniVersion": "1.0.0" and beside it "cniVersions": ["1.0.0", "1.1.0"], from which newer ones take the highest"#;
+        // Of a single plugin nobody reads more than the one.
+        let cure = if is_list {
+            r#"for those, say "cniVersion": "1.0.0" and beside it "cniVersions": ["1.0.0", "1.1.0"], from which newer ones take the highest"#
+        } else {
+            r#"for those, say "cniVersion": "1.0.0""#
+        };
         findings.warning(&place, what, cure);
     } else if version < Version::V0_4_0 {
         let what = format!("{version}: it knows no CHECK, and DEL comes without the result of ADD");

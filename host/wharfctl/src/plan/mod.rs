@@ -3,6 +3,7 @@
 mod node;
 mod show;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -11,8 +12,9 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 use wharf_broker::Paths;
-use wharf_broker::journal::Store;
+use wharf_broker::journal::{Listed, Store, Transaction};
 use wharf_cni::CniError;
+use wharf_cni::error::code;
 
 use crate::journal::words_of;
 use crate::lists;
@@ -85,10 +87,17 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
 fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
     let shown = options.file.display();
     let bytes = fs::read(&options.file).with_context(|| format!("cannot read {shown}"))?;
-    let is_list = options.file.extension().is_some_and(|extension| extension == "conflist");
-    let list = lists::parse(&bytes, is_list).with_context(|| shown.to_string())?;
+    let is_list = lists::is_list(&options.file);
+    let list = lists::load(&options.file, &bytes).with_context(|| shown.to_string())?;
     let capabilities = options.told.capabilities()?;
     let mut plan = Plan { network: list.network.name.clone(), ..Plan::default() };
+    if let Some(netns) = options.netns.as_deref().filter(|path| node::is_own(path)) {
+        // In the broker's words: there is nothing to imitate that could say it.
+        let what = "is the namespace that the plugin itself runs in; nothing was done";
+        let message = format!("CNI_NETNS={} {what}", netns.display());
+        plan.error = Some(CniError::new(code::INVALID_NETNS, message));
+        return Ok(plan);
+    }
     let (node, netns) = node::like_this_host(paths, options, &list, &mut plan.unknown)?;
     let mut add = ListAdd {
         node: &node,
@@ -100,6 +109,7 @@ fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
         capabilities: &capabilities,
         result: None,
     };
+    let mut seen = BTreeMap::new();
     for (index, plugin) in list.network.plugins.iter().enumerate() {
         let place = if is_list { format!("plugins[{index}]") } else { plugin.plugin_type.clone() };
         match add.entry(index, if is_list { &place } else { "it" })? {
@@ -120,7 +130,7 @@ fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
                 return Ok(plan);
             }
             Entry::Made => {
-                plan.recorded(&node, &place, &plugin.plugin_type)?;
+                plan.recorded(&node, &place, &mut seen)?;
                 node.story.take();
                 plan.result =
                     add.result.as_ref().map(|result| result.render(list.network.cni_version)).transpose()?;
@@ -131,11 +141,10 @@ fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
 }
 
 impl Plan {
-    /// What an ADD that succeeds leaves in its journal.
-    fn recorded(&mut self, node: &Node, place: &str, entry: &str) -> Result<()> {
+    /// What an ADD that succeeds leaves in the journals.
+    fn recorded(&mut self, node: &Node, place: &str, seen: &mut BTreeMap<String, usize>) -> Result<()> {
         let all = Store::of(node.paths()).list()?;
-        let of_entry = all.iter().filter(|listed| listed.record.entry() == Some(entry));
-        for transaction in of_entry.flat_map(|listed| &listed.record.transactions) {
+        for transaction in added(&all, seen) {
             self.changes.extend(transaction.steps.iter().map(|step| {
                 let (arguments, outcome) = words_of(step);
                 Change {
@@ -161,5 +170,66 @@ impl Plan {
             outcome: entry.answer.unwrap_or_else(|error| format!("failed: {error}")),
         }));
         self.error = Some(error);
+    }
+}
+
+/// The transactions that are new, by how many of each journal were `seen` before: entries of one type share a journal.
+fn added<'j>(all: &'j [Listed], seen: &mut BTreeMap<String, usize>) -> Vec<&'j Transaction> {
+    let mut new = Vec::new();
+    for listed in all {
+        let transactions = &listed.record.transactions;
+        let before = seen.insert(listed.name.clone(), transactions.len()).unwrap_or_default();
+        new.extend(transactions.iter().skip(before));
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_broker::journal::{Begin, Record};
+    use wharf_ops::Attachment;
+
+    use super::*;
+
+    fn journal(name: &str, times: &[u64]) -> Listed {
+        let transaction = |time: &u64| {
+            Transaction::new(Begin {
+                attachment: Attachment {
+                    network: "net".into(),
+                    container: "c".into(),
+                    ifname: "eth0".into(),
+                },
+                entry: name.into(),
+                netns: None,
+                boot: String::new(),
+                time: *time,
+                pid: 1,
+                plugin_path: Vec::new(),
+                args: String::new(),
+            })
+        };
+        let transactions = times.iter().map(transaction).collect();
+        let record = Record { transactions, damage: None };
+        Listed { name: name.into(), record, busy: false, modified: None }
+    }
+
+    #[test]
+    fn the_own_namespace_is_known_by_whatever_name() {
+        assert!(node::is_own(std::path::Path::new("/proc/self/ns/net")));
+        for other in ["/nonexistent", "/dev/null", "/proc/self/ns/mnt"] {
+            assert!(!node::is_own(std::path::Path::new(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn entries_of_one_type_have_a_transaction_each() {
+        let mut seen = BTreeMap::new();
+        let mut times = |journals: &[Listed]| {
+            added(journals, &mut seen).iter().map(|one| one.begin.time).collect::<Vec<_>>()
+        };
+        assert_eq!(times(&[journal("wharf", &[1])]), [1]);
+        assert_eq!(times(&[journal("wharf", &[1, 2])]), [2]);
+        assert_eq!(times(&[journal("bridge", &[3]), journal("wharf", &[1, 2])]), [3]);
+        assert_eq!(times(&[journal("bridge", &[3]), journal("wharf", &[1, 2])]), [0; 0]);
     }
 }

@@ -17,6 +17,12 @@ use crate::simulated::{Guests, Node};
 /// Stands for the container's namespace where none is named.
 const FRESH: &str = "/run/netns/planned";
 
+/// Whether that is the namespace of this process, however it is called. What cannot be opened is none.
+pub(super) fn is_own(path: &Path) -> bool {
+    let (own, named) = (Netns::own(), Netns::open(path));
+    own.is_ok_and(|own| named.is_ok_and(|named| named.same_as(&own)))
+}
+
 /// The node, and what CNI_NETNS is there. What could not be taken over is added to `unknown`.
 pub(super) fn like_this_host(
     paths: &Paths,

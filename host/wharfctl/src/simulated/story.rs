@@ -9,7 +9,7 @@ use std::time::Instant;
 use wharf_broker::run::{LeaseChange, Moment};
 use wharf_cni::CniError;
 use wharf_kernel::{Kernel, Machine, Netns, NetnsError};
-use wharf_ops::{Attachment, Error, KernelOp, Op, Reply};
+use wharf_ops::{Attachment, Error, ErrorKind, KernelOp, Op, Reply};
 use wharf_sim::Sim;
 
 use crate::words;
@@ -62,6 +62,8 @@ pub(crate) type Watcher = Box<dyn FnMut(u32)>;
 struct State {
     entries: Vec<Entry>,
     changes: u32,
+    /// What was said of changes whose arguments cannot be.
+    invalid: Vec<String>,
     fault: Option<Fault>,
     went_on: Vec<String>,
     watcher: Option<Watcher>,
@@ -76,7 +78,13 @@ impl Story {
     pub(crate) fn take(&self) -> Vec<Entry> {
         let mut state = self.0.borrow_mut();
         state.changes = 0;
+        state.invalid.clear();
         std::mem::take(&mut state.entries)
+    }
+
+    /// Whether this tells of a change that was refused for its arguments, which would be so on any machine.
+    pub(crate) fn refused_as_invalid(&self, told: &str) -> bool {
+        self.0.borrow().invalid.iter().any(|message| told.contains(message.as_str()))
     }
 
     /// Lets one operation fail, counted from now on; none takes it back. Answers whether the last plan came true.
@@ -129,8 +137,15 @@ impl Story {
     }
 
     fn after(&self, operation: &'static str, arguments: String, answer: Result<String, &Error>) {
-        let answer = answer.map_err(|error| error.message.clone());
-        self.0.borrow_mut().entries.push(Entry { operation, arguments, answer });
+        let mut state = self.0.borrow_mut();
+        let answer = answer.map_err(|error| {
+            if error.kind == ErrorKind::Invalid {
+                state.invalid.push(error.message.clone());
+            }
+            error.message.clone()
+        });
+        state.entries.push(Entry { operation, arguments, answer });
+        drop(state);
         self.tell();
     }
 
@@ -235,5 +250,16 @@ mod tests {
         story.goes_on(&CniError::new(999, "no guest's"));
         assert_eq!(story.take_went_on(), ["g: I will not", "g: the guest trapped", "no guest's"]);
         assert!(story.take_went_on().is_empty());
+    }
+
+    #[test]
+    fn what_was_refused_for_its_arguments_is_known_by_what_is_told() {
+        let story = Story::default();
+        story.after("nat/forward-ports", String::new(), Err(&Error::invalid("\"foo\" is not known")));
+        story.after("nat/forward-ports", String::new(), Err(&Error::not_found("there is no chain")));
+        assert!(story.refused_as_invalid("portMappings: \"foo\" is not known"));
+        assert!(!story.refused_as_invalid("portMappings: there is no chain"));
+        assert_eq!(story.take().len(), 2);
+        assert!(!story.refused_as_invalid("portMappings: \"foo\" is not known"));
     }
 }
