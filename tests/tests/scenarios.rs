@@ -62,15 +62,30 @@ fn all_pass_with_a_fault_sweep() {
     assert!(count >= 20 && xml.contains(&format!("tests=\"{count}\" failures=\"0\"")), "{xml}");
     assert!(printed.contains(&format!("{count} of {count} scenarios passed")), "{printed}");
     assert!(!printed.contains("no golden"), "each has one: {printed}");
-    // Every ADD that succeeds was swept.
-    let faults = |name: &str| {
-        let line = printed.lines().find(|line| line.contains(name)).unwrap();
-        let faults = line.split([' ', ',']).collect::<Vec<_>>();
-        let at = faults.iter().position(|word| *word == "faults").unwrap();
-        faults[at - 1].parse::<u32>().unwrap()
+    // Every call that succeeds was swept.
+    assert!(faults(&printed, "chain/whole") > 100, "{printed}");
+    assert_eq!(faults(&printed, "errors/configuration"), 0, "{printed}");
+}
+
+/// How many faults a scenario was run with.
+fn faults(printed: &str, name: &str) -> u32 {
+    let line = printed.lines().find(|line| line.contains(name)).unwrap();
+    let words = line.split([' ', ',']).collect::<Vec<_>>();
+    let at = words.iter().position(|word| *word == "faults").unwrap();
+    words[at - 1].parse().unwrap()
+}
+
+#[test]
+fn what_takes_away_is_swept_as_well() {
+    let of = |name: &str, more: &str| {
+        let folder = scenario(name, &format!("{BRIDGE}{more}"));
+        faults(&sh::run(&mut wharfctl_test(&folder)), " one ")
     };
-    assert!(faults("chain/whole") > 100, "{printed}");
-    assert_eq!(faults("errors/configuration"), 0, "{printed}");
+    let add = of("swept-add", "");
+    for (name, more) in [("swept-del", "[[step]]\ndel = \"c1\"\n"), ("swept-gc", "[[step]]\ngc = []\n")] {
+        let all = of(name, more);
+        assert!(add > 0 && all > add, "{name}: {all} faults, and {add} of the ADD");
+    }
 }
 
 /// No root, no capability, no home. What it needs is copied to where everybody can read it.

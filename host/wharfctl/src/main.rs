@@ -112,8 +112,8 @@ enum Command {
     Replay(replay::Options),
     /// Run scenarios: what guests do on a simulated machine, without root and without touching anything.
     ///
-    /// A scenario is a TOML file: a network, a machine, calls, packets, faults, and what is expected. Each ADD in it is also
-    /// run with each of its changes failing, and killed between them. Fails if a scenario does.
+    /// A scenario is a TOML file: a network, a machine, calls, packets, faults, and what is expected. Each ADD, DEL and GC in
+    /// it is also run with each of its changes failing, and killed between them. Fails if a scenario does.
     Test(scenario::Options),
     /// Measure what a guest costs a call: time until it runs, of its own code, of its operations, and memory.
     ///

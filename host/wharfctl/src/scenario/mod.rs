@@ -45,7 +45,7 @@ pub(crate) struct Options {
     /// Write what happens to the golden beside each scenario, instead of comparing it.
     #[arg(long)]
     bless: bool,
-    /// Leave out the fault sweep: each change of each ADD fails, and each ADD is killed between its changes.
+    /// Leave out the fault sweep: each change of each ADD, DEL and GC fails, and each is killed between its changes.
     #[arg(long)]
     no_sweep: bool,
     /// Write a report for CI in JUnit's XML.

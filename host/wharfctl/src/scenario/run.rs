@@ -87,9 +87,9 @@ pub(super) fn run(scenario: &Scenario, file: &Path, guests: &Paths, with_sweep: 
     Ok(report)
 }
 
-/// An ADD that is meant to succeed is what faults are put into.
+/// Faults are put into what changes something and is meant to succeed.
 fn is_swept(step: &Step<'_>) -> bool {
-    matches!(step.action, Action::Attachment(Command::Add, _))
+    matches!(step.action, Action::Attachment(Command::Add | Command::Del, _) | Action::Gc(_))
         && step.fault.is_none()
         && step.says.error.is_none()
 }
