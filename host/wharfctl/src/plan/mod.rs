@@ -206,6 +206,7 @@ mod tests {
                 pid: 1,
                 plugin_path: Vec::new(),
                 args: String::new(),
+                config: String::new(),
             })
         };
         let transactions = times.iter().map(transaction).collect();
