@@ -185,7 +185,7 @@ fn lists_that_cannot_work_are_named() {
     let (_, all) = findings(&node, &[]);
     // What lint finds; and nobody is told that such a network is ready.
     assert_found(&all, "error", "lists", &["96-first.conflist: plugins[0]", "comes first"]);
-    assert_found(&all, "error", "lists", &["97-foo.conflist: plugins[1]", "\"foo\" is not known"]);
+    assert_found(&all, "error", "lists", &["97-foo.conflist: plugins[1]", "conditionsV4[0]", "is not known"]);
     assert_found(&all, "error", "lists", &["98-none.conflist", "plugins"]);
     let ready = |one: &&Value| one["what"].as_str().unwrap().contains("says that it is ready");
     for name in ["96-first", "97-foo"] {

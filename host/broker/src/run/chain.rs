@@ -158,8 +158,8 @@ fn about_containers(journals: &Store, conf: &NetConf, mut error: CniError) -> Cn
     error
 }
 
-/// GC: the records whose attachment is not valid, links of such that have no record, every plugin, then the rules whose owner is not valid. Errors are
-/// collected.
+/// GC: the records whose attachment is not valid, links of such that have no record, every plugin, then the rules whose
+/// owner is not valid. Errors are collected.
 pub(super) fn gc<L: Launcher>(
     invocation: &mut Invocation<'_, L>,
     stages: &[Stage],
