@@ -5,6 +5,7 @@ mod backend;
 mod bucket;
 mod checks;
 mod conditions;
+mod grammar;
 mod sysctl;
 mod words;
 
@@ -63,6 +64,18 @@ pub fn link_alias(owner: &Attachment) -> String {
     let mut alias = format!("wharf:{}/{}/{}", owner.network, owner.container, owner.ifname);
     alias.truncate((0..=LONGEST_ALIAS).rev().find(|at| alias.is_char_boundary(*at)).unwrap_or_default());
     alias
+}
+
+/// The end in the host of a pair that was made for a container. One with both ends in the host is no container's.
+pub fn host_end(made: &Reply) -> Option<&Link> {
+    match made {
+        Reply::Pair(a, b) => match (a.ns, b.ns) {
+            (Ns::Host, Ns::Container) => Some(a),
+            (Ns::Container, Ns::Host) => Some(b),
+            (Ns::Host, Ns::Host) | (Ns::Container, Ns::Container) => None,
+        },
+        _ => None,
+    }
 }
 
 /// What an attachment's chains are named by in Wharf's own tables.

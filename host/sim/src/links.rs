@@ -179,15 +179,9 @@ fn set_alias(call: &mut Call<'_>, link: &Link, alias: &str) -> Result<Reply, Err
     }))
 }
 
-/// Names the attachment by the alias of a new pair's end in the host. A pair with both ends there is no container's.
+/// Names the attachment by the alias of a new pair's end in the host.
 pub(crate) fn stamp(call: &mut Call<'_>, owner: &Attachment, made: &Reply) {
-    let Reply::Pair(a, b) = made else { return };
-    let host = match (a.ns, b.ns) {
-        (Ns::Host, Ns::Container) => a,
-        (Ns::Container, Ns::Host) => b,
-        (Ns::Host, Ns::Host) | (Ns::Container, Ns::Container) => return,
-    };
-    if let Ok(at) = call.place(host) {
+    if let Some(Ok(at)) = common::host_end(made).map(|end| call.place(end)) {
         change(call.world, at, |device| device.alias = Some(common::link_alias(owner)));
     }
 }

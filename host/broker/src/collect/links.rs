@@ -3,15 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use wharf_kernel::common::link_alias;
 use wharf_kernel::{Kernel, RealKernel, reference};
 use wharf_ops::leases::Lease;
 use wharf_ops::links::{Info, LinkOp};
 use wharf_ops::{Attachment, KernelOp, Link, Ns, Reply};
 
 use super::{Collection, Item, Kind, Report};
-
-/// The longest alias that the kernel takes, in bytes.
-const ALIAS_LENGTH: usize = 255;
 
 /// Every link of the host.
 pub(super) fn list(wanted: &Collection, kernel: &mut RealKernel, report: &mut Report) -> Vec<Info> {
@@ -85,16 +83,16 @@ fn stale(wanted: &Collection, theirs: &[(String, String)], info: &Info) -> Optio
     }
 }
 
-/// As the guest writes it, in `guest-plugins/bandwidth/src/names.rs`: guests share no code with the host, but both are
-/// held to `guest-plugins/bandwidth/tests/aliases`. None of the three can contain a slash.
+/// What aliases of the network's attachments begin with.
 pub(crate) fn prefix(network: &str) -> String {
     format!("wharf:{network}/")
 }
 
-/// Whether the alias is the attachment's. A long one was cut.
+/// Whether the alias is the attachment's.
 pub(crate) fn names_attachment(alias: &str, network: &str, container: &str, ifname: &str) -> bool {
-    let whole = format!("{}{container}/{ifname}", prefix(network));
-    whole == alias || (alias.len() + 3 >= ALIAS_LENGTH && whole.starts_with(alias))
+    let owner =
+        Attachment { network: network.into(), container: container.into(), ifname: ifname.into() };
+    alias == link_alias(&owner)
 }
 
 #[cfg(test)]

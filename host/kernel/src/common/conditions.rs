@@ -10,22 +10,6 @@ use super::iptables::words;
 use super::nftables::conditions::compile;
 use super::nftables::expr::{Comparison, CtKey, Expr, Header, MetaKey, Side, bytes};
 
-/// More than anybody writes, and few enough to be rules.
-pub(crate) const MOST_ALTERNATIVES: usize = 64;
-
-/// A word of a condition, and which element of the list it is in.
-#[derive(Clone, Debug)]
-pub(crate) struct Word {
-    pub(crate) text: String,
-    pub(crate) element: usize,
-}
-
-/// What errors name: the element of the options in which the last of the words before `at` is.
-pub(crate) fn member(v4: bool, words: &[Word], at: usize) -> String {
-    let element = at.checked_sub(1).and_then(|last| words.get(last)).map_or(0, |word| word.element);
-    format!("conditions-{}[{element}]", if v4 { "v4" } else { "v6" })
-}
-
 /// What is known of a packet that opens a connection.
 #[derive(Clone, Debug)]
 pub struct Packet<'a> {

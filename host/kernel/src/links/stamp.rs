@@ -1,26 +1,23 @@
 //! Whose the host's end of a container's veth is, as its alias says: so it is known where the record is lost.
 
-use wharf_ops::{Attachment, Ns, Reply};
+use wharf_ops::{Attachment, Reply};
 
 use super::set_alias;
-use crate::common::link_alias;
+use crate::common::{host_end, link_alias};
 use crate::real::RealKernel;
 
-/// Names the attachment by the alias of a new pair's end in the host. A pair with both ends there is no container's.
+/// Names the attachment by the alias of a new pair's end in the host.
 pub(crate) fn stamp(kernel: &mut RealKernel, owner: &Attachment, made: &Reply) {
-    let Reply::Pair(a, b) = made else { return };
-    let host = match (a.ns, b.ns) {
-        (Ns::Host, Ns::Container) => a,
-        (Ns::Container, Ns::Host) => b,
-        (Ns::Host, Ns::Host) | (Ns::Container, Ns::Container) => return,
-    };
-    // The pair does its work without: what is lost is lost only where the record is too.
-    let _ = set_alias(kernel, host, &link_alias(owner));
+    if let Some(end) = host_end(made) {
+        // The pair does its work without: what is lost is lost only where the record is too.
+        let _ = set_alias(kernel, end, &link_alias(owner));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use wharf_ops::Ns;
     use wharf_ops::links::LinkOp;
 
     use super::*;

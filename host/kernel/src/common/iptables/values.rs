@@ -5,14 +5,11 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use wharf_ops::Error;
 
+use crate::common::grammar::bad;
 use crate::common::nftables::conditions::name_bytes;
 use crate::common::nftables::expr::Side;
 
 use super::rule::{MULTIPORT_NUMBERS, Match, PortsOf, STATES};
-
-pub(super) fn bad(what: &str, text: &str) -> Error {
-    Error::invalid(format!("{text:?} is no {what}"))
-}
 
 pub(super) fn comment(text: &str) -> Result<String, Error> {
     if text.len() < 256 { Ok(text.to_owned()) } else { Err(Error::invalid("a comment of over 255 bytes")) }

@@ -2,12 +2,12 @@
 
 use wharf_ops::Error;
 
-use crate::common::conditions::{MOST_ALTERNATIVES, Word, member};
+use crate::common::grammar::{Word, Words, bad, combine};
 use crate::common::nftables::conditions::number;
 use crate::common::nftables::expr::Side;
 
 use super::rule::{Match, PortsOf, Rule, Target, protocol_number};
-use super::values::{address_range, addresses, bad, comment, interface, multiport, ports, state};
+use super::values::{address_range, addresses, comment, interface, multiport, ports, state};
 
 const KNOWN: &str = "[!] -s|-d address[/length][,...], [!] -i|-o name[+], [!] -p protocol, \
                      [!] --sport|--dport port[:port], -m multiport [!] --sports|--dports|--ports port[:port][,...], \
@@ -22,45 +22,43 @@ const COMMENT: &str = "--comment";
 /// The matches that a configuration's words ask for: rows, of which one must hold. A list of addresses makes several.
 pub(crate) fn conditions(words: &[String], v4: bool) -> Result<Vec<Vec<Match>>, Error> {
     let all = elements(words);
-    let mut rest = Words { all: &all, at: 0 };
+    let mut rest = Words::of(&all);
     let mut rows = vec![Vec::new()];
     while let Some(word) = rest.next() {
-        let matches = match word {
-            "-j" | "--jump" | "-g" | "--goto" => Err(unknown(word)),
-            _ => one(word, &mut rest, v4).and_then(own_comment),
-        };
-        let matches = matches.map_err(|error| error.context(member(v4, &all, rest.at)))?;
-        let Some(Item::Matches(matches)) = matches else { continue };
-        if rows.len() * matches.len() > MOST_ALTERNATIVES {
-            let error = Error::invalid(format!("more than {MOST_ALTERNATIVES} combinations of addresses"));
-            return Err(error.context(member(v4, &all, rest.at)));
-        }
-        rows = rows
-            .iter()
-            .flat_map(|row: &Vec<Match>| {
-                matches.iter().map(move |one| row.iter().chain([one]).cloned().collect())
-            })
-            .collect();
+        rows = condition(word, &mut rest, v4)
+            .and_then(|matches| combine(&rows, &matches))
+            .map_err(|error| rest.blame(v4, error))?;
     }
     Ok(rows)
 }
 
+/// The alternatives that a word begins; a module's name asks for nothing.
+fn condition(word: &str, rest: &mut Words<'_>, v4: bool) -> Result<Vec<Vec<Match>>, Error> {
+    if ["-j", "--jump", "-g", "--goto"].contains(&word) {
+        return Err(unknown(word));
+    }
+    match one(word, rest, v4)? {
+        Some(Item::Matches(matches)) => {
+            matches.iter().try_for_each(own_comment)?;
+            Ok(matches.into_iter().map(|one| vec![one]).collect())
+        }
+        Some(Item::Target(_)) | None => Ok(vec![Vec::new()]),
+    }
+}
+
 /// A comment that says nothing but what somebody wants to know of the rule: no line of its own where rules are saved, and
 /// nothing by which Wharf or a reference plugin tells whose a rule is.
-fn own_comment(found: Option<Item>) -> Result<Option<Item>, Error> {
-    let Some(Item::Matches(matches)) = &found else { return Ok(found) };
-    for one in matches {
-        let Match::Comment(text) = one else { continue };
-        if text.contains(char::is_control) {
-            return Err(Error::invalid(format!("the comment {text:?} has control characters")));
-        }
-        if ["wharf ", "name: ", "dnat name: "].iter().any(|start| text.starts_with(start)) {
-            return Err(Error::invalid(format!(
-                "the comment {text:?} begins as one that says whose a rule is: write another"
-            )));
-        }
+fn own_comment(one: &Match) -> Result<(), Error> {
+    let Match::Comment(text) = one else { return Ok(()) };
+    if text.contains(char::is_control) {
+        return Err(Error::invalid(format!("the comment {text:?} has control characters")));
     }
-    Ok(found)
+    if ["wharf ", "name: ", "dnat name: "].iter().any(|start| text.starts_with(start)) {
+        return Err(Error::invalid(format!(
+            "the comment {text:?} begins as one that says whose a rule is: write another"
+        )));
+    }
+    Ok(())
 }
 
 /// An element is a word, or several with spaces between them. Only a comment's text is an element as a whole.
@@ -87,7 +85,7 @@ pub(crate) fn are_iptables(words: &[String]) -> bool {
 pub(crate) fn saved(line: &str, v4: bool) -> Option<(String, Option<Rule>)> {
     let all: Vec<Word> =
         split(line.strip_prefix("-A ")?).into_iter().map(|text| Word { text, element: 0 }).collect();
-    let mut rest = Words { all: &all, at: 0 };
+    let mut rest = Words::of(&all);
     let chain = rest.next()?.to_owned();
     let mut matches = Vec::new();
     let mut target = None;
@@ -130,29 +128,6 @@ enum Item {
     /// Of which one must hold: one, but for a list of addresses, which no saved rule has.
     Matches(Vec<Match>),
     Target(Target),
-}
-
-struct Words<'a> {
-    all: &'a [Word],
-    at: usize,
-}
-
-impl<'a> Words<'a> {
-    fn next(&mut self) -> Option<&'a str> {
-        let word = self.all.get(self.at)?;
-        self.at += 1;
-        Some(&word.text)
-    }
-
-    fn value(&mut self, after: &str) -> Result<&'a str, Error> {
-        self.next().ok_or_else(|| Error::invalid(format!("a value is missing after {after:?}")))
-    }
-
-    fn skip(&mut self, word: &str) -> bool {
-        let found = self.all.get(self.at).is_some_and(|next| next.text == word);
-        self.at += usize::from(found);
-        found
-    }
 }
 
 fn unknown(word: &str) -> Error {

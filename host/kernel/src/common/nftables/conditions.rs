@@ -6,7 +6,7 @@
 use ipnetwork::IpNetwork;
 use wharf_ops::{Error, Mac};
 
-use crate::common::conditions::{MOST_ALTERNATIVES, Word, member};
+use crate::common::grammar::{Word, Words, bad, combine};
 
 use super::expr::{
     Comparison, CtKey, Expr, Header, MetaKey, REG_1, Side, equal, load_address, load_port, network_is,
@@ -21,19 +21,12 @@ const KNOWN: &str = "ip|ip6 saddr|daddr|dscp, ip ttl, ip6 hoplimit, fib saddr|da
 /// Rows of expressions of which one must hold. No words: one empty row.
 pub(crate) fn compile(words: &[String], v4: bool) -> Result<Vec<Vec<Expr>>, Error> {
     let all = split(words);
-    let mut rest = Words { all: &all, at: 0 };
+    let mut rest = Words::of(&all);
     let mut rows = vec![Vec::new()];
     while let Some(word) = rest.next() {
-        let condition =
-            condition(word, &mut rest, v4).map_err(|error| error.context(member(v4, &all, rest.at)))?;
-        if rows.len() * condition.len() > MOST_ALTERNATIVES {
-            let error = Error::invalid(format!("more than {MOST_ALTERNATIVES} alternatives"));
-            return Err(error.context(member(v4, &all, rest.at)));
-        }
-        rows = rows
-            .iter()
-            .flat_map(|row| condition.iter().map(move |more| row.iter().chain(more).cloned().collect()))
-            .collect();
+        rows = condition(word, &mut rest, v4)
+            .and_then(|condition| combine(&rows, &condition))
+            .map_err(|error| rest.blame(v4, error))?;
     }
     Ok(rows)
 }
@@ -54,58 +47,36 @@ fn split(list: &[String]) -> Vec<Word> {
     all
 }
 
-pub(super) struct Words<'a> {
-    all: &'a [Word],
-    at: usize,
+/// `==` and `!=` in either spelling; nothing means equal.
+fn operator(rest: &mut Words<'_>) -> Comparison {
+    let comparison = match rest.peek() {
+        Some("==" | "eq") => Comparison::Equal,
+        Some("!=" | "ne" | "!") => Comparison::NotEqual,
+        _ => return Comparison::Equal,
+    };
+    rest.next();
+    comparison
 }
 
-impl<'a> Words<'a> {
-    pub(super) fn next(&mut self) -> Option<&'a str> {
-        let word = self.all.get(self.at)?;
-        self.at += 1;
-        Some(&word.text)
-    }
-
-    pub(super) fn peek(&self) -> Option<&'a str> {
-        self.all.get(self.at).map(|word| word.text.as_str())
-    }
-
-    pub(super) fn value(&mut self, after: &str) -> Result<&'a str, Error> {
-        self.next().ok_or_else(|| Error::invalid(format!("a value is missing after {after:?}")))
-    }
-
-    /// `==` and `!=` in either spelling; nothing means equal.
-    fn operator(&mut self) -> Comparison {
-        let comparison = match self.peek() {
-            Some("==" | "eq") => Comparison::Equal,
-            Some("!=" | "ne" | "!") => Comparison::NotEqual,
-            _ => return Comparison::Equal,
-        };
-        self.at += 1;
-        comparison
-    }
-
-    /// One value, or the members of a set. The comma of `ct state new,established` also separates.
-    fn values(&mut self, after: &str) -> Result<Vec<&'a str>, Error> {
-        let first = self.value(after)?;
-        if first == "{" {
-            let mut values = Vec::new();
-            loop {
-                match self.value("{")? {
-                    "}" if !values.is_empty() => return Ok(values),
-                    "}" => return Err(Error::invalid("an empty set")),
-                    "," => {}
-                    value => values.push(value),
-                }
+/// One value, or the members of a set. The comma of `ct state new,established` also separates.
+fn values<'a>(rest: &mut Words<'a>, after: &str) -> Result<Vec<&'a str>, Error> {
+    let first = rest.value(after)?;
+    if first == "{" {
+        let mut values = Vec::new();
+        loop {
+            match rest.value("{")? {
+                "}" if !values.is_empty() => return Ok(values),
+                "}" => return Err(Error::invalid("an empty set")),
+                "," => {}
+                value => values.push(value),
             }
         }
-        let mut values = vec![first];
-        while self.peek() == Some(",") {
-            self.at += 1;
-            values.push(self.value(",")?);
-        }
-        Ok(values)
     }
+    let mut values = vec![first];
+    while rest.skip(",") {
+        values.push(rest.value(",")?);
+    }
+    Ok(values)
 }
 
 fn condition(word: &str, rest: &mut Words<'_>, v4: bool) -> Result<Vec<Vec<Expr>>, Error> {
@@ -183,10 +154,6 @@ pub(super) fn unknown(word: &str) -> Error {
     Error::invalid(format!("{word:?} is not known here; known are: {KNOWN}"))
 }
 
-pub(super) fn bad(what: &str, text: &str) -> Error {
-    Error::invalid(format!("{text:?} is no {what}"))
-}
-
 /// Applies an operator to one value or a set of them.
 pub(super) fn each(
     rest: &mut Words<'_>,
@@ -194,8 +161,8 @@ pub(super) fn each(
     before: &[Expr],
     one: impl Fn(Comparison, &str) -> Result<Vec<Expr>, Error>,
 ) -> Result<Vec<Vec<Expr>>, Error> {
-    let comparison = rest.operator();
-    let values = rest.values(what)?;
+    let comparison = operator(rest);
+    let values = values(rest, what)?;
     let mut rows = Vec::new();
     for value in values {
         rows.push(one(comparison, value)?);
@@ -301,9 +268,9 @@ pub(crate) fn number(text: &str) -> Result<u32, Error> {
 
 /// States are bits, so that a set of them is one comparison.
 fn state(rest: &mut Words<'_>) -> Result<Vec<Vec<Expr>>, Error> {
-    let wanted = rest.operator();
+    let wanted = operator(rest);
     let mut bits = 0_u32;
-    for value in rest.values("state")? {
+    for value in values(rest, "state")? {
         bits |= match value {
             "invalid" => 1,
             "established" => 2,

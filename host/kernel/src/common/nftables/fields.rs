@@ -2,7 +2,9 @@
 
 use wharf_ops::Error;
 
-use super::conditions::{Words, bad, each, unknown};
+use crate::common::grammar::{Words, bad};
+
+use super::conditions::{each, unknown};
 use super::expr::{Comparison, Expr, Header, REG_1, Side};
 
 /// RTN_* of the kernel.
