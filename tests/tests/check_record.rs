@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
-use wharf_tests::{Attachment, Container, Network, Node, Target, json};
+use wharf_tests::install::reference;
+use wharf_tests::{Attachment, Container, Network, Node, Target, json, skip};
 
 use crate::common::{bandwidth, dual_stack, full, layer2, limits, portmap, with};
 
@@ -62,11 +62,14 @@ fn what_plugins_without_a_record_do_behind_is_no_difference() {
             container.set_sysctl(key, value);
         }
         attachment.check().silent();
-        // As the reference `sbr` does: the guest misses the route, as the reference would; the record knows where it is.
-        container.sh("ip route add default via 10.1.0.1 dev eth0 table 100");
-        container.sh("ip route del default via 10.1.0.1 dev eth0");
-        let text = attachment.check().error(101);
-        assert!(!text.contains("not as ADD left it"), "{text}");
+        // As the reference `sbr` does.
+        for route in ["10.1.0.0/24 dev eth0", "default via 10.1.0.1 dev eth0"] {
+            container.sh(&format!("ip route add {route} table 100"));
+        }
+        for route in ["default via 10.1.0.1 dev eth0", "10.1.0.0/24 dev eth0"] {
+            container.sh(&format!("ip route del {route}"));
+        }
+        attachment.check().silent();
         container.sh("ip route del default table 100");
         attachment.check().error_naming(101, &["route 0.0.0.0/0", "found none"]);
         attachment.del().silent();
@@ -210,12 +213,12 @@ fn an_address_that_another_attachment_replaced_on_the_bridge_is_no_difference() 
 
 #[test]
 fn the_reference_tuning_behind_us_is_no_difference() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/reference/usr/lib/cni/tuning");
-    if !folder.exists() {
-        wharf_tests::skip!("the reference plugins are not set up");
-    }
+    let reference = match reference() {
+        Ok(folder) => folder,
+        Err(reason) => skip!("{reason}"),
+    };
     let node = Node::new();
-    symlink(folder.canonicalize().unwrap(), node.bin.join("tuning")).unwrap();
+    symlink(reference.join("tuning"), node.bin.join("tuning")).unwrap();
     let container = node.container("c");
     let tuning = json!({
         "type": "tuning", "mac": "02:00:00:00:00:77", "mtu": 1350, "promisc": true,
@@ -247,4 +250,23 @@ fn without_a_record_the_guests_check_alone() {
     assert!(outcome.stderr.contains("no ADD of this attachment is recorded"), "{outcome}");
     outcome.silent();
     assert!(!node.root().join("run/wharf/attachments").exists(), "a CHECK makes nothing");
+}
+
+#[test]
+fn the_reference_sbr_behind_us_is_no_difference() {
+    let reference = match reference() {
+        Ok(folder) => folder,
+        Err(reason) => skip!("{reason}"),
+    };
+    let node = Node::new();
+    symlink(reference.join("sbr"), node.bin.join("sbr")).unwrap();
+    let container = node.container("c");
+    let bridge = dual_stack(json!({"isDefaultGateway": true}));
+    let network = Network::new(&node, [bridge, json!({"type": "sbr"}), portmap(json!({}))]);
+    let attachment = network.attach(&target(&container));
+    for family in ["-4", "-6"] {
+        assert_eq!(container.sh(&format!("ip {family} route show default")), "", "{family}: moved");
+    }
+    attachment.check().silent();
+    attachment.del().silent();
 }

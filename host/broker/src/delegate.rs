@@ -114,7 +114,7 @@ fn execute<L: Launcher>(
     op: &DelegateOp,
 ) -> Result<Reply, CniError> {
     // Before anything is recorded: what is not there did nothing.
-    native::find(&invocation.plugin_path, &op.plugin)?;
+    let program = native::find(&invocation.plugin_path, &op.plugin)?;
     let stdin = match op.verb {
         Verb::Gc => kept_too(invocation, conf)?.delegate_stdin(outer.previous.as_ref()),
         Verb::Add | Verb::Check | Verb::Del | Verb::Status => conf.delegate_stdin(outer.previous.as_ref()),
@@ -142,7 +142,7 @@ fn execute<L: Launcher>(
         traceparent: invocation.broker.telemetry.traceparent(),
         signals: &invocation.broker.signals,
     };
-    let ran = execution.run(&|command| invocation.broker.start(command));
+    let ran = execution.run_file(&program, &|command| invocation.broker.start(command));
     match &mut invocation.course {
         Course::Add(running) if adding => {
             let outcome = if ran.is_ok() { Outcome::Done } else { Outcome::Failed };

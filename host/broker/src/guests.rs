@@ -7,7 +7,7 @@
 //! with the fastest hash that is sound (a quarter of SHA-256's time); components keep SHA-256, which people compare.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -96,11 +96,12 @@ pub enum StoreError {
     Name(String),
 }
 
-/// The guests that come with Wharf.
-const OWN: [&str; 5] = ["bridge", "host-local", "loopback", "portmap", "bandwidth"];
+/// The guests that come with Wharf, by the names that the plugins have which they replace. Nobody else's has one of these
+/// by mistake.
+pub const SHIPPED: [&str; 5] = ["bridge", "host-local", "loopback", "portmap", "bandwidth"];
 
 fn cure(name: &str) -> &'static str {
-    if OWN.contains(&name) {
+    if SHIPPED.contains(&name) {
         return "run `wharfctl install`";
     }
     "a chain runs nothing but guests. If it is one, `wharfctl add` installs it; a native plugin goes beside the chain into \
@@ -243,21 +244,20 @@ pub fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Result<()
 
 /// Only root, or whoever runs this, may have written the file.
 pub(crate) fn check_owner(file: &File, path: &str) -> Result<(), StoreError> {
-    let owned = owned(file).map_err(|source| StoreError::Io { path: path.to_string(), source })?;
-    owned.map_err(|reason| StoreError::Damaged { path: path.to_string(), reason })
+    let metadata = file.metadata().map_err(|source| StoreError::Io { path: path.to_string(), source })?;
+    match writable_by_others(&metadata) {
+        Some(reason) => Err(StoreError::Damaged { path: path.to_string(), reason }),
+        None => Ok(()),
+    }
 }
 
-/// Whether only root and this user can write a file, or why not.
-pub(crate) fn owned(file: &File) -> io::Result<Result<(), String>> {
-    let metadata = file.metadata()?;
-    let owner = metadata.uid();
+/// Why somebody else than root and this user could write a file; none if nobody can.
+pub(crate) fn writable_by_others(file: &Metadata) -> Option<String> {
+    let owner = file.uid();
     if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
-        return Ok(Err(format!("it belongs to user {owner}")));
+        return Some(format!("it belongs to user {owner}"));
     }
-    if metadata.mode() & 0o022 != 0 {
-        return Ok(Err(format!("others may write it (mode {:o})", metadata.mode() & 0o7777)));
-    }
-    Ok(Ok(()))
+    (file.mode() & 0o022 != 0).then(|| format!("others may write it (mode {:o})", file.mode() & 0o7777))
 }
 
 #[cfg(test)]

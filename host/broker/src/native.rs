@@ -54,13 +54,13 @@ pub struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    /// Executes the plugin and answers what it printed. Its input and its standard error are files in memory, so that
-    /// neither side can block the other.
+    /// Executes the plugin, found on CNI_PATH, and answers what it printed.
     pub fn run(&self, start: Start<'_>) -> Result<Vec<u8>, CniError> {
         self.run_file(&find(self.path, self.plugin)?, start)
     }
 
-    /// The same for the program at `path`, whatever it is called.
+    /// The same for the program at `path`, whatever it is called. Its input and its standard error are files in memory, so
+    /// that neither side can block the other.
     pub(crate) fn run_file(&self, path: &Path, start: Start<'_>) -> Result<Vec<u8>, CniError> {
         let fault = |what: &str, error: io::Error| {
             failure::host(code::IO_FAILURE, Fault::Host, format!("{}: {what}: {error}", path.display()))
@@ -134,14 +134,10 @@ pub(crate) fn find(path: &[String], plugin: &str) -> Result<PathBuf, CniError> {
         );
         return Err(failure::host(code::PLUGIN_NOT_AVAILABLE, Fault::Runtime, message));
     }
-    let mut own = None;
-    for file in files(path, plugin) {
-        if !is_wharf(&file) {
-            return Ok(file);
-        }
-        own = own.or(Some(file));
+    if let Some(file) = files(path, plugin).find(|file| !is_wharf(file)) {
+        return Ok(file);
     }
-    let message = match own {
+    let message = match files(path, plugin).next() {
         Some(own) => format!(
             "no guest {plugin:?} is installed, and {} is Wharf itself: see `wharfctl guests` and `wharfctl install`",
             own.display()

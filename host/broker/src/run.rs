@@ -7,6 +7,7 @@ pub(crate) mod attachment;
 mod chain;
 mod check;
 mod del;
+mod gc;
 mod likeness;
 mod namespace;
 mod retired;
@@ -46,6 +47,7 @@ pub(crate) use chain::Stage;
 #[cfg(test)]
 pub(crate) use chain::stages;
 use namespace::Namespaces;
+pub use namespace::own_namespace;
 pub use retired::networks as retired_networks;
 
 /// Makes the kernel for the two namespaces of a call on this machine.
@@ -186,7 +188,6 @@ impl<L: Launcher> Broker<L> {
         let bytes = self.read(stdin)?;
         let conf = parse(env, &bytes, version, self.log)?;
         self.telemetry.request(env, &conf.name, name);
-        secrets::learn(&conf.raw);
         self.policies.learn_secrets();
         conf.cni_version.allows(env.command)?;
         if let Some(answer) = retired::answer(self, name, env, &conf, &bytes)? {
@@ -277,7 +278,7 @@ impl<L: Launcher> Broker<L> {
                 del::run(&mut invocation, &stages, unreadable, known)
             }
             Command::Status => chain::status(&mut invocation, &stages, &named),
-            Command::Gc => chain::gc(&mut invocation, &stages),
+            Command::Gc => gc::run(&mut invocation, &stages),
             Command::Version => Ok(String::new()),
         };
         self.meter.guarded(env.command.as_str(), &invocation.safeguards);
@@ -363,8 +364,8 @@ fn parse(env: &Env, bytes: &[u8], version: &mut Version, log: Log) -> Result<Net
         }
     })?;
     *version = conf.cni_version;
+    secrets::learn(&conf.raw);
     if let Some(fault) = fault {
-        secrets::learn(&conf.raw);
         let message = format!("goes on without what is wrong: {fault}");
         log.line(crate::log::Level::Warn, env.command.as_str(), &secrets::redact(&message), &[]);
     }

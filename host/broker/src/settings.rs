@@ -181,7 +181,8 @@ impl Settings {
 
 /// What the open file says, behind a link as well. What another user could write must not switch policies off.
 fn text(file: &std::fs::File) -> Result<String, String> {
-    if let Err(reason) = crate::guests::owned(file).map_err(|error| error.to_string())? {
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if let Some(reason) = crate::guests::writable_by_others(&metadata) {
         return Err(format!("{reason}, and so it counts for nothing: give it to root with mode 644"));
     }
     std::io::read_to_string(file).map_err(|error| error.to_string())

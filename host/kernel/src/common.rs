@@ -27,7 +27,7 @@ pub(crate) mod nftables {
 
 use wharf_ops::nat::Protocol;
 use wharf_ops::shaping::Rate;
-use wharf_ops::{Attachment, Error};
+use wharf_ops::{Attachment, Error, Link, Ns, Reply};
 
 pub use backend::forward_backend;
 pub(crate) use bucket::Bucket;

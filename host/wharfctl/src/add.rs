@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use wharf_broker::Paths;
 use wharf_broker::grants::{Grant, suggest, with_digest};
-use wharf_broker::guests::{self, Manifest, write_atomically};
+use wharf_broker::guests::{self, Manifest, SHIPPED, write_atomically};
 
 use crate::component::{self, Component, compile};
-use crate::guests::SHIPPED;
+use crate::grants;
 use crate::install;
 use crate::say::say;
 
@@ -129,8 +129,7 @@ fn grant(paths: &Paths, options: &Options, manifest: &Manifest) -> Result<String
 
 /// A guest whose imports are not all granted does not run.
 fn enough(grant: &Grant, file: &Path, manifest: &Manifest) -> Result<()> {
-    let missing: Vec<String> =
-        grant.missing(&manifest.imports).iter().map(|name| format!("    {name:?},")).collect();
+    let missing = grant.missing(&manifest.imports);
     if missing.is_empty() {
         return Ok(());
     }
@@ -138,7 +137,7 @@ fn enough(grant: &Grant, file: &Path, manifest: &Manifest) -> Result<()> {
         "{} does not grant everything that this {} imports; what is missing in its operations:\n{}",
         file.display(),
         manifest.name,
-        missing.join("\n")
+        grants::as_lines(&missing)
     );
 }
 

@@ -5,9 +5,6 @@ use std::io::Write as _;
 use anyhow::Result;
 use wharf_broker::{Paths, guests};
 
-/// Wharf's own guests, by the names that the plugins have which they replace. Nobody else's has one of these by mistake.
-pub(crate) const SHIPPED: [&str; 5] = ["bandwidth", "bridge", "host-local", "loopback", "portmap"];
-
 pub(crate) fn run(paths: &Paths, json: bool) -> Result<()> {
     let mut manifests = Vec::new();
     for name in guests::names(paths)? {

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
+use wharf_broker::folder;
 use wharf_cni::NetConf;
 use wharf_cni::conflist::NetworkList;
 use wharf_cni::spelling::alike;
 
+pub(crate) use folder::CONF_DIR;
 pub(crate) use pools::{pools, resolv_confs};
 
-/// Where runtimes look for lists, unless they are told otherwise.
-pub(crate) const CONF_DIR: &str = "/etc/cni/net.d";
 /// The type whose `chain` is a list of plugins in one process.
 pub(crate) const OWN: &str = "wharf";
 
@@ -79,27 +79,19 @@ impl Plugin {
 
 /// The files that a runtime loads, in its order. A folder that is not there has none.
 pub(crate) fn read(directory: &Path) -> Result<Vec<ListFile>> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.with_context(|| format!("cannot read {}", directory.display()))?,
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        let known = path
-            .extension()
-            .is_some_and(|extension| ["conf", "conflist", "json"].iter().any(|known| extension == *known));
-        if known && path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
+    let files = files(directory, &folder::LISTS)?;
     Ok(files.into_iter().map(|path| ListFile { list: parse_file(&path), path }).collect())
 }
 
 fn parse_file(path: &Path) -> Result<List, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     load(path, &bytes).map_err(|error| format!("{error:#}"))
+}
+
+/// What a runtime makes of this file.
+pub(crate) fn open(path: &Path) -> Result<List> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    load(path, &bytes).with_context(|| path.display().to_string())
 }
 
 /// Whether a runtime takes the file for a list: by its name.
@@ -128,7 +120,9 @@ fn read_as(bytes: &[u8], is_list: bool, folder: Option<&Path>) -> Result<List> {
     };
     if is_list {
         let folder = folder.map(|folder| folder.join(&network.name));
-        for file in folder.as_deref().map(beside).transpose()?.unwrap_or_default() {
+        // Where libcni looks from 1.3 on.
+        let beside = folder.as_deref().map(|folder| files(folder, &folder::PLUGINS));
+        for file in beside.transpose()?.unwrap_or_default() {
             let shown = file.display().to_string();
             let bytes = fs::read(&file).with_context(|| format!("cannot read {shown}"))?;
             if network.add_plugin(&bytes).with_context(|| shown.clone())? {
@@ -173,21 +167,12 @@ fn read_as(bytes: &[u8], is_list: bool, folder: Option<&Path>) -> Result<List> {
     Ok(List { network, plugins })
 }
 
-/// The plugins' files in a folder that is named as the network, where libcni looks from 1.3 on.
-fn beside(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.with_context(|| format!("cannot read {}", folder.display()))?,
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "conf") && path.is_file() {
-            files.push(path);
-        }
+/// What a folder has of such files. One that is not there has none.
+fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
+    match folder::files(folder, endings) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other.with_context(|| format!("cannot read {}", folder.display())),
     }
-    files.sort();
-    Ok(files)
 }
 
 /// Why no runtime takes such a list.

@@ -1,6 +1,7 @@
 //! What every main plugin does with an address manager's answer: complete it, apply it to a link, check it later.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ipnetwork::IpNetwork;
 
@@ -182,7 +183,8 @@ fn describe(route: &Route) -> String {
     format!("{}{via}{table}", route.dst)
 }
 
-/// CHECK: every address of `result` for `link` is on it, with the route to its subnet, and every route is there.
+/// CHECK: every address of `result` for `link` is on it, with the route to its subnet, and every route is there. Routes of
+/// the main table may have been moved to another one, as the reference plugin `sbr` does.
 ///
 /// ```
 /// # wharf_testkit::run(|_request, _host, container| {
@@ -198,39 +200,51 @@ fn describe(route: &Route) -> String {
 /// ```
 pub fn check(container: &Netns, link: &Link, result: &NetworkResult) -> Result<()> {
     let name = link.info()?.name;
-    let main = container.routes(None)?;
-    check_addresses(&name, &link.addresses()?, &main, result)?;
+    check_addresses(&name, &link.addresses()?, result)?;
     for route in &result.routes {
-        let held = match route.table.filter(|&table| table != 0) {
-            None => contains_route(&main, route),
-            table => contains_route(&container.routes(table)?, route),
-        };
-        if !held {
-            let via = route.gw.map(|gw| format!(" via {gw}")).unwrap_or_default();
-            return Err(Error::check(format!("the route to {}{via} is missing on {name:?}", route.dst)));
+        if let table @ Some(1..) = route.table
+            && !contains_route(&container.routes(table)?, route)
+        {
+            return Err(Error::check(missing_route(&name, route)));
         }
     }
-    Ok(())
+    let mut routes = container.routes(None)?;
+    if missing_in_main(&name, &routes, result).is_some() {
+        for table in TABLES {
+            routes.extend(container.routes(Some(table))?);
+        }
+    }
+    missing_in_main(&name, &routes, result).map_or(Ok(()), |msg| Err(Error::check(msg)))
 }
 
-fn check_addresses(
-    ifname: &str,
-    present: &[IpNetwork],
-    routes: &[Route],
-    result: &NetworkResult,
-) -> Result<()> {
-    for IpConfig { address, .. } in result.ips_of(ifname) {
-        if !present.contains(address) {
-            return Err(Error::check(format!("address {address} is missing on interface {ifname:?}")));
+/// The tables that are an administrator's: neither `default`, `main` nor `local`.
+const TABLES: RangeInclusive<u32> = 1..=252;
+
+fn check_addresses(ifname: &str, present: &[IpNetwork], result: &NetworkResult) -> Result<()> {
+    match result.ips_of(ifname).find(|ip| !present.contains(&ip.address)) {
+        Some(IpConfig { address, .. }) => {
+            Err(Error::check(format!("address {address} is missing on interface {ifname:?}")))
         }
+        None => Ok(()),
+    }
+}
+
+/// What says that a route is missing which belongs into the main table: one of the result, or one to a subnet.
+fn missing_in_main(ifname: &str, routes: &[Route], result: &NetworkResult) -> Option<String> {
+    for IpConfig { address, .. } in result.ips_of(ifname) {
         let subnet = (address.network(), address.prefix());
         let single = address.prefix() == if address.is_ipv4() { 32 } else { 128 };
         if !single && !routes.iter().any(|route| (route.dst.network(), route.dst.prefix()) == subnet) {
-            let msg = format!("the route to the subnet of {address} is missing on interface {ifname:?}");
-            return Err(Error::check(msg));
+            return Some(format!("the route to the subnet of {address} is missing on interface {ifname:?}"));
         }
     }
-    Ok(())
+    let mut wanted = result.routes.iter().filter(|route| matches!(route.table, None | Some(0)));
+    wanted.find(|route| !contains_route(routes, route)).map(|route| missing_route(ifname, route))
+}
+
+fn missing_route(ifname: &str, route: &ResultRoute) -> String {
+    let via = route.gw.map(|gw| format!(" via {gw}")).unwrap_or_default();
+    format!("the route to {}{via} is missing on {ifname:?}", route.dst)
 }
 
 /// A default route matches by its family alone, any other by destination and, if it names one, next hop.
@@ -351,12 +365,13 @@ mod tests {
         let result = dual_stack();
         let present = [net("10.1.0.2/24"), net("fd00::2/64")];
         let routes = [Route::new(net("10.1.0.0/24")), Route::new(net("fd00::/64"))];
-        check_addresses("eth0", &present, &routes, &result).unwrap();
+        check_addresses("eth0", &present, &result).unwrap();
+        assert_eq!(missing_in_main("eth0", &routes, &result), None);
 
-        let error = check_addresses("eth0", &present[..1], &routes, &result).unwrap_err();
+        let error = check_addresses("eth0", &present[..1], &result).unwrap_err();
         assert!(error.msg.contains("fd00::2/64"), "{error}");
-        let error = check_addresses("eth0", &present, &routes[..1], &result).unwrap_err();
-        assert!(error.msg.contains("subnet of fd00::2/64"), "{error}");
+        let missing = missing_in_main("eth0", &routes[..1], &result).unwrap();
+        assert!(missing.contains("subnet of fd00::2/64"), "{missing}");
 
         let via = |gw| Route { gateway: Some(ip(gw)), ..Route::new(net("192.0.2.0/24")) };
         let wanted = ResultRoute::new(net("192.0.2.0/24"));

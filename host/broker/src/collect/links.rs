@@ -90,8 +90,7 @@ pub(crate) fn prefix(network: &str) -> String {
 
 /// Whether the alias is the attachment's.
 pub(crate) fn names_attachment(alias: &str, network: &str, container: &str, ifname: &str) -> bool {
-    let owner =
-        Attachment { network: network.into(), container: container.into(), ifname: ifname.into() };
+    let owner = Attachment { network: network.into(), container: container.into(), ifname: ifname.into() };
     alias == link_alias(&owner)
 }
 

@@ -5,29 +5,28 @@
 //! runtime keeps by the network's name and so may not have any more; whether the runtime still has a list of the recorded
 //! network; and where no lists are known, the configuration, which is the same but for the name.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 use wharf_cni::NetworkResult;
 use wharf_ops::{Mac, call};
 
 use crate::journal::Record;
-use crate::{Paths, convert};
-
-/// Where runtimes have their lists, unless they are told otherwise.
-const CONF_DIR: &str = "/etc/cni/net.d";
-const LISTS: [&str; 3] = ["conflist", "conf", "json"];
+use crate::{Paths, convert, folder};
 
 /// What a runtime adds for each call, or what the name is.
 const NOT_OF_THE_NETWORK: [&str; 5] = ["name", "cniVersion", "prevResult", "runtimeConfig", "args"];
 
 /// Equal for configurations that differ in the network's name, or in what a runtime adds.
 pub(super) fn config_digest(raw: &Map<String, Value>) -> String {
-    let mut hasher = blake3::Hasher::new();
+    let mut text = String::new();
     for (key, value) in raw {
         if !NOT_OF_THE_NETWORK.contains(&key.as_str()) && !key.starts_with("cni.dev/") {
-            hasher.update(format!("{key:?}:{value},").as_bytes());
+            // Writing to a String does not fail.
+            let _ = write!(text, "{key:?}:{value},");
         }
     }
-    hasher.finalize().to_hex().chars().take(32).collect()
+    blake3::hash(text.as_bytes()).to_hex().chars().take(32).collect()
 }
 
 /// Whether the record is of the attachment that this configuration and this result are of.
@@ -56,11 +55,8 @@ fn same_macs(recorded: &call::NetworkResult, previous: &NetworkResult) -> Option
 
 /// Whether a list of the runtime's has the network: then it did not get another name. None where no list can be read.
 fn is_listed(paths: &Paths, network: &str) -> Option<bool> {
-    let folder = std::fs::read_dir(paths.inside(CONF_DIR)).ok()?;
-    let files = folder.filter_map(|entry| Some(entry.ok()?.path()));
-    let lists = files
-        .filter(|path| path.extension().is_some_and(|ending| LISTS.iter().any(|known| ending == *known)));
-    let names = lists.filter_map(|path| {
+    let lists = folder::files(&paths.inside(folder::CONF_DIR), &folder::LISTS).ok()?;
+    let names = lists.into_iter().filter_map(|path| {
         let list: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
         Some(list.get("name")?.as_str()? == network)
     });

@@ -36,11 +36,16 @@ pub(super) fn open(machine: &dyn Machine, env: &Env) -> Result<Namespaces, CniEr
         Err(error) => return Err(wrong(format!("CNI_NETNS={text}: {error}"))),
     };
     if container.same_as(&host) && !env.netns_override {
-        return Err(wrong(format!(
-            "CNI_NETNS={text} is the namespace that the plugin itself runs in; nothing was done"
-        )));
+        return Err(own_namespace(text));
     }
     Ok(Namespaces { host, container: Some(container), path })
+}
+
+/// What is answered where the container's namespace is the host's.
+pub fn own_namespace(path: &str) -> CniError {
+    let message =
+        format!("CNI_NETNS={path} is the namespace that the plugin itself runs in; nothing was done");
+    failure::host(code::INVALID_NETNS, Fault::Runtime, message)
 }
 
 /// The namespaces of a DEL whose attachment was recorded in `recorded`. If the runtime tells no namespace, that one is

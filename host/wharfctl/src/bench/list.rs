@@ -1,9 +1,8 @@
 //! How a guest is called when nobody says how.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use crate::component::Component;
@@ -18,9 +17,7 @@ pub(super) fn candidates(
     capabilities: &Map<String, Value>,
 ) -> Result<Vec<List>> {
     if let Some(file) = given {
-        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let is_list = file.extension().is_some_and(|extension| extension == "conflist");
-        return Ok(vec![lists::parse(&bytes, is_list).with_context(|| file.display().to_string())?]);
+        return Ok(vec![lists::open(file)?]);
     }
     let world = Component::read(guest, Some(name))?.manifest.world;
     let told: Map<String, Value> = capabilities.keys().map(|key| (key.clone(), true.into())).collect();

@@ -13,7 +13,7 @@ use clap::Subcommand;
 use wharf_broker::Paths;
 
 pub(crate) use check::problems;
-pub(crate) use write::{tell, untouched, would_run, write};
+pub(crate) use write::{as_lines, tell, untouched, would_run, write};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -49,8 +49,7 @@ pub(crate) fn would_run(paths: &Paths, manifest: &Manifest, before: Option<&Mani
     if granted.digest == manifest.digest {
         return Ok(());
     }
-    let missing: Vec<String> =
-        granted.missing(&manifest.imports).iter().map(|name| format!("    {name:?},")).collect();
+    let missing = granted.missing(&manifest.imports);
     if missing.is_empty() {
         return Ok(());
     }
@@ -60,7 +59,7 @@ pub(crate) fn would_run(paths: &Paths, manifest: &Manifest, before: Option<&Mani
         file.display(),
         granted.digest,
         manifest.name,
-        missing.join("\n")
+        as_lines(&missing)
     );
 }
 
@@ -95,10 +94,14 @@ pub(crate) fn tell(paths: &Paths, name: &str, written: &Written) {
             "  {} was changed by hand and stays; the guest will not run before its operations have:",
             grant.display()
         );
-        for name in missing {
-            say!("    {name:?},");
-        }
+        say!("{}", as_lines(missing));
     }
+}
+
+/// Operations, as they go into the list of a grant.
+pub(crate) fn as_lines<S: AsRef<str>>(operations: &[S]) -> String {
+    let lines: Vec<_> = operations.iter().map(|name| format!("    {:?},", name.as_ref())).collect();
+    lines.join("\n")
 }
 
 /// Whether the grant of an installed guest is as Wharf wrote it.

@@ -6,9 +6,6 @@ use super::spelling::nearest;
 use crate::doctor::{Findings, Node};
 use crate::lists::{List, OWN};
 
-/// What may be meant where nothing is installed that could tell: Wharf's own.
-const OURS: [&str; 6] = ["bandwidth", "bridge", "host-local", "loopback", "portmap", OWN];
-
 /// What is looked for away from the node: the guests of `given`, where there are some, else what looks like a slip.
 pub(super) fn check(
     node: &Node<'_>,
@@ -41,7 +38,9 @@ pub(super) fn check(
                 }
                 None if member == "policies" => {}
                 None => {
-                    if let Some(meant) = nearest(name, OURS.into_iter()).filter(|meant| *meant != name) {
+                    // Nothing is installed that could tell what is meant.
+                    let ours = guests::SHIPPED.into_iter().chain([OWN]);
+                    if let Some(meant) = nearest(name, ours).filter(|meant| *meant != name) {
                         let what = format!("{name:?} is none of Wharf's plugins, and looks like one");
                         findings.warning(place, what, format!("did you mean {meant:?}?"));
                     }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::guests::SHIPPED;
+use wharf_broker::guests::SHIPPED;
+
 use crate::lists::OWN;
 
 /// Longer ones make awkward file names.

@@ -4,17 +4,15 @@ mod node;
 mod show;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::Serialize;
 use serde_json::Value;
-use wharf_broker::Paths;
 use wharf_broker::journal::{Listed, Store, Transaction};
+use wharf_broker::{Paths, own_namespace};
 use wharf_cni::CniError;
-use wharf_cni::error::code;
 
 use crate::journal::words_of;
 use crate::lists;
@@ -85,17 +83,13 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
 }
 
 fn plan(paths: &Paths, options: &Options) -> Result<Plan> {
-    let shown = options.file.display();
-    let bytes = fs::read(&options.file).with_context(|| format!("cannot read {shown}"))?;
     let is_list = lists::is_list(&options.file);
-    let list = lists::load(&options.file, &bytes).with_context(|| shown.to_string())?;
+    let list = lists::open(&options.file)?;
     let capabilities = options.told.capabilities()?;
     let mut plan = Plan { network: list.network.name.clone(), ..Plan::default() };
     if let Some(netns) = options.netns.as_deref().filter(|path| node::is_own(path)) {
-        // In the broker's words: there is nothing to imitate that could say it.
-        let what = "is the namespace that the plugin itself runs in; nothing was done";
-        let message = format!("CNI_NETNS={} {what}", netns.display());
-        plan.error = Some(CniError::new(code::INVALID_NETNS, message));
+        // There is nothing to imitate that could say it.
+        plan.error = Some(own_namespace(&netns.display().to_string()));
         return Ok(plan);
     }
     let (node, netns) = node::like_this_host(paths, options, &list, &mut plan.unknown)?;

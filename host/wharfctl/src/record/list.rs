@@ -1,8 +1,6 @@
 //! Which list is meant: a file, or a network of the runtime's folder by its name.
 
-use std::fs;
-
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use wharf_broker::Paths;
 
 use super::Options;
@@ -11,9 +9,7 @@ use crate::lists::{self, List};
 pub(super) fn find(paths: &Paths, options: &Options) -> Result<List> {
     let (given, shown) = (&options.network, options.network.display());
     if given.is_file() {
-        let bytes = fs::read(given).with_context(|| format!("cannot read {shown}"))?;
-        let is_list = given.extension().is_some_and(|extension| extension == "conflist");
-        return lists::parse(&bytes, is_list).with_context(|| shown.to_string());
+        return lists::open(given);
     }
     let folder = paths.inside(&options.conf_dir.to_string_lossy());
     let mut names = Vec::new();

@@ -10,6 +10,7 @@ use wharf_cni::{Attachment, Command, NetworkResult};
 
 use super::format::{self, Network};
 use super::step::{Action, Step, Who};
+use crate::lists;
 use crate::simulated::{Call, Node};
 
 /// What a runtime keeps of each attachment: what ADD answered.
@@ -38,12 +39,7 @@ impl<'a> Lists<'a> {
     /// Reads it; a conflist is beside the scenario, in `folder`.
     pub(super) fn of(network: &'a Network, folder: &std::path::Path) -> Result<Self> {
         let list = match &network.conflist {
-            Some(file) => {
-                let file = folder.join(file);
-                let bytes =
-                    std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-                NetworkList::parse(&bytes).with_context(|| file.display().to_string())?
-            }
+            Some(file) => lists::open(&folder.join(file))?.network,
             None => list(network, &network.plugins).context("network")?,
         };
         Ok(Self { network, list })

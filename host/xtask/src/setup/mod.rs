@@ -15,6 +15,7 @@ use crate::say;
 use crate::workspace::{Workspace, create_dir};
 
 pub(crate) use toolchain::{ensure_component, host_triple};
+pub(crate) use wasm_target::TARGET;
 
 /// Checks the toolchain and installs what is missing; running it again changes nothing.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Everything that must hold before a change is merged, in one command with one summary.
 
+mod apart;
 mod fuzz;
 mod licences;
 pub(crate) mod parity;
@@ -32,6 +33,7 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         fuzz::check(workspace, &mut report);
     }
     let built = report.step("build", build::run(workspace, false));
+    apart::fetch(workspace, &mut report);
     unit_tests(workspace, filter, &mut report)?;
     match built {
         Some(built) => {
