@@ -85,7 +85,9 @@ fn program() -> Result<BpfProgram, BackendError> {
         SeccompCmpOp::Eq,
         u64::from(ITSELF),
     )?])?;
-    rules.insert(libc::SYS_tgkill, vec![own]);
+    rules.insert(libc::SYS_tgkill, vec![own.clone()]);
+    // musl's names the thread alone; the only one has its process's number.
+    rules.insert(libc::SYS_tkill, vec![own]);
     // A debug build of the standard library asks whether a descriptor is open before it closes it.
     let is_open = SeccompRule::new(vec![SeccompCondition::new(
         1,

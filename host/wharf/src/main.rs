@@ -22,6 +22,10 @@ use wharf_kernel::{Kernel, Netns, RealKernel};
 use crate::input::Input;
 use crate::output::Output;
 
+/// musl's own gives each small request to the kernel again (mmap, munmap): half a millisecond of every ADD.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// How long a VERSION waits for the version that it is to echo: the reference plugins never read it, and answer a client
 /// that keeps the pipe open.
 const ECHO: Duration = Duration::from_millis(100);

@@ -15,15 +15,22 @@ use crate::real::{RealKernel, place};
 /// How often a bridge is looked for and created in turn, while somebody else creates and deletes it.
 const ATTEMPTS: usize = 8;
 
+/// A veth uses one queue of each kind until somebody raises that by ethtool(8). Where nobody says how many it may have, the
+/// kernel makes one for each processor (5.15 on), and then takes all but one out of service: a grace period of RCU for each
+/// end, with the lock held that every change of the network needs, for as long as any processor is busy.
+const ONE_QUEUE: [LinkAttribute; 2] = [LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)];
+
 /// A pair of which `b` is created directly inside its namespace: it never has to be moved there.
 pub(super) fn veth(kernel: &mut RealKernel, a: &VethEnd, b: &VethEnd) -> Result<Reply, Error> {
     check_new_name(&a.name)?;
     check_new_name(&b.name)?;
     let mut peer = attributes(&b.name, b.mtu, b.mac, b.tx_queue_length);
+    peer.extend(ONE_QUEUE);
     if a.ns != b.ns {
         peer.push(LinkAttribute::NetNsFd(kernel.netns(b.ns)?.as_fd().as_raw_fd()));
     }
     let mut attributes = attributes(&a.name, a.mtu, a.mac, a.tx_queue_length);
+    attributes.extend(ONE_QUEUE);
     let data = InfoData::Veth(InfoVeth::Peer(message(0, peer)));
     attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(data)]));
     let made = match create(kernel.route(a.ns)?, &a.name, attributes) {

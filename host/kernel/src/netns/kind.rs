@@ -9,12 +9,12 @@ use nix::errno::Errno;
 pub(super) const NET: i32 = libc::CLONE_NEWNET;
 
 /// `_IO(0xb7, 0x3)` of linux/nsfs.h.
-const NS_GET_NSTYPE: u32 = 0xb703;
+const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 
 /// The CLONE_NEW* flag of a namespace.
 pub(super) fn of(namespace: BorrowedFd<'_>) -> Result<i32, Errno> {
     // SAFETY: the descriptor is open, and this request takes no argument.
-    Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE.into()) })
+    Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE) })
 }
 
 /// The number that the kernel gave to a socket's network namespace, and gives to no other until it ends (Linux 5.14).

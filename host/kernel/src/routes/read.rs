@@ -23,6 +23,9 @@ const RTAX_ADVMSS: u16 = 8;
 /// sizeof(struct rtnexthop).
 const NEXT_HOP: usize = 8;
 
+/// linux/rtnetlink.h; not in every libc.
+const RTA_VIA: u16 = 18;
+
 /// The unicast routes of one table. A table that is not there is empty.
 pub(super) fn all(kernel: &mut RealKernel, ns: Ns, table: Option<u32>) -> Result<Vec<Route>, Error> {
     let table = table.filter(|table| *table != 0).unwrap_or(RouteHeader::RT_TABLE_MAIN.into());
@@ -82,7 +85,7 @@ fn read(message: &Message<'_>, wanted: impl Fn(u8) -> bool, table: Option<u32>) 
     for attribute in message.attributes(HEADER) {
         match attribute.kind {
             libc::RTA_DST => route.dst = IpNetwork::new(attribute.ip()?, prefix).ok()?,
-            libc::RTA_GATEWAY | libc::RTA_VIA | libc::RTA_OIF => hop(attribute, &mut route),
+            libc::RTA_GATEWAY | RTA_VIA | libc::RTA_OIF => hop(attribute, &mut route),
             libc::RTA_PREFSRC => route.source = attribute.ip(),
             libc::RTA_PRIORITY => route.metric = attribute.u32(),
             libc::RTA_TABLE => route.table = attribute.u32(),
@@ -108,7 +111,7 @@ fn hop(attribute: crate::netlink::Attribute<'_>, route: &mut Route) {
         libc::RTA_GATEWAY => route.gateway = attribute.ip(),
         libc::RTA_OIF => route.link = attribute.u32(),
         // struct rtvia: the family, then the address.
-        libc::RTA_VIA => {
+        RTA_VIA => {
             route.gateway = attribute
                 .value
                 .get(2..)
@@ -155,7 +158,7 @@ mod tests {
         builder.raw(&[2, 24, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0]);
         let mut via = vec![10, 0];
         via.extend("fe80::1".parse::<Ipv6Addr>().unwrap().octets());
-        builder.attribute(libc::RTA_DST, &[10, 9, 0, 0]).attribute(libc::RTA_VIA, &via);
+        builder.attribute(libc::RTA_DST, &[10, 9, 0, 0]).attribute(RTA_VIA, &via);
         let route = resolved(&message(&builder)).unwrap();
         assert_eq!(route.gateway, Some("fe80::1".parse().unwrap()));
         assert_eq!(route.dst, "10.9.0.0/24".parse().unwrap());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::setup::host_triple;
+use crate::setup::static_target;
 use crate::workspace::{Guest, Workspace, copy_atomically, create_dir};
 use crate::{say, sh};
 
@@ -114,18 +114,18 @@ fn wharf(workspace: &Workspace, debug: bool, out: &Path) -> Result<()> {
 /// An invocation and a build folder of its own: together with wharfctl, cargo would unify the features of wasmtime
 /// and put the compiler into the CNI binary too.
 fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Path) -> Result<()> {
-    let host = host_triple()?;
+    let target = static_target::triple()?;
     let folder = workspace.build_dir.join("static");
     let mut cargo = workspace.cargo();
     cargo
-        .args(["rustc", "--package", "wharf", "--bin", "wharf", "--target", &host, "--target-dir"])
+        .args(["rustc", "--package", "wharf", "--bin", "wharf", "--target", &target, "--target-dir"])
         .arg(&folder)
         .args(features);
     // With --target the flags reach neither build scripts nor procedural macros, which cannot be static.
     let mut flags = std::env::var_os("RUSTFLAGS").unwrap_or_default();
     flags.push(" -C target-feature=+crt-static");
     cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
-    cargo.env("CARGO_PROFILE_RELEASE_LTO", "thin");
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "thin").envs(static_target::compiler(&target));
     release(&mut cargo, debug);
     if !debug {
         // There panics abort.
@@ -133,7 +133,7 @@ fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Pat
         cargo.args(["--", "-C"]).arg(format!("link-arg=-Wl,--no-eh-frame-hdr,-T,{}", script.display()));
     }
     sh::run(&mut cargo)?;
-    copy_atomically(&folder.join(host).join(profile(debug)).join("wharf"), out)
+    copy_atomically(&folder.join(target).join(profile(debug)).join("wharf"), out)
 }
 
 fn wharfctl(workspace: &Workspace, debug: bool, out: &Path) -> Result<()> {

@@ -3,6 +3,7 @@
 pub(crate) mod apt;
 pub(crate) mod packages;
 mod sources;
+pub(crate) mod static_target;
 mod std_build;
 mod toolchain;
 mod wasm_target;
@@ -28,5 +29,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let lock = File::create(work.join("lock")).context("cannot create the set-up's lock file")?;
     lock.lock().context("cannot take the set-up's lock")?;
     packages::ensure()?;
-    wasm_target::ensure(&work, &version)
+    wasm_target::ensure(&work, &version)?;
+    static_target::ensure()
 }

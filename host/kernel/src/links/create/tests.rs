@@ -29,6 +29,7 @@ fn a_veth_is_made_as_asked_with_its_other_end_in_the_container() {
     for shown in [shown_a, shown_b] {
         assert_eq!(shown["linkinfo"]["info_kind"], json!("veth"));
         assert!(!shown["flags"].as_array().unwrap().contains(&json!("UP")));
+        assert_eq!((&shown["num_tx_queues"], &shown["num_rx_queues"]), (&json!(1), &json!(1)));
     }
     assert_eq!((a.ns, a.name.as_str(), b.ns, b.name.as_str()), (Ns::Host, "veth0", Ns::Container, "eth0"));
     let state = rig.info(&a);
