@@ -28,6 +28,7 @@ fn it_is_static() {
     let headers = program_headers(&elf);
     assert!(headers.contains(&LOADED), "the headers are read rightly: {headers:?}");
     assert!(!headers.contains(&INTERPRETER), "it needs a dynamic linker");
+    assert_eq!(elf[16..18], [3, 0], "and yet has no fixed addresses: ET_DYN");
 }
 
 #[test]

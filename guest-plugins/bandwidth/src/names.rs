@@ -23,7 +23,7 @@ pub(crate) fn reference(attachment: &Attachment) -> String {
     hashed(PREFIX, NAME_LENGTH, &[&attachment.network, &attachment.container])
 }
 
-/// The alias of the attachment's ifb. The broker reads it in `host/broker/src/collect/links.rs`; both are held to
+/// The alias of the attachment's ifb. The host writes the same (`link_alias` of `host/kernel/src/common.rs`); both are held to
 /// `tests/aliases`.
 pub(crate) fn alias(attachment: &Attachment) -> String {
     let mut alias =

@@ -86,7 +86,7 @@ fn program() -> Result<BpfProgram, BackendError> {
         u64::from(ITSELF),
     )?])?;
     rules.insert(libc::SYS_tgkill, vec![own.clone()]);
-    // musl's names the thread alone; the only one has its process's number.
+    // musl's names the thread alone, by the number that it remembers: of a process that it forked itself, its own.
     rules.insert(libc::SYS_tkill, vec![own]);
     // A debug build of the standard library asks whether a descriptor is open before it closes it.
     let is_open = SeccompRule::new(vec![SeccompCondition::new(

@@ -59,7 +59,9 @@ impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(code) => write!(f, "the sandbox exited with code {code}"),
-            Self::Killed(libc::SIGSYS) => f.write_str("the sandbox was killed for a forbidden system call"),
+            Self::Killed(libc::SIGSYS) => {
+                f.write_str("the sandbox was killed for a forbidden system call, or it aborted")
+            }
             Self::Killed(number) => match Signal::try_from(*number) {
                 Ok(signal) => write!(f, "the sandbox was killed by {signal}"),
                 Err(_) => write!(f, "the sandbox was killed by signal {number}"),
@@ -152,7 +154,19 @@ pub(crate) fn tell_of_panics() {
         // SAFETY: the descriptor is the socket, which nobody closes before the process ends.
         let mut socket = ManuallyDrop::new(unsafe { UnixStream::from_raw_fd(confine::KEPT) });
         report(&mut socket, Failure::Sandbox(format!("a fault of the host: {panic}")));
+        end();
     }));
+}
+
+/// As long as there is nobody to tell: the usual hook would write to a descriptor that is a socket now.
+pub(crate) fn end_on_panics() {
+    std::panic::set_hook(Box::new(|_| end()));
+}
+
+/// abort(3) would go by the number of a thread that musl remembers, which in a fork of ours is its elder sibling's.
+fn end() -> ! {
+    // SAFETY: ends the process without running anything of it.
+    unsafe { libc::_exit(PANICKED) }
 }
 
 fn pidfd(pid: Pid) -> Option<OwnedFd> {

@@ -28,7 +28,9 @@ use wharf_ops::wire::{Frames, Timings};
 use crate::place::Places;
 use crate::run::{Ready, micros};
 use crate::seccomp::Filter;
-use crate::spawn::{Child, Job, UNREACHABLE, fork_child, fork_sibling, report, tell_of_panics};
+use crate::spawn::{
+    Child, Job, UNREACHABLE, end_on_panics, fork_child, fork_sibling, report, tell_of_panics,
+};
 use crate::{Artefact, Error, Identity, Limits, confine, engine};
 
 /// What a sandbox is to know before its call.
@@ -94,8 +96,7 @@ impl Zygote {
         let broker = std::process::id();
         let elsewhere = places.as_ref();
         let process = fork_child(move || {
-            // Whoever panics here has nobody to tell: the usual hook would write to a descriptor that is a socket now.
-            std::panic::set_hook(Box::new(|_| {}));
+            end_on_panics();
             let mut sockets = match confine::keep_all(sockets) {
                 Ok(sockets) => sockets.into_iter(),
                 Err(_) => return UNREACHABLE,

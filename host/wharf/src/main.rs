@@ -23,6 +23,7 @@ use crate::input::Input;
 use crate::output::Output;
 
 /// musl's own gives each small request to the kernel again (mmap, munmap): half a millisecond of every ADD.
+#[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 

@@ -94,6 +94,12 @@ pub(crate) fn open(path: &Path) -> Result<List> {
     load(path, &bytes).with_context(|| path.display().to_string())
 }
 
+/// The list that this file is, whatever its name. What its plugins and chains say is not looked at.
+pub(crate) fn network(path: &Path) -> Result<NetworkList> {
+    let read = || as_network(&fs::read(path)?, true, path.parent());
+    Ok(read().with_context(|| path.display().to_string())?.0)
+}
+
 /// Whether a runtime takes the file for a list: by its name.
 pub(crate) fn is_list(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "conflist")
@@ -110,7 +116,8 @@ pub(crate) fn parse(bytes: &[u8], is_list: bool) -> Result<List> {
     read_as(bytes, is_list, None)
 }
 
-fn read_as(bytes: &[u8], is_list: bool, folder: Option<&Path>) -> Result<List> {
+/// The network and its plugins as they are written.
+fn as_network(bytes: &[u8], is_list: bool, folder: Option<&Path>) -> Result<(NetworkList, Vec<Value>)> {
     let mut network = if is_list { NetworkList::parse(bytes)? } else { NetworkList::from_plugin(bytes)? };
     let document: Value = serde_json::from_slice(bytes)?;
     let mut all = match document.get("plugins").and_then(Value::as_array) {
@@ -133,6 +140,11 @@ fn read_as(bytes: &[u8], is_list: bool, folder: Option<&Path>) -> Result<List> {
             bail!(without_plugins(&document, folder.as_deref()));
         }
     }
+    Ok((network, all))
+}
+
+fn read_as(bytes: &[u8], is_list: bool, folder: Option<&Path>) -> Result<List> {
+    let (network, all) = as_network(bytes, is_list, folder)?;
     let mut plugins = Vec::new();
     for (index, plugin) in network.plugins.iter().enumerate() {
         let place = if is_list { format!("plugins[{index}]") } else { "it".to_owned() };
@@ -265,6 +277,10 @@ pub(crate) mod tests {
         let found: Vec<_> = list.plugins.iter().map(|one| (one.place.as_str(), one.kind.as_str())).collect();
         assert_eq!(found, [("plugins[0]", "bridge"), ("plugins[1]", "portmap")]);
         assert!(list.plugins[1].written.contains_key("snat"));
+        // Also where it is the scenario that says that it is a list.
+        let named = folder.path().join("pods.json");
+        fs::write(&named, bare).unwrap();
+        assert_eq!(network(&named).unwrap().plugins.len(), 2);
         // They come behind those of the list itself, unless it wants no others.
         let own = |flag: &str| {
             format!(r#"{{"cniVersion": "1.0.0", "name": "pods"{flag}, "plugins": [{{"type": "loopback"}}]}}"#)

@@ -12,7 +12,7 @@ use crate::private;
 pub(crate) const HELP: &str = "\
 cargo xtask COMMAND
 
-  setup                      check the toolchain; install what is missing (Debian packages, the wasm32-wasip2 target)
+  setup                      check the toolchain; install what is missing (Debian packages, targets of Rust)
   build [--debug]            set-up, then target/release/wharf and wharfctl, target/guests/*.wasm and target/policies/*.wasm
   test [FILTER]              set-up, format, lints, build, every test, licences; with FILTER only the tests that match
   qemu [FILTER]              set-up, build, then tests on the kernel of Debian 12 in an emulated machine (part of `test`)

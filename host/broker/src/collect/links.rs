@@ -83,7 +83,7 @@ fn stale(wanted: &Collection, theirs: &[(String, String)], info: &Info) -> Optio
     }
 }
 
-/// What aliases of the network's attachments begin with.
+/// What aliases of the network's attachments begin with. Neither its name nor what follows can contain a slash.
 pub(crate) fn prefix(network: &str) -> String {
     format!("wharf:{network}/")
 }

@@ -39,7 +39,7 @@ impl<'a> Lists<'a> {
     /// Reads it; a conflist is beside the scenario, in `folder`.
     pub(super) fn of(network: &'a Network, folder: &std::path::Path) -> Result<Self> {
         let list = match &network.conflist {
-            Some(file) => lists::open(&folder.join(file))?.network,
+            Some(file) => lists::network(&folder.join(file))?,
             None => list(network, &network.plugins).context("network")?,
         };
         Ok(Self { network, list })

@@ -13,6 +13,7 @@ const LIMIT: u64 = 6_000_000;
 /// What only a binary with the feature `faults` contains: the variable that it obeys.
 const FAULTS: &str = "WHARF_FAULT";
 const PT_INTERP: u32 = 3;
+const ET_DYN: u16 = 3;
 
 /// Checks the built binary; a debug build is larger than the limit and holds that alone.
 pub(crate) fn wharf(file: &Path, debug: bool) -> Result<()> {
@@ -20,6 +21,12 @@ pub(crate) fn wharf(file: &Path, debug: bool) -> Result<()> {
     let size = bytes.len() as u64;
     if needs_loader(&bytes)? {
         bail!("{} is not static: it names a dynamic loader", file.display());
+    }
+    if bytes.get(16..18) != Some(&ET_DYN.to_le_bytes()) {
+        bail!(
+            "{} has fixed addresses: it was not linked as a position-independent executable",
+            file.display()
+        );
     }
     if let Some(word) =
         ["cranelift_codegen", "cranelift-codegen"].into_iter().find(|word| contains(&bytes, word))

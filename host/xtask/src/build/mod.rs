@@ -114,7 +114,7 @@ fn wharf(workspace: &Workspace, debug: bool, out: &Path) -> Result<()> {
 /// An invocation and a build folder of its own: together with wharfctl, cargo would unify the features of wasmtime
 /// and put the compiler into the CNI binary too.
 fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Path) -> Result<()> {
-    let target = static_target::triple()?;
+    let target = static_target::triple(&workspace.build_dir.join("setup"))?;
     let folder = workspace.build_dir.join("static");
     let mut cargo = workspace.cargo();
     cargo

@@ -1,4 +1,4 @@
-//! What a fresh Debian 12 with Rust lacks: a few packages and the wasm32-wasip2 target.
+//! What a fresh Debian 12 with Rust lacks: a few packages, the wasm32-wasip2 target, and one with musl.
 
 pub(crate) mod apt;
 pub(crate) mod packages;
@@ -30,5 +30,5 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     lock.lock().context("cannot take the set-up's lock")?;
     packages::ensure()?;
     wasm_target::ensure(&work, &version)?;
-    static_target::ensure()
+    static_target::ensure(&work, &version)
 }

@@ -3,50 +3,53 @@
 //!
 //! Where rustup cannot be had, glibc it is, as static and as good but for that.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 
 use super::toolchain::host_triple;
-use crate::workspace::rustc;
+use crate::workspace::{rustc, write_atomically};
 use crate::{say, sh};
 
 /// Seconds: rustup tries again for a while when its server cannot be reached.
-const PATIENCE: &str = "60";
+const PATIENCE: &str = "120";
 
-/// Installs the target if rustup can.
-pub(crate) fn ensure() -> Result<()> {
+/// Installs the target if rustup can; `work` is for work files. What it could not do once is not waited for again.
+pub(crate) fn ensure(work: &Path, version: &str) -> Result<()> {
     let Some(musl) = with_musl(&host_triple()?) else { return Ok(()) };
-    if !is_installed(&musl)? && sh::find("rustup").is_some() {
+    let failed = work.join("no-musl");
+    let has_failed = fs::read_to_string(&failed).is_ok_and(|before| before == version);
+    if !has_failed && probe(work, &musl).is_err() && sh::find("rustup").is_some() {
         say::line(format_args!("installing the {musl} target with rustup"));
         // What came of it is looked at, not believed.
         let _ = sh::run(Command::new("timeout").args([PATIENCE, "rustup", "target", "add", &musl]));
     }
-    if is_installed(&musl)? {
-        say::good(format_args!("the {musl} target"));
-    } else {
-        say::warn(format_args!(
-            "there is no {musl} target: wharf is built with glibc and starts half a millisecond later"
-        ));
+    if probe(work, &musl).is_ok() {
+        say::good(format_args!("the {musl} target works"));
+        return Ok(());
     }
+    write_atomically(&failed, version.as_bytes())?;
+    say::warn(format_args!(
+        "there is no {musl} target: wharf is built with glibc and starts later, by half a millisecond in a virtual \
+         machine. `rustup target add {musl}` changes that"
+    ));
     Ok(())
 }
 
 /// The triple that wharf is built for here.
-pub(crate) fn triple() -> Result<String> {
+pub(crate) fn triple(work: &Path) -> Result<String> {
     let host = host_triple()?;
-    match with_musl(&host) {
-        Some(musl) if is_installed(&musl)? => Ok(musl),
-        _ => Ok(host),
-    }
+    Ok(with_musl(&host).filter(|musl| probe(work, musl).is_ok()).unwrap_or(host))
 }
 
 /// The variable that names the C compiler for a target, and its value; none where the usual one is found by itself, or
 /// another one was named. Wasmtime and BLAKE3 bring a little C and assembly that needs no library.
 pub(crate) fn compiler(target: &str) -> Option<(String, &'static str)> {
     let variable = format!("CC_{}", target.replace('-', "_"));
-    (target.ends_with("-musl") && std::env::var_os(&variable).is_none()).then_some((variable, "cc"))
+    let named = [variable.as_str(), "TARGET_CC", "CC"].iter().any(|name| std::env::var_os(name).is_some());
+    (target.ends_with("-musl") && !named).then_some((variable, "cc"))
 }
 
 /// The same machine with musl; none if that is what it has, or if it is no Linux with glibc.
@@ -54,11 +57,13 @@ fn with_musl(host: &str) -> Option<String> {
     host.strip_suffix("-gnu").map(|machine| format!("{machine}-musl"))
 }
 
-fn is_installed(target: &str) -> Result<bool> {
-    let library = PathBuf::from(sh::output(rustc().args(["--print", "target-libdir", "--target", target]))?);
-    let Ok(files) = library.read_dir() else { return Ok(false) };
-    let mut names = files.flatten().map(|file| file.file_name());
-    Ok(names.any(|name| name.to_string_lossy().starts_with("libstd-")))
+/// Links a program that uses the standard library: only this proves that std, libc and the linker are all there.
+fn probe(work: &Path, target: &str) -> Result<()> {
+    let source = work.join("static.rs");
+    write_atomically(&source, b"fn main() { println!(\"{}\", std::env::args().count()) }\n")?;
+    let mut rustc = rustc();
+    rustc.args(["--edition", "2024", "--target", target, "-C", "target-feature=+crt-static", "-o"]);
+    sh::output(rustc.arg(work.join("static")).arg(&source)).map(drop)
 }
 
 #[cfg(test)]
@@ -74,12 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_not_installed() {
-        assert!(is_installed(&host_triple().unwrap()).unwrap());
-        assert!(!is_installed("s390x-unknown-linux-musl").unwrap());
-        assert!(
-            [host_triple().unwrap(), with_musl(&host_triple().unwrap()).unwrap()]
-                .contains(&triple().unwrap())
-        );
+    fn a_target_is_there_if_a_program_can_be_linked_for_it() {
+        let work = tempfile::tempdir().unwrap();
+        let host = host_triple().unwrap();
+        probe(work.path(), &host).unwrap();
+        probe(work.path(), "s390x-unknown-linux-musl").unwrap_err();
+        let chosen = triple(work.path()).unwrap();
+        assert!(chosen == host || Some(chosen) == with_musl(&host));
     }
 }

@@ -15,13 +15,20 @@ const FOLDERS: [&str; 5] = [
     "tests/stranger",
 ];
 
-/// Fetches their crates; what is there already is not asked for.
-pub(crate) fn fetch(workspace: &Workspace, report: &mut Report) {
+/// Fetches their crates; what is there already is not asked for. With a filter nobody knows whether they are needed.
+pub(crate) fn fetch(workspace: &Workspace, filter: Option<&str>, report: &mut Report) {
     say::heading("Crates of the guests that tests build");
     for folder in FOLDERS {
         let mut fetch = workspace.cargo();
         fetch.args(["fetch", "--quiet", "--locked", "--target", TARGET, "--manifest-path"]);
-        report.step(&format!("crates of {folder}"), sh::run(fetch.arg(format!("{folder}/Cargo.toml"))));
+        let fetched = sh::run(fetch.arg(format!("{folder}/Cargo.toml")));
+        let what = format!("crates of {folder}");
+        match fetched {
+            Err(error) if filter.is_some() => report.skip(&format!("{what}: {error:#}")),
+            fetched => {
+                report.step(&what, fetched);
+            }
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         fuzz::check(workspace, &mut report);
     }
     let built = report.step("build", build::run(workspace, false));
-    apart::fetch(workspace, &mut report);
+    apart::fetch(workspace, filter, &mut report);
     unit_tests(workspace, filter, &mut report)?;
     match built {
         Some(built) => {
