@@ -91,6 +91,7 @@ mod tests {
     fn elf(kinds: &[u32]) -> Vec<u8> {
         let mut bytes = vec![0; 64];
         bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[16..18].copy_from_slice(&ET_DYN.to_le_bytes());
         bytes[32] = 64;
         bytes[54] = 56;
         bytes[56] = u8::try_from(kinds.len()).unwrap();
@@ -140,6 +141,17 @@ mod tests {
         faults(&file).unwrap();
         fs::write(&file, elf(&[1])).unwrap();
         assert!(faults(&file).unwrap_err().to_string().contains("without the feature"));
+    }
+
+    #[test]
+    fn addresses_must_not_be_fixed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("wharf");
+        let mut bytes = elf(&[1]);
+        // ET_EXEC
+        bytes[16] = 2;
+        fs::write(&file, bytes).unwrap();
+        assert!(wharf(&file, true).unwrap_err().to_string().contains("position-independent"));
     }
 
     #[test]
