@@ -19,18 +19,18 @@ const PATIENCE: &str = "120";
 /// Installs the target if rustup can; `work` is for work files. What it could not do once is not waited for again.
 pub(crate) fn ensure(work: &Path, version: &str) -> Result<()> {
     let Some(musl) = with_musl(&host_triple()?) else { return Ok(()) };
-    let failed = work.join("no-musl");
-    let has_failed = fs::read_to_string(&failed).is_ok_and(|before| before == version);
-    if !has_failed && probe(work, &musl).is_err() && sh::find("rustup").is_some() {
+    let tried = work.join("tried-musl");
+    let was_tried = fs::read_to_string(&tried).is_ok_and(|before| before == version);
+    if !was_tried && probe(work, &musl).is_err() && sh::find("rustup").is_some() {
         say::line(format_args!("installing the {musl} target with rustup"));
         // What came of it is looked at, not believed.
         let _ = sh::run(Command::new("timeout").args([PATIENCE, "rustup", "target", "add", &musl]));
+        write_atomically(&tried, version.as_bytes())?;
     }
     if probe(work, &musl).is_ok() {
         say::good(format_args!("the {musl} target works"));
         return Ok(());
     }
-    write_atomically(&failed, version.as_bytes())?;
     say::warn(format_args!(
         "there is no {musl} target: wharf is built with glibc and starts later, by half a millisecond in a virtual \
          machine. `rustup target add {musl}` changes that"
