@@ -20,6 +20,14 @@ fn target(container: &Container) -> Target {
     container.eth0().port(8080, 80).with("bandwidth", limits())
 }
 
+/// A node that has this plugin of the reference beside Wharf; the error says why there is none.
+fn node_with_reference(plugin: &str) -> Result<Node, String> {
+    let program = reference()?.join(plugin);
+    let node = Node::new();
+    symlink(program, node.bin.join(plugin)).unwrap();
+    Ok(node)
+}
+
 /// Attaches, checks, tampers, and expects one error that names all `words`.
 #[track_caller]
 fn tampered(tamper: impl Fn(&Node, &Container, &Attachment), words: &[&str]) {
@@ -213,12 +221,10 @@ fn an_address_that_another_attachment_replaced_on_the_bridge_is_no_difference() 
 
 #[test]
 fn the_reference_tuning_behind_us_is_no_difference() {
-    let reference = match reference() {
-        Ok(folder) => folder,
+    let node = match node_with_reference("tuning") {
+        Ok(node) => node,
         Err(reason) => skip!("{reason}"),
     };
-    let node = Node::new();
-    symlink(reference.join("tuning"), node.bin.join("tuning")).unwrap();
     let container = node.container("c");
     let tuning = json!({
         "type": "tuning", "mac": "02:00:00:00:00:77", "mtu": 1350, "promisc": true,
@@ -254,12 +260,10 @@ fn without_a_record_the_guests_check_alone() {
 
 #[test]
 fn the_reference_sbr_behind_us_is_no_difference() {
-    let reference = match reference() {
-        Ok(folder) => folder,
+    let node = match node_with_reference("sbr") {
+        Ok(node) => node,
         Err(reason) => skip!("{reason}"),
     };
-    let node = Node::new();
-    symlink(reference.join("sbr"), node.bin.join("sbr")).unwrap();
     let container = node.container("c");
     let bridge = dual_stack(json!({"isDefaultGateway": true}));
     let network = Network::new(&node, [bridge, json!({"type": "sbr"}), portmap(json!({}))]);
