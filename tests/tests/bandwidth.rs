@@ -67,6 +67,7 @@ fn token_buckets_are_as_configured() {
     let link = node.link(&ifb).expect("the ifb");
     assert_eq!(link["mtu"], node.link(&port).unwrap()["mtu"]);
     assert!(link["flags"].as_array().unwrap().contains(&json!("UP")));
+    assert_eq!(node.sh(&format!("ip -o addr show dev {ifb}")), "", "nobody talks to an ifb");
 }
 
 #[test]

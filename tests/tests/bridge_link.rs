@@ -20,6 +20,22 @@ fn the_mtu_is_that_of_both_ends_and_of_a_new_bridge() {
     }
 }
 
+/// A port is no place to talk to, and with hundreds of them the kernel walks past the routes of each.
+#[test]
+fn the_hosts_end_gives_itself_no_address() {
+    let node = Node::new();
+    for (number, mode) in [json!({}), json!({"enabledad": true})].into_iter().enumerate() {
+        let container = node.container(&format!("c{number}"));
+        let attachment = Network::new(&node, [dual_stack(mode)]).attach(&container.eth0());
+        assert_eq!(node.sh(&format!("ip -o addr show dev {}", attachment.host_end())), "");
+        assert!(
+            container.sh("ip -o -6 addr show dev eth0").contains("fe80:"),
+            "the container's keeps its own"
+        );
+        assert!(node.sh("ip -o -6 addr show dev br0").contains("fe80:"), "and so does the bridge");
+    }
+}
+
 #[test]
 fn the_runtimes_mac_wins_over_args_and_they_over_cni_args() {
     let node = Node::new();

@@ -4,12 +4,12 @@ use wharf_sdk::firewall::nat::MasqueradeRule;
 use wharf_sdk::firewall::{filter, nat};
 use wharf_sdk::net::VethEnd;
 use wharf_sdk::{
-    Context, Error, HostErrorKind, Interface, IpNetwork, LinkInfo, Mac, Netns, NetworkResult, Request,
-    Result, debug, interface, warn,
+    Context, Error, Interface, IpNetwork, LinkInfo, Mac, Netns, NetworkResult, Request, Result, interface,
+    warn,
 };
 
 use crate::config::Config;
-use crate::host::Ensured;
+use crate::host::{Ensured, tune};
 use crate::port::{self, Pair};
 use crate::{gateway, host};
 
@@ -73,12 +73,14 @@ pub(crate) fn add(request: &Request, host: &Netns, container: &Netns) -> Result<
         if bridge.created && gateways.iter().any(IpNetwork::is_ipv6) && !config.detect_duplicates {
             host::settle(&bridge.link, &config.bridge);
         }
-        announce(&pair, &result);
     }
     if !result.ips.is_empty() {
         // From now on the kernel announces by itself. Before, it would have done so when the link came up, and a bridge
         // floods each of that to every port.
         tune(container, &format!("ipv4/conf/{}/arp_notify", pair.inner_name), "1");
+    }
+    if config.up {
+        announce(&pair, &result);
     }
     result.override_dns(config.dns.as_ref());
     Ok(result)
@@ -114,15 +116,6 @@ fn raise_container(container: &Netns, pair: &Pair, result: &NetworkResult, confi
         pair.inner.set_up().context(format_args!("raise {:?}", pair.inner_name))?;
     }
     Ok(())
-}
-
-/// Sets what makes things faster or better, but is not what was asked for.
-fn tune(namespace: &Netns, key: &str, value: &str) {
-    match namespace.set_sysctl(key, value) {
-        Err(error) if error.kind == HostErrorKind::NotFound => debug!("{key} is not there: {error}"),
-        Err(error) => warn!("{key} stays as it is: {error}"),
-        Ok(()) => {}
-    }
 }
 
 /// Puts the gateways onto the bridge, or onto the host's link into the VLAN, and lets traffic through.

@@ -6,10 +6,13 @@ use wharf_sdk::net::{VethEnd, VlanRange};
 use wharf_sdk::{Context, Error, HostErrorKind, Link, Mac, Netns, Result, code};
 
 use crate::config::Config;
-use crate::host::ignore_advertisements;
+use crate::host::{ignore_advertisements, tune};
 
 /// How often a random name may be taken before something else must be wrong.
 const ATTEMPTS: usize = 10;
+
+/// IN6_ADDR_GEN_MODE_NONE (linux/if_link.h).
+const NO_ADDRESS: &str = "1";
 
 const PREFIX: &str = "veth";
 const DIGITS: usize = 8;
@@ -58,15 +61,23 @@ pub(crate) fn create(host: &Netns, namespace: &Netns, inner: &VethEnd) -> Result
 
 /// Makes the host end a port of the bridge, as configured, and raises it.
 pub(crate) fn attach(host: &Netns, pair: &Pair, bridge: &Link, config: &Config) -> Result<()> {
-    ignore_advertisements(host, &pair.name)?;
+    quiet(host, pair)?;
     join(pair, bridge, config)?;
     set_up(pair)
 }
 
 /// Raises the host end.
 pub(crate) fn raise(host: &Netns, pair: &Pair) -> Result<()> {
-    ignore_advertisements(host, &pair.name)?;
+    quiet(host, pair)?;
     set_up(pair)
+}
+
+/// A port speaks for the container, not for itself. An address of its own would be three more routes, which the kernel
+/// walks past whenever a link of the node comes or goes.
+fn quiet(host: &Netns, pair: &Pair) -> Result<()> {
+    ignore_advertisements(host, &pair.name)?;
+    tune(host, &format!("ipv6/conf/{}/addr_gen_mode", pair.name), NO_ADDRESS);
+    Ok(())
 }
 
 fn set_up(pair: &Pair) -> Result<()> {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "faults")]
 mod faults;
+mod heap;
 mod input;
 mod output;
 
@@ -19,13 +20,12 @@ use wharf_broker::telemetry::Telemetry;
 use wharf_broker::{Broker, Paths};
 use wharf_kernel::{Kernel, Netns, RealKernel};
 
+use crate::heap::Heap;
 use crate::input::Input;
 use crate::output::Output;
 
-/// musl's own gives each small request to the kernel again (mmap, munmap): half a millisecond of every ADD.
-#[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static HEAP: Heap = Heap::new();
 
 /// How long a VERSION waits for the version that it is to echo: the reference plugins never read it, and answer a client
 /// that keeps the pipe open.

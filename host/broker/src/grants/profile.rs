@@ -32,7 +32,13 @@ const BRIDGE: Profile = &[
     ),
     (
         Key::SysctlKeys,
-        &["ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/*/accept_ra", "ipv6/conf/*/accept_dad"],
+        &[
+            "ipv4/ip_forward",
+            "ipv6/conf/all/forwarding",
+            "ipv6/conf/*/accept_ra",
+            "ipv6/conf/*/accept_dad",
+            "ipv6/conf/*/addr_gen_mode",
+        ],
         "Forwarding, and the links that it makes.",
     ),
     (

@@ -2,7 +2,10 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use netlink_packet_route::link::{InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute,
+    LinkInfo,
+};
 use wharf_ops::links::{Common, VethEnd};
 use wharf_ops::{Error, ErrorKind, Link, Mac, Ns, Reply};
 
@@ -99,18 +102,33 @@ pub(super) fn bridge(
     ))
 }
 
-/// An intermediate functional block.
+/// An intermediate functional block. It gets no address of its own: nobody talks to it, and each address is three more
+/// routes that the kernel walks past whenever a link of the node comes or goes.
 pub(super) fn ifb(kernel: &mut RealKernel, ns: Ns, common: &Common) -> Result<Reply, Error> {
     check_new_name(&common.name)?;
     let mut attributes = attributes(&common.name, common.mtu, common.mac, None);
     attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Ifb)]));
     match create(kernel.route(ns)?, &common.name, attributes) {
-        Ok(made) => Ok(Reply::Link(made.handle(ns))),
+        Ok(made) => {
+            // A kernel without IPv6 refuses it, and gives no address either.
+            let _ = without_link_local(kernel.route(ns)?, made.info.index);
+            Ok(Reply::Link(made.handle(ns)))
+        }
         Err(error) => {
             let error = error.explain(format!("creating ifb {} in {}", common.name, place(ns)));
             Err(common.mac.into_iter().fold(error, explain_mac_of_new))
         }
     }
+}
+
+/// Sets IFLA_INET6_ADDR_GEN_MODE to IN6_ADDR_GEN_MODE_NONE (linux/if_link.h), which RTM_NEWLINK does not look at.
+fn without_link_local(socket: &mut Socket, index: u32) -> Result<(), NetlinkError> {
+    let inet6 = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+    let spec = LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![inet6])]);
+    let request = message(index, vec![spec]);
+    socket.request(libc::RTM_SETLINK, 0, |body| {
+        body.emit(&request);
+    })
 }
 
 /// Sends RTM_NEWLINK and answers what came of it: as the kernel echoes it, or by a second look.

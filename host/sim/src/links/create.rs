@@ -105,6 +105,10 @@ pub(super) fn ifb(call: &mut Call<'_>, ns: Ns, common: &Common) -> Result<Reply,
     check(common, Kind::Ifb.mtus(), what)?;
     let at = At { space, index: call.world.next_index(space) };
     add(call.world, at, name, Kind::Ifb, (common.mtu, common.mac));
+    // Nobody talks to it.
+    if let Some(conf) = call.world.device_mut(at).and_then(|device| device.conf6.as_mut()) {
+        conf.set("addr_gen_mode", 1);
+    }
     Ok(Reply::Link(Link { ns, index: at.index, name: name.clone() }))
 }
 
