@@ -84,6 +84,20 @@ fn what_plugins_without_a_record_do_behind_is_no_difference() {
     }
 }
 
+/// A node that is set to stable or random identifiers (RFC 7217) is set so for every link that is there.
+#[test]
+fn how_the_nodes_links_make_up_addresses_is_no_difference() {
+    let node = Node::new();
+    let container = node.container("c");
+    let attachment = everything(&node, false).attach(&target(&container));
+    let key = format!("ipv6/conf/{}/addr_gen_mode", attachment.host_end());
+    assert_eq!(node.sysctl(&key), "1");
+    node.set_sysctl("ipv6/conf/all/addr_gen_mode", "3");
+    assert_eq!(node.sysctl(&key), "3");
+    attachment.check().silent();
+    attachment.del().silent();
+}
+
 #[test]
 fn a_difference_that_a_guest_names_too_does_not_hide_others() {
     tampered(

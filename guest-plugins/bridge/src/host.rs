@@ -148,9 +148,7 @@ pub(crate) fn carry(
 
 /// A new link's gateway is alone by definition, and containers should not wait for it.
 fn trust_addresses(host: &Netns, name: &str) {
-    if let Err(error) = host.set_sysctl(&format!("ipv6/conf/{name}/accept_dad"), "0") {
-        debug!("the gateway on {name} has to be detected as unique first: {error}");
-    }
+    tune(host, &format!("ipv6/conf/{name}/accept_dad"), "0");
 }
 
 /// Waits until a new bridge can use its IPv6 addresses. There is nothing to detect, but the kernel sees to that in the

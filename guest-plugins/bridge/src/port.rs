@@ -72,7 +72,7 @@ pub(crate) fn raise(host: &Netns, pair: &Pair) -> Result<()> {
     set_up(pair)
 }
 
-/// A port speaks for the container, not for itself. An address of its own would be three more routes, which the kernel
+/// A port speaks for the container, not for itself. An address of its own would be two or three more routes, which the kernel
 /// walks past whenever a link of the node comes or goes.
 fn quiet(host: &Netns, pair: &Pair) -> Result<()> {
     ignore_advertisements(host, &pair.name)?;

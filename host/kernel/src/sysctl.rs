@@ -9,7 +9,6 @@ use std::sync::OnceLock;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{Error, Ns, Reply};
 
@@ -17,7 +16,7 @@ use crate::common::{SysctlAccess as Access, check_sysctl as check, same_value as
 use crate::netns::Netns;
 use crate::real::{RealKernel, place};
 
-const ROOT: &str = "sys/net";
+const ROOT: &str = "/proc/sys/net";
 /// What is read of a file at most; the longest of the kernel's are a few KiB.
 const LONGEST: usize = 64 * 1024;
 
@@ -122,68 +121,37 @@ pub(crate) fn open_setting(netns: &Netns, ns: Ns, key: &str) -> Result<Option<Se
 
 fn open_file(netns: &Netns, ns: Ns, key: &str, flags: OFlag) -> Result<Result<File, Errno>, Error> {
     check(key)?;
-    let opened = netns.enter(|| netns.parameters.open(ns, key, flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW));
+    let opened = netns.enter(|| netns.parameters.open(key, flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW));
     opened.map_err(|error| Error::internal(format!("entering {}: {error}", place(ns))))
 }
 
 /// The folders of a namespace's parameters that are opened once. All namespaces' folders of a name stand in one chain of
-/// the kernel's cache of paths: on a node with hundreds of containers, each walk from the root goes past all of them. A
-/// container's are opened below a procfs that goes with this process, so they do not make that chain longer.
+/// the kernel's cache of paths: on a node with hundreds of containers, each walk from the root goes past all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters {
-    root: OnceLock<OwnedFd>,
     ipv4: OnceLock<OwnedFd>,
     ipv6: OnceLock<OwnedFd>,
 }
 
 impl Parameters {
     /// Opens a parameter. The calling thread must be inside the namespace.
-    fn open(&self, ns: Ns, key: &str, flags: OFlag) -> Result<File, Errno> {
+    fn open(&self, key: &str, flags: OFlag) -> Result<File, Errno> {
         let (family, folder, rest) = match key.split_once('/') {
             Some(("ipv4", rest)) => ("ipv4", &self.ipv4, rest),
             Some(("ipv6", rest)) => ("ipv6", &self.ipv6, rest),
-            _ => return self.open_below_root(ns, key, flags).map(File::from),
+            _ => {
+                return openat(AT_FDCWD, format!("{ROOT}/{key}").as_str(), flags, Mode::empty())
+                    .map(File::from);
+            }
         };
-        let folder = once(folder, || {
-            self.open_below_root(ns, family, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
-        })?;
-        openat(folder, rest, flags, Mode::empty()).map(File::from)
+        if folder.get().is_none() {
+            let how = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            let opened = openat(AT_FDCWD, format!("{ROOT}/{family}").as_str(), how, Mode::empty())?;
+            // Another thread's is as good.
+            drop(folder.set(opened));
+        }
+        openat(folder.get().ok_or(Errno::EBADF)?, rest, flags, Mode::empty()).map(File::from)
     }
-
-    fn open_below_root(&self, ns: Ns, path: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
-        let root = once(&self.root, || match ns {
-            // A user namespace or a security module may keep us from it; then the one of all is as good.
-            Ns::Container => own_procfs().or_else(|_| shared_procfs()),
-            Ns::Host => shared_procfs(),
-        })?;
-        openat(root, format!("{ROOT}/{path}").as_str(), flags, Mode::empty())
-    }
-}
-
-/// What is in the cell; it is filled first if it is empty.
-fn once(cell: &OnceLock<OwnedFd>, open: impl FnOnce() -> Result<OwnedFd, Errno>) -> Result<&OwnedFd, Errno> {
-    if cell.get().is_none() {
-        // Another thread's is as good.
-        drop(cell.set(open()?));
-    }
-    cell.get().ok_or(Errno::EBADF)
-}
-
-fn shared_procfs() -> Result<OwnedFd, Errno> {
-    openat(AT_FDCWD, "/proc", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-}
-
-/// A procfs that is mounted nowhere, with a cache of paths of its own (Linux 5.8).
-fn own_procfs() -> Result<OwnedFd, Errno> {
-    let made = || {
-        let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_create(&context)?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-            | MountAttrFlags::MOUNT_ATTR_NODEV
-            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-    };
-    made().map_err(|errno: rustix::io::Errno| Errno::from_raw(errno.raw_os_error()))
 }
 
 fn failed(errno: Errno, asked: Access, ns: Ns, key: &str) -> Error {

@@ -37,7 +37,7 @@ const BRIDGE: Profile = &[
             "ipv6/conf/all/forwarding",
             "ipv6/conf/*/accept_ra",
             "ipv6/conf/*/accept_dad",
-            "ipv6/conf/*/addr_gen_mode",
+            "ipv6/conf/veth????????/addr_gen_mode",
         ],
         "Forwarding, and the links that it makes.",
     ),

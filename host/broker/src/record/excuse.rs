@@ -68,13 +68,17 @@ impl<'a> Excuses<'a> {
 }
 
 /// What plugins that keep no record set on the container's interface without a word in their result, as the reference
-/// `tuning` does, and routes that are there as they were added but for their table, into which the reference `sbr` moves
+/// `tuning` does, how the node's links make up their addresses, and routes that are there as they were added but for their table, into which the reference `sbr` moves
 /// them. A change of it proves nothing.
 fn is_left_to_others(key: &Key, found: &Value) -> bool {
     match (key, found) {
         (Key::Mtu(link) | Key::Promiscuous(link) | Key::Alias(link), _) => link.ns == Ns::Container,
         // Of an interface. One that is not there any more is no change.
         (Key::Sysctl(Ns::Container, _), Value::Text(_)) => key.link().is_some(),
+        // A node that is set to another mode sets it for every link, and nothing is broken by it.
+        (Key::Sysctl(Ns::Host, name), Value::Text(_)) => {
+            key.link().is_some() && name.ends_with("/addr_gen_mode")
+        }
         (Key::Route(Ns::Container, said), Value::Route(found)) => is_moved(said, found),
         _ => false,
     }

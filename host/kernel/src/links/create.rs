@@ -102,15 +102,15 @@ pub(super) fn bridge(
     ))
 }
 
-/// An intermediate functional block. It gets no address of its own: nobody talks to it, and each address is three more
-/// routes that the kernel walks past whenever a link of the node comes or goes.
+/// An intermediate functional block. It gets no address of its own: nobody talks to it, and each address is two or
+/// three more routes that the kernel walks past whenever a link of the node comes or goes.
 pub(super) fn ifb(kernel: &mut RealKernel, ns: Ns, common: &Common) -> Result<Reply, Error> {
     check_new_name(&common.name)?;
     let mut attributes = attributes(&common.name, common.mtu, common.mac, None);
     attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Ifb)]));
     match create(kernel.route(ns)?, &common.name, attributes) {
         Ok(made) => {
-            // A kernel without IPv6 refuses it, and gives no address either.
+            // What keeps it from that, no IPv6 or an MTU below 1280, keeps it from an address as well.
             let _ = without_link_local(kernel.route(ns)?, made.info.index);
             Ok(Reply::Link(made.handle(ns)))
         }
@@ -121,7 +121,7 @@ pub(super) fn ifb(kernel: &mut RealKernel, ns: Ns, common: &Common) -> Result<Re
     }
 }
 
-/// Sets IFLA_INET6_ADDR_GEN_MODE to IN6_ADDR_GEN_MODE_NONE (linux/if_link.h), which RTM_NEWLINK does not look at.
+/// Sets IFLA_INET6_ADDR_GEN_MODE to IN6_ADDR_GEN_MODE_NONE (linux/if_link.h), which the kernel does not look at when it makes a link.
 fn without_link_local(socket: &mut Socket, index: u32) -> Result<(), NetlinkError> {
     let inet6 = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
     let spec = LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![inet6])]);

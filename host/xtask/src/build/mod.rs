@@ -124,8 +124,8 @@ fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Pat
     // With --target the flags reach neither build scripts nor procedural macros, which cannot be static.
     let mut flags = std::env::var_os("RUSTFLAGS").unwrap_or_default();
     flags.push(" -C target-feature=+crt-static");
-    // It hashes names, a hundred bytes long: asking the processor how that is done best takes longer, for each question
-    // leaves a virtual machine. BLAKE3 is kept from asking by its features.
+    // With SHA-2 it hashes names of a hundred bytes. Asking the processor which code is fastest takes longer than that: each
+    // CPUID leaves a virtual machine. BLAKE3's features keep it from asking.
     flags.push(" --cfg sha2_backend=\"soft\"");
     cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo.env("CARGO_PROFILE_RELEASE_LTO", "thin").envs(static_target::compiler(&target));
