@@ -68,8 +68,8 @@ impl<'a> Excuses<'a> {
 }
 
 /// What plugins that keep no record set on the container's interface without a word in their result, as the reference
-/// `tuning` does, how the node's links make up their addresses, and routes that are there as they were added but for their table, into which the reference `sbr` moves
-/// them. A change of it proves nothing.
+/// `tuning` does, how the node's links make up their addresses, and routes that are there as they were added but for their
+/// table, into which the reference `sbr` moves them. A change of it proves nothing.
 fn is_left_to_others(key: &Key, found: &Value) -> bool {
     match (key, found) {
         (Key::Mtu(link) | Key::Promiscuous(link) | Key::Alias(link), _) => link.ns == Ns::Container,
