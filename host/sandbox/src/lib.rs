@@ -34,6 +34,7 @@ mod seccomp;
 mod shaping;
 mod spawn;
 mod state;
+mod streams;
 mod sysctl;
 mod wasi;
 mod zygote;

@@ -12,6 +12,10 @@ impl wit::Host for State {
         message: String,
         fields: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
+        // The SDK says so what a panic says.
+        if at == wit::Level::Error {
+            self.streams.remember(&message);
+        }
         self.log(LogLine { level: level(at), message, fields })
     }
 

@@ -11,7 +11,7 @@ use wharf_ops::{Error, ErrorKind, Link, Ns, Op, Reply};
 use crate::bindings::wharf::types::errors::Error as WitError;
 use crate::limits::Limiter;
 use crate::random::Random;
-use crate::wasi::Streams;
+use crate::streams::Streams;
 use crate::zygote::Order;
 
 /// What a host function answers: the outer error ends the guest, the inner one is the guest's to handle.

@@ -6,29 +6,17 @@
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Linker, Resource, ResourceAny, ResourceType, Type, Val};
 use wasmtime::{AsContextMut, Engine, Result, StoreContextMut, bail};
-use wharf_ops::logging::{Level, LogLine};
 
 use crate::state::State;
+use crate::streams::{MAX_LINE, STDERR, STDOUT};
 
-/// Longer lines are cut in pieces.
-const MAX_LINE: usize = 4096;
 /// No sane caller wants more random bytes at once.
 const MAX_RANDOM: u64 = 64 * 1024;
-/// What of the standard error is kept for the message of a trap.
-const LAST_WORDS: usize = 512;
 
 /// The guest called `wasi:cli/exit`.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest called exit with code {0}: it is a library, its functions return")]
 pub(crate) struct Exited(u8);
-
-/// Standard output and error, cut into lines.
-#[derive(Debug, Default)]
-pub(crate) struct Streams {
-    out: Vec<u8>,
-    err: Vec<u8>,
-    last_words: String,
-}
 
 struct OutputStream;
 struct InputStream;
@@ -36,59 +24,6 @@ struct Pollable;
 struct IoError;
 /// A resource that no function hands out, or that nothing can be done with.
 struct Nothing;
-
-const STDOUT: u32 = 1;
-const STDERR: u32 = 2;
-
-impl State {
-    /// Takes what the guest printed and passes on the lines in it.
-    fn print(&mut self, stream: u32, bytes: &[u8]) -> Result<()> {
-        let (mut buffer, level) = if stream == STDERR {
-            (std::mem::take(&mut self.streams.err), Level::Warn)
-        } else {
-            (std::mem::take(&mut self.streams.out), Level::Info)
-        };
-        for byte in bytes {
-            if *byte != b'\n' {
-                buffer.push(*byte);
-            }
-            if *byte == b'\n' || buffer.len() >= MAX_LINE {
-                self.line(level, &mut buffer)?;
-            }
-        }
-        if stream == STDERR {
-            self.streams.err = buffer;
-        } else {
-            self.streams.out = buffer;
-        }
-        Ok(())
-    }
-
-    fn line(&mut self, level: Level, buffer: &mut Vec<u8>) -> Result<()> {
-        let message = String::from_utf8_lossy(buffer).trim_end().to_owned();
-        buffer.clear();
-        if message.is_empty() {
-            return Ok(());
-        }
-        if level == Level::Warn && self.streams.last_words.len() + message.len() < LAST_WORDS {
-            if !self.streams.last_words.is_empty() {
-                self.streams.last_words.push_str("; ");
-            }
-            self.streams.last_words.push_str(&message);
-        }
-        self.log(LogLine { level, message, fields: Vec::new() })
-    }
-
-    /// Passes on what was printed without a line end, and answers what the guest said on its standard error.
-    pub(crate) fn close_streams(&mut self) -> Result<String> {
-        for (stream, level) in [(STDOUT, Level::Info), (STDERR, Level::Warn)] {
-            let buffer = if stream == STDERR { &mut self.streams.err } else { &mut self.streams.out };
-            let mut rest = std::mem::take(buffer);
-            self.line(level, &mut rest)?;
-        }
-        Ok(std::mem::take(&mut self.streams.last_words))
-    }
-}
 
 /// Links one interface as a component imports it, whatever its patch version.
 pub(crate) fn link(

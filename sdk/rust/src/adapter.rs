@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::guest::{Ipam, Network};
 use crate::net::Netns;
+use crate::printed;
 use crate::request::Owner;
 
 /// What the export macros name.
@@ -27,6 +28,12 @@ fn owners(valid: Vec<(String, String)>) -> Vec<Owner> {
     valid.into_iter().map(|(container, ifname)| Owner { container, ifname }).collect()
 }
 
+/// A call is over.
+pub(crate) fn ended<R>(answer: R) -> R {
+    printed::flush();
+    answer
+}
+
 impl<T: Network> network::exports::wharf::plugin::network::Guest for Adapter<T> {
     fn describe() -> wit::Metadata {
         metadata(T::NAME, T::VERSION, T::CAPABILITIES)
@@ -37,23 +44,23 @@ impl<T: Network> network::exports::wharf::plugin::network::Guest for Adapter<T> 
         host: &Netns,
         container: &Netns,
     ) -> Result<wit::NetworkResult, wit::CniError> {
-        Ok(T::add(&request.into(), host, container)?.into())
+        Ok(ended(T::add(&request.into(), host, container))?.into())
     }
 
     fn check(request: wit::Request, host: &Netns, container: &Netns) -> Result<(), wit::CniError> {
-        Ok(T::check(&request.into(), host, container)?)
+        Ok(ended(T::check(&request.into(), host, container))?)
     }
 
     fn del(request: wit::Request, host: &Netns, container: Option<&Netns>) -> Result<(), wit::CniError> {
-        Ok(T::del(&request.into(), host, container)?)
+        Ok(ended(T::del(&request.into(), host, container))?)
     }
 
     fn status(config: String) -> Result<(), wit::CniError> {
-        Ok(T::status(&Config::new(config))?)
+        Ok(ended(T::status(&Config::new(config)))?)
     }
 
     fn gc(config: String, valid: Vec<(String, String)>, host: &Netns) -> Result<(), wit::CniError> {
-        Ok(T::gc(&Config::new(config), &owners(valid), host)?)
+        Ok(ended(T::gc(&Config::new(config), &owners(valid), host))?)
     }
 }
 
@@ -63,22 +70,22 @@ impl<T: Ipam> ipam::exports::wharf::plugin::ipam::Guest for Adapter<T> {
     }
 
     fn add(request: wit::Request) -> Result<wit::NetworkResult, wit::CniError> {
-        Ok(T::add(&request.into())?.into())
+        Ok(ended(T::add(&request.into()))?.into())
     }
 
     fn check(request: wit::Request) -> Result<(), wit::CniError> {
-        Ok(T::check(&request.into())?)
+        Ok(ended(T::check(&request.into()))?)
     }
 
     fn del(request: wit::Request) -> Result<(), wit::CniError> {
-        Ok(T::del(&request.into())?)
+        Ok(ended(T::del(&request.into()))?)
     }
 
     fn status(config: String) -> Result<(), wit::CniError> {
-        Ok(T::status(&Config::new(config))?)
+        Ok(ended(T::status(&Config::new(config)))?)
     }
 
     fn gc(config: String, valid: Vec<(String, String)>) -> Result<(), wit::CniError> {
-        Ok(T::gc(&Config::new(config), &owners(valid))?)
+        Ok(ended(T::gc(&Config::new(config), &owners(valid)))?)
     }
 }

@@ -3,7 +3,8 @@
 //! A guest is a crate of type `cdylib` that is built for `wasm32-wasip2`. It serves the calls of a container runtime: [`network`]
 //! or [`ipam`] stands at its `add`, or at an impl block if it serves more. What it imports is exactly what it calls, and that is
 //! what a grant has to allow. Error handling is `?`: a host call's [`HostError`] becomes the CNI [`Error`] that the runtime
-//! sees. A panic is a trap: the host logs its message and undoes the call.
+//! sees. A panic is a trap: the host logs its message and undoes the call. What a guest prints becomes lines of the host's log
+//! as well, and neither imports anything of `wasi:*`.
 //!
 //! ```
 //! use wharf_sdk::{Netns, NetworkResult, Request, Result, info};
@@ -45,6 +46,8 @@ pub mod net;
 #[doc(hidden)]
 pub mod origin;
 pub mod policy;
+#[cfg(target_family = "wasm")]
+mod printed;
 mod request;
 mod result;
 pub mod tc;

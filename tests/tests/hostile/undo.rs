@@ -5,13 +5,15 @@ use wharf_tests::json;
 
 #[test]
 fn panic_in_add() {
-    Stage::new("panic-in-add").add_fails(
-        902,
-        &[
-            "panic-in-add: the guest trapped: wasm trap: wasm `unreachable` instruction executed",
-            "hostile words",
-        ],
-    );
+    let stage = Stage::new("panic-in-add");
+    let words = [
+        "panic-in-add: the guest trapped: wasm trap: wasm `unreachable` instruction executed",
+        "src/lib.rs:14:9:; hostile words",
+    ];
+    stage.add_fails(902, &words);
+    let log = stage.call("ADD").stderr;
+    assert!(log.contains("wharf error panic-in-add: hostile words\n"), "{log}");
+    assert!(!log.contains("RUST_BACKTRACE"), "nobody can set it: {log}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Guests that try to reach the world without asking the host.
 
 use crate::hostile::Stage;
+use wharf_tests::json;
 
 #[test]
 fn sockets() {
@@ -33,4 +34,35 @@ fn environment() {
 #[test]
 fn exit() {
     Stage::new("exit").add_fails(902, &["exit: the guest trapped: the guest called exit with code 0"]);
+}
+
+#[test]
+fn printed_words() {
+    let stage = Stage::new("printed-words");
+    let config = json!({"cniVersion": "1.1.0", "name": "net", "type": "printed-words"});
+    let target = stage.target();
+    let mut env = target.env("ADD");
+    env.push(("WHARF_LOG", "info"));
+    let outcome = stage.node.exec("wharf", &env, config.to_string().as_bytes());
+    let lines: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("printed-words:")).collect();
+    let long = format!("wharf warn printed-words: {}é", "x".repeat(1021));
+    let told = [
+        "wharf info printed-words: to the standard output",
+        "wharf warn printed-words: in pieces, one line",
+        &long,
+        "wharf warn printed-words: éyyyyyyyyyy",
+        "wharf warn printed-words: without an end",
+    ];
+    assert_eq!(lines, told);
+    assert_eq!(outcome.ok(), json!({"cniVersion": "1.1.0"}));
+    stage.only_a_record_is_left();
+}
+
+/// What the C library brings with it would be loaded and linked at each call.
+#[test]
+fn printing_and_panicking_import_nothing_of_wasi() {
+    for name in ["printed-words", "panic-in-add", "policy-panics"] {
+        let component = crate::hostile::component(name);
+        assert!(!component.windows(5).any(|window| window == b"wasi:"), "{name}");
+    }
 }

@@ -46,6 +46,8 @@ fn begun<T: Held>(review: impl FnOnce(&mut T, &Call) -> Verdict) -> policy::Verd
 }
 
 fn answer(verdict: Verdict) -> policy::Verdict {
+    #[cfg(target_family = "wasm")]
+    crate::printed::flush();
     match verdict {
         Ok(()) => policy::Verdict::Allow,
         Err(denial) => policy::Verdict::Deny(denial.reason().to_owned()),
@@ -72,7 +74,10 @@ impl<T: Held> policy::Guest for PolicyAdapter<T> {
 
 impl<T: Admission> admission::Guest for AdmissionAdapter<T> {
     fn admit(call: wit::Call, plugin: String, config: String) -> admission::Decision {
-        match T::admit(&call.into(), &plugin, &Config::new(config)) {
+        let decision = T::admit(&call.into(), &plugin, &Config::new(config));
+        #[cfg(target_family = "wasm")]
+        crate::printed::flush();
+        match decision {
             Ok(None) => admission::Decision::Accept,
             Ok(Some(patch)) => admission::Decision::Change(patch.to_string()),
             Err(denial) => admission::Decision::Deny(denial.reason().to_owned()),
