@@ -148,11 +148,28 @@ impl Frames {
         Ok(Some(message))
     }
 
+    /// How many bytes the next message is known to want yet.
+    fn missing(&self) -> usize {
+        let head = self.buffer.first_chunk::<4>();
+        let whole =
+            head.map_or(0, |head| (u32::from_le_bytes(*head) as usize).min(MAX_FRAME).saturating_add(4));
+        whole.saturating_sub(self.buffer.len())
+    }
+
     /// Reads once. `Closed` at the end of the stream.
     pub fn fill(&mut self, from: &mut impl Read) -> Result<(), WireError> {
-        let mut chunk = [0; 16 * 1024];
+        // Most messages have less than a hundred bytes, and what is offered is zeroed first.
+        let mut few = [0; 2048];
+        let mut many = Vec::new();
+        let missing = self.missing();
+        let chunk = if missing <= few.len() {
+            few.as_mut_slice()
+        } else {
+            many.resize(missing.min(256 << 10), 0);
+            many.as_mut_slice()
+        };
         let read = loop {
-            match from.read(&mut chunk) {
+            match from.read(chunk) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other?,
             }
@@ -184,6 +201,7 @@ mod tests {
     use crate::KernelOp;
     use crate::Ns;
     use crate::links::LinkOp;
+    use crate::logging::Level;
 
     fn sample() -> ToBroker {
         ToBroker::Op(Op::Kernel(KernelOp::Link(LinkOp::Get { ns: Ns::Host, name: "cni0".into() })))
@@ -204,6 +222,24 @@ mod tests {
             }
             assert!(matches!(frames.receive::<ToBroker>(&mut stream), Err(WireError::Closed)));
         }
+    }
+
+    #[test]
+    fn a_long_message_is_read_in_few_pieces() {
+        struct Counted<'a>(&'a [u8], usize);
+        impl Read for Counted<'_> {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                self.1 += 1;
+                self.0.read(into)
+            }
+        }
+        let line = LogLine { level: Level::Info, message: "x".repeat(1 << 20), fields: Vec::new() };
+        let mut bytes = encode(&ToBroker::Log(line.clone())).unwrap();
+        bytes.extend(encode(&sample()).unwrap());
+        let (mut stream, mut frames) = (Counted(&bytes, 0), Frames::new());
+        assert_eq!(frames.receive::<ToBroker>(&mut stream).unwrap(), ToBroker::Log(line));
+        assert_eq!(frames.receive::<ToBroker>(&mut stream).unwrap(), sample());
+        assert!(stream.1 <= 8, "{} reads", stream.1);
     }
 
     #[test]

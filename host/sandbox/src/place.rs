@@ -66,9 +66,4 @@ impl Places {
     pub(crate) fn send_away(&self, process: Pid) {
         let _ = sched_setaffinity(process, &self.0.elsewhere);
     }
-
-    /// Goes away from it.
-    pub(crate) fn go_away(&self) {
-        self.send_away(Pid::from_raw(0));
-    }
 }

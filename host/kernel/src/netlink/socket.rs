@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, connect, recv, send, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, connect, send, socket,
 };
 use std::os::fd::AsRawFd;
 
 use super::attr::Builder;
 use super::error::NetlinkError;
 use super::message::{Datagram, Message, Messages};
-use super::sys::set_option;
+use super::sys::{receive, set_option};
 
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
@@ -241,10 +241,7 @@ impl Socket {
         on_message: impl FnMut(&Message<'_>) -> Result<(), NetlinkError>,
     ) -> Result<bool, NetlinkError> {
         let mut input = std::mem::take(&mut self.input);
-        if input.is_empty() {
-            // Unlike growing it, this leaves the pages untouched until something is received.
-            input = vec![0; INPUT];
-        }
+        input.reserve_exact(INPUT.saturating_sub(input.len()));
         let result = self.receive_into(&mut input, on_message);
         self.input = input;
         result
@@ -252,11 +249,11 @@ impl Socket {
 
     fn receive_into(
         &self,
-        input: &mut [u8],
+        input: &mut Vec<u8>,
         mut on_message: impl FnMut(&Message<'_>) -> Result<(), NetlinkError>,
     ) -> Result<bool, NetlinkError> {
         let length = loop {
-            match recv(self.fd.as_raw_fd(), input, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC) {
+            match receive(self.fd.as_fd(), input, libc::MSG_DONTWAIT | libc::MSG_TRUNC) {
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Ok(false),
                 Err(Errno::ENOBUFS) => return Err(NetlinkError::Lost),

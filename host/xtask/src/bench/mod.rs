@@ -1,5 +1,6 @@
 //! Wharf beside the reference plugins in one run, taking turns: wall and CPU time, ADD and DEL.
 
+mod cache;
 mod contender;
 mod field;
 mod overhead;
@@ -123,6 +124,7 @@ fn prepare(work: &Path, built: &Built, reference: &Reference) -> Result<(Vec<Con
         create_dir(&root.join("run"))?;
         private::tmpfs(&root.join("run"))?;
         if side == Side::Reference {
+            cache::drop_all(&reference.plugins)?;
             contenders.push(Contender {
                 side,
                 bin: reference.plugins.clone(),
@@ -137,6 +139,8 @@ fn prepare(work: &Path, built: &Built, reference: &Reference) -> Result<(Vec<Con
         install.args(["install", "--guests"]).arg(&built.guests);
         install.args((side == Side::DropIn).then_some("--drop-in")).env("WHARF_ROOT", &root);
         sh::run(&mut install)?;
+        cache::drop_all(&bin)?;
+        cache::drop_all(&root.join("var/lib/wharf"))?;
         let variables = vec![("WHARF_ROOT".to_owned(), root.into_os_string())];
         let runtime = Runtime { cni_path: bin.clone(), variables };
         contenders.push(Contender { side, bin, runtime, data_dir: None, knows_nftables: true });
