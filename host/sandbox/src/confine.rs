@@ -181,13 +181,14 @@ pub(crate) fn limit(limits: &Limits) -> Result<(), Error> {
 }
 
 fn become_user(uid: u32, gid: u32) -> Result<(), Error> {
-    let all: std::ops::Range<c_ulong> = 0..64;
+    let (all, zero): (std::ops::Range<c_ulong>, c_ulong) = (0..64, 0);
     for capability in all {
-        if let Err(error) = prctl("PR_CAPBSET_DROP", libc::PR_CAPBSET_DROP, capability, 0) {
+        // SAFETY: prctl(2) with PR_CAPBSET_DROP takes numbers.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, zero, zero, zero) } != 0 {
             match io::Error::last_os_error().raw_os_error() {
                 // Past the last capability of this kernel; or without CAP_SETPCAP, and the other sets are still emptied.
                 Some(libc::EINVAL | libc::EPERM) => break,
-                _ => return Err(error),
+                _ => return Err(failed("PR_CAPBSET_DROP")),
             }
         }
     }

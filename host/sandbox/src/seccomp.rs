@@ -3,17 +3,18 @@
 //! It can talk through the socket it has, get and give back memory that is never executable, take a fault, read the
 //! clock and random numbers, and exit. It cannot open, connect, execute, fork, signal others or make code.
 
-use std::collections::BTreeMap;
+#![allow(unsafe_code)] // seccomp(2) has no safe form.
 
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
-};
+mod program;
+
+use std::io;
+
+use libc::c_long;
 
 use crate::Error;
 
 /// Allowed whatever the arguments.
-const ALLOWED: &[libc::c_long] = &[
+const ALLOWED: &[c_long] = &[
     // The conversation with the broker.
     libc::SYS_read,
     libc::SYS_write,
@@ -43,59 +44,18 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// Stands in the program for the process that it will be applied to. No process has this number: the kernel's own limit
-/// (PID_MAX_LIMIT) is 4194304.
-const ITSELF: u32 = 0x7fff_fff1;
+/// What abort(3) signals itself with: glibc names process and thread, musl the thread alone, by the number that it
+/// remembers: of a process that it forked itself, its own.
+const ABORT: c_long = if cfg!(target_env = "musl") { libc::SYS_tkill } else { libc::SYS_tgkill };
 
-/// The filter, built once for all sandboxes that are forked from one process.
-pub(crate) struct Filter(BpfProgram);
-
-impl Filter {
-    /// Builds it.
-    pub(crate) fn build() -> Result<Self, Error> {
-        program().map(Self).map_err(|error| Error::Confine("build the seccomp filter", error.to_string()))
+/// Applies the filter to this process, which must have given up new privileges. There is no way back.
+pub(crate) fn apply() -> Result<(), Error> {
+    let mut program = program::of(std::process::id());
+    let length = u16::try_from(program.len()).unwrap_or(u16::MAX);
+    let filter = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel reads `len` instructions of the program, which lives through the call.
+    match unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter) } {
+        0 => Ok(()),
+        _ => Err(Error::Confine("apply the seccomp filter", io::Error::last_os_error().to_string())),
     }
-
-    /// Applies it to this process. There is no way back.
-    pub(crate) fn apply(mut self) -> Result<(), Error> {
-        let own = std::process::id();
-        for instruction in self.0.iter_mut().filter(|instruction| instruction.k == ITSELF) {
-            instruction.k = own;
-        }
-        seccompiler::apply_filter(&self.0)
-            .map_err(|error| Error::Confine("apply the seccomp filter", error.to_string()))
-    }
-}
-
-fn program() -> Result<BpfProgram, BackendError> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
-    let exec = u64::try_from(libc::PROT_EXEC).unwrap_or_default();
-    let never_executable = SeccompRule::new(vec![SeccompCondition::new(
-        2,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::MaskedEq(exec),
-        0,
-    )?])?;
-    rules.insert(libc::SYS_mmap, vec![never_executable.clone()]);
-    rules.insert(libc::SYS_mprotect, vec![never_executable]);
-    // abort(3) signals its own process, and no other.
-    let own = SeccompRule::new(vec![SeccompCondition::new(
-        0,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::Eq,
-        u64::from(ITSELF),
-    )?])?;
-    rules.insert(libc::SYS_tgkill, vec![own.clone()]);
-    // musl's names the thread alone, by the number that it remembers: of a process that it forked itself, its own.
-    rules.insert(libc::SYS_tkill, vec![own]);
-    // A debug build of the standard library asks whether a descriptor is open before it closes it.
-    let is_open = SeccompRule::new(vec![SeccompCondition::new(
-        1,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::Eq,
-        u64::try_from(libc::F_GETFD).unwrap_or_default(),
-    )?])?;
-    rules.insert(libc::SYS_fcntl, vec![is_open]);
-    let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
-    SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, architecture)?.try_into()
 }

@@ -99,7 +99,7 @@ pub fn spawn_native(
         tell_of_panics();
         let confined = confine::give_up(identity, broker)
             .and_then(|()| confine::limit(limits))
-            .and_then(|()| seccomp::Filter::build()?.apply());
+            .and_then(|()| seccomp::apply());
         match confined {
             Ok(()) => body(socket),
             Err(error) => report(&mut ManuallyDrop::new(socket), Failure::Sandbox(error.to_string())),

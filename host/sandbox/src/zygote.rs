@@ -27,11 +27,10 @@ use wharf_ops::wire::{Frames, Timings};
 
 use crate::place::Places;
 use crate::run::{Ready, micros};
-use crate::seccomp::Filter;
 use crate::spawn::{
     Child, Job, UNREACHABLE, end_on_panics, fork_child, fork_sibling, report, tell_of_panics,
 };
-use crate::{Artefact, Error, Identity, Limits, confine, engine};
+use crate::{Artefact, Error, Identity, Limits, confine, engine, seccomp};
 
 /// What a sandbox is to know before its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +193,6 @@ fn end(process: Pid) {
 
 /// What every sandbox inherits.
 struct Nest {
-    filter: Filter,
     engine: Engine,
     /// By the number that [`Artefact::id`] is.
     guests: Vec<(u64, Result<Ready, Failure>)>,
@@ -214,9 +212,8 @@ impl Nest {
 fn nest(control: &OwnedFd, jobs: &[Job<'_>], sockets: Vec<OwnedFd>, identity: Identity, broker: u32) -> i32 {
     let mut started = Instant::now();
     let nest = confine::give_up(identity, broker).and_then(|()| {
-        let filter = Filter::build()?;
         let fault = |error: wasmtime::Error| Error::Confine("make the engine", format!("{error:#}"));
-        Ok(Nest { filter, engine: engine::runner().map_err(fault)?, guests: Vec::new() })
+        Ok(Nest { engine: engine::runner().map_err(fault)?, guests: Vec::new() })
     });
     let mut nest = nest.map_err(|error| Failure::Sandbox(error.to_string()));
     let count = jobs.len();
@@ -263,7 +260,7 @@ fn serve(nest: Result<Nest, Failure>, order: &Order, socket: OwnedFd, broker: u3
     let Ok(socket) = confine::keep_only(socket) else { return UNREACHABLE };
     tell_of_panics();
     let mut socket = UnixStream::from(socket);
-    let confined = nest.and_then(|Nest { filter, engine, mut guests }| {
+    let confined = nest.and_then(|Nest { engine, mut guests }| {
         // Shared with the other guests, and nothing is gained by taking it apart.
         std::mem::forget(engine);
         let number = guests.iter().position(|(id, _)| *id == order.guest);
@@ -274,7 +271,7 @@ fn serve(nest: Result<Nest, Failure>, order: &Order, socket: OwnedFd, broker: u3
         std::mem::forget(guests);
         confine::limit(&order.limits)
             .and_then(|()| confine::end_with(broker))
-            .and_then(|()| filter.apply())
+            .and_then(|()| seccomp::apply())
             .map_err(|error| Failure::Sandbox(error.to_string()))?;
         Ok(guest)
     });
