@@ -46,11 +46,11 @@ impl Artefact {
     }
 
     fn mapped(file: &File, len: usize) -> io::Result<Self> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_POPULATE;
+        // Without its pages: the broker reads them only if it has to hash them, and a fork would not get them anyway.
+        let (flags, file) = (libc::MAP_PRIVATE, file.as_raw_fd());
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory in use. The file's bytes stay as
         // they are: see the module's documentation.
-        let start =
-            unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, flags, file.as_raw_fd(), 0) };
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, flags, file, 0) };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
