@@ -1,7 +1,8 @@
 //! On which processors broker and sandboxes run.
 //!
 //! A conversation between two processors pays an interrupt for each message, so broker and guest talk on one. What a
-//! sandbox does before its call and after it, loading and going, needs no broker: that happens elsewhere meanwhile.
+//! sandbox does before its call needs no broker, and happens elsewhere meanwhile; what it does after it, giving its memory
+//! back, happens where the kernel finds a processor for it.
 
 use std::io;
 use std::rc::Rc;
@@ -24,6 +25,7 @@ pub struct Places(Rc<Masks>);
 struct Masks {
     here: CpuSet,
     elsewhere: CpuSet,
+    anywhere: CpuSet,
 }
 
 /// Keeps this thread, and the sandboxes that it starts from now on, on the processor that it is on.
@@ -36,7 +38,7 @@ pub fn pin_to_current_cpu() -> io::Result<Pinned> {
     let mut elsewhere = before;
     elsewhere.unset(current)?;
     sched_setaffinity(this, &here)?;
-    Ok(Pinned { before, places: Places(Rc::new(Masks { here, elsewhere })) })
+    Ok(Pinned { before, places: Places(Rc::new(Masks { here, elsewhere, anywhere: before })) })
 }
 
 impl Pinned {
@@ -62,8 +64,14 @@ impl Places {
         let _ = sched_setaffinity(process, &self.0.here);
     }
 
-    /// Sends a process away from it.
-    pub(crate) fn send_away(&self, process: Pid) {
-        let _ = sched_setaffinity(process, &self.0.elsewhere);
+    /// Lets a sleeping process wake up where there is nothing else to do, and else here: on a busy processor it would have
+    /// to wait for milliseconds.
+    pub(crate) fn let_go(&self, process: Pid) {
+        let _ = sched_setaffinity(process, &self.0.anywhere);
+    }
+
+    /// Goes away from the broker's processor.
+    pub(crate) fn go_away(&self) {
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.0.elsewhere);
     }
 }

@@ -218,7 +218,7 @@ impl Child {
         if self.ended.is_none() {
             // Not reaped yet, so the number is still this process's. Giving its memory back takes a while.
             if let Some(places) = &self.places {
-                places.send_away(self.pid);
+                places.let_go(self.pid);
             }
             kill(self.pid, Signal::SIGKILL)?;
         }

@@ -6,7 +6,7 @@
 //! what the next one is forked from.
 //!
 //! All sandboxes that are expected are forked at once, each as soon as its guest is loaded, and wait for their calls. The
-//! first of them stays beside the broker, which waits for it and then sends the zygote elsewhere, to work while the first
+//! first of them stays beside the broker, which waits for it; from then on the zygote works elsewhere while the first
 //! guests are being served. The last sandbox is the zygote itself: a lone guest costs no second process.
 
 use std::io;
@@ -77,8 +77,6 @@ pub struct Zygote {
     /// The last one is the zygote itself.
     waiting: Vec<Waiting>,
     places: Option<Places>,
-    /// Whether the zygote is on the broker's processor still.
-    beside: bool,
 }
 
 impl Zygote {
@@ -95,6 +93,7 @@ impl Zygote {
             sockets.push(theirs.into());
         }
         let broker = std::process::id();
+        let elsewhere = places.as_ref();
         let process = fork_child(move || {
             end_on_panics();
             let mut sockets = match confine::keep_all(sockets) {
@@ -103,14 +102,16 @@ impl Zygote {
             };
             match sockets.next() {
                 // What the descriptors are is decided by each fork for itself.
-                Some(control) => nest(&ManuallyDrop::new(control), jobs, sockets.collect(), identity, broker),
+                Some(control) => {
+                    nest(&ManuallyDrop::new(control), jobs, sockets.collect(), identity, broker, elsewhere)
+                }
                 None => UNREACHABLE,
             }
         })?;
         if let Some(last) = waiting.last_mut() {
             last.pid = Some(Ok(process));
         }
-        Ok(Self { control, process, waiting, places, beside: true })
+        Ok(Self { control, process, waiting, places })
     }
 
     /// A sandbox that was started for such a job; none if there is none left.
@@ -122,11 +123,6 @@ impl Zygote {
             Err(error) => return Some(Err(Error::Fork(error))),
         };
         let socket = self.waiting.get_mut(index)?.socket.take()?;
-        if let Some(places) = self.places.as_ref().filter(|_| self.beside && pid != self.process) {
-            // From here it costs less than when it goes by itself: it is not running.
-            places.send_away(self.process);
-            self.beside = false;
-        }
         Some(Ok(Child::new(pid, socket, self.places.clone())))
     }
 
@@ -209,7 +205,14 @@ impl Nest {
 }
 
 /// The zygote's whole life; answers its exit code.
-fn nest(control: &OwnedFd, jobs: &[Job<'_>], sockets: Vec<OwnedFd>, identity: Identity, broker: u32) -> i32 {
+fn nest(
+    control: &OwnedFd,
+    jobs: &[Job<'_>],
+    sockets: Vec<OwnedFd>,
+    identity: Identity,
+    broker: u32,
+    places: Option<&Places>,
+) -> i32 {
     let mut started = Instant::now();
     let nest = confine::give_up(identity, broker).and_then(|()| {
         let fault = |error: wasmtime::Error| Error::Confine("make the engine", format!("{error:#}"));
@@ -237,6 +240,9 @@ fn nest(control: &OwnedFd, jobs: &[Job<'_>], sockets: Vec<OwnedFd>, identity: Id
             Ok(pid) => tell(control, index, pid.as_raw()),
             Err(Error::Fork(error)) => tell(control, index, -error.raw_os_error().unwrap_or(libc::EAGAIN)),
             Err(_) => tell(control, index, -libc::EAGAIN),
+        }
+        if let Some(places) = places.filter(|_| index == 0) {
+            places.go_away();
         }
         started = Instant::now();
     }
