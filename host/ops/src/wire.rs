@@ -123,7 +123,7 @@ pub fn send<T: Message>(to: &mut impl Write, message: &T) -> Result<(), WireErro
     Ok(to.write_all(&encode(message)?)?)
 }
 
-/// Collects the bytes of a stream into messages. Reads as much as there is, so that a short message costs one read.
+/// Collects the bytes of a stream into messages. A short message costs one read, a long one a few.
 #[derive(Debug, Default)]
 pub struct Frames {
     buffer: Vec<u8>,
@@ -158,14 +158,15 @@ impl Frames {
 
     /// Reads once. `Closed` at the end of the stream.
     pub fn fill(&mut self, from: &mut impl Read) -> Result<(), WireError> {
-        // Most messages have less than a hundred bytes, and what is offered is zeroed first.
+        // Most messages have less than a hundred bytes, and what is offered is zeroed first. Of a long one no more is offered
+        // than four times what has come of it: to promise much costs the other side as much.
         let mut few = [0; 2048];
-        let mut many = Vec::new();
-        let missing = self.missing();
-        let chunk = if missing <= few.len() {
+        let mut many;
+        let offer = self.missing().min(4 * self.buffer.len());
+        let chunk = if offer <= few.len() {
             few.as_mut_slice()
         } else {
-            many.resize(missing.min(256 << 10), 0);
+            many = vec![0; offer];
             many.as_mut_slice()
         };
         let read = loop {
@@ -239,7 +240,23 @@ mod tests {
         let (mut stream, mut frames) = (Counted(&bytes, 0), Frames::new());
         assert_eq!(frames.receive::<ToBroker>(&mut stream).unwrap(), ToBroker::Log(line));
         assert_eq!(frames.receive::<ToBroker>(&mut stream).unwrap(), sample());
-        assert!(stream.1 <= 8, "{} reads", stream.1);
+        assert!(stream.1 <= 12, "{} reads", stream.1);
+    }
+
+    #[test]
+    fn a_promise_alone_gets_no_memory() {
+        struct Dribble<'a>(&'a [u8], usize);
+        impl Read for Dribble<'_> {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                self.1 = self.1.max(into.len());
+                let end = into.len().min(1);
+                self.0.read(&mut into[..end])
+            }
+        }
+        let bytes = [u32::try_from(MAX_FRAME).unwrap().to_le_bytes().as_slice(), &[0; 100]].concat();
+        let (mut stream, mut frames) = (Dribble(&bytes, 0), Frames::new());
+        assert!(frames.receive::<ToBroker>(&mut stream).is_err());
+        assert_eq!(stream.1, 2048, "the most that was offered for a byte");
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Artefact {
 
 impl Drop for Artefact {
     fn drop(&mut self) {
-        // SAFETY: the range is the mapping made in `filled`; every slice of it has borrowed `self`. A sandbox, whose
+        // SAFETY: the range is the mapping made in `mapped` or `filled`; every slice of it has borrowed `self`. A sandbox, whose
         // engine borrows it without a lifetime, exits without dropping it.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }

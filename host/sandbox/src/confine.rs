@@ -181,7 +181,8 @@ pub(crate) fn limit(limits: &Limits) -> Result<(), Error> {
 }
 
 fn become_user(uid: u32, gid: u32) -> Result<(), Error> {
-    let (all, zero): (std::ops::Range<c_ulong>, c_ulong) = (0..64, 0);
+    let zero: c_ulong = 0;
+    let all: std::ops::Range<c_ulong> = 0..64;
     for capability in all {
         // SAFETY: prctl(2) with PR_CAPBSET_DROP takes numbers.
         if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, zero, zero, zero) } != 0 {

@@ -12,8 +12,8 @@ impl wit::Host for State {
         message: String,
         fields: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
-        // The SDK says so what a panic says.
-        if at == wit::Level::Error {
+        // Guests of the SDK print here as well: to standard error at level warn, what a panic says at level error.
+        if matches!(at, wit::Level::Warn | wit::Level::Error) {
             self.streams.remember(&message);
         }
         self.log(LogLine { level: level(at), message, fields })

@@ -17,7 +17,7 @@ pub struct Pinned {
     places: Places,
 }
 
-/// Where the broker is, and where it is not.
+/// Where the broker is, where it is not, and where it might be.
 #[derive(Clone, Debug)]
 pub struct Places(Rc<Masks>);
 

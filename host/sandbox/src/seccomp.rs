@@ -51,9 +51,8 @@ const ABORT: c_long = if cfg!(target_env = "musl") { libc::SYS_tkill } else { li
 /// Applies the filter to this process, which must have given up new privileges. There is no way back.
 pub(crate) fn apply() -> Result<(), Error> {
     let mut program = program::of(std::process::id());
-    let length = u16::try_from(program.len()).unwrap_or(u16::MAX);
-    let filter = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
-    // SAFETY: the kernel reads `len` instructions of the program, which lives through the call.
+    let filter = libc::sock_fprog { len: program::LENGTH, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel reads `len` instructions of the program, which has as many and lives through the call.
     match unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter) } {
         0 => Ok(()),
         _ => Err(Error::Confine("apply the seccomp filter", io::Error::last_os_error().to_string())),

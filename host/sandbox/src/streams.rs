@@ -1,5 +1,7 @@
 //! What a guest says: the lines that it prints, and its last words.
 
+use std::collections::VecDeque;
+
 use wasmtime::Result;
 use wharf_ops::logging::{Level, LogLine};
 
@@ -7,8 +9,10 @@ use crate::state::State;
 
 /// Longer lines are cut in pieces.
 pub(crate) const MAX_LINE: usize = 4096;
-/// What of the standard error, and of lines of level error, is kept for the message of a trap.
-const LAST_WORDS: usize = 512;
+/// What of the standard error, and of lines of level warn and error, is kept for the message of a trap: with what comes before
+/// it, less than a message may have. Only whole lines: the broker takes secrets out of what is told, and would not know a half.
+const LAST_WORDS: usize = 768;
+const BETWEEN: &str = "; ";
 
 pub(crate) const STDOUT: u32 = 1;
 pub(crate) const STDERR: u32 = 2;
@@ -18,20 +22,20 @@ pub(crate) const STDERR: u32 = 2;
 pub(crate) struct Streams {
     out: Vec<u8>,
     err: Vec<u8>,
-    last_words: String,
+    last_words: VecDeque<String>,
 }
 
 impl Streams {
     /// For the message of a trap, if one follows.
     pub(crate) fn remember(&mut self, words: &str) {
-        let words = words.get(..words.floor_char_boundary(LAST_WORDS)).unwrap_or_default();
-        if self.last_words.len() + words.len() > LAST_WORDS {
-            self.last_words.clear();
+        if words.is_empty() || words.len() > LAST_WORDS {
+            return;
         }
-        if !self.last_words.is_empty() {
-            self.last_words.push_str("; ");
+        self.last_words.push_back(words.to_owned());
+        let length = |line: &String| line.len() + BETWEEN.len();
+        while self.last_words.iter().map(length).sum::<usize>() > LAST_WORDS + BETWEEN.len() {
+            self.last_words.pop_front();
         }
-        self.last_words.push_str(words);
     }
 }
 
@@ -78,7 +82,8 @@ impl State {
             let mut rest = std::mem::take(buffer);
             self.line(level, &mut rest)?;
         }
-        Ok(std::mem::take(&mut self.streams.last_words))
+        let words = std::mem::take(&mut self.streams.last_words);
+        Ok(Vec::from(words).join(BETWEEN))
     }
 }
 
@@ -91,10 +96,15 @@ mod tests {
         let mut streams = Streams::default();
         streams.remember("first");
         streams.remember("second");
-        assert_eq!(streams.last_words, "first; second");
-        streams.remember(&"é".repeat(LAST_WORDS / 2));
-        assert_eq!(streams.last_words, "é".repeat(LAST_WORDS / 2), "there is no room for both");
-        streams.remember(&"x".repeat(2 * LAST_WORDS));
-        assert_eq!(streams.last_words, "x".repeat(LAST_WORDS));
+        streams.remember("");
+        assert_eq!(streams.last_words, ["first", "second"]);
+        // The second one has room beside it, to the byte.
+        let long = "x".repeat(LAST_WORDS - "second".len() - BETWEEN.len());
+        streams.remember(&long);
+        assert_eq!(streams.last_words, ["second", &long]);
+        streams.remember(&"y".repeat(LAST_WORDS + 1));
+        assert_eq!(streams.last_words, ["second", &long], "no half of a line");
+        streams.remember(&"z".repeat(LAST_WORDS));
+        assert_eq!(streams.last_words, ["z".repeat(LAST_WORDS)]);
     }
 }

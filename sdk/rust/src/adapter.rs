@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::guest::{Ipam, Network};
 use crate::net::Netns;
-use crate::printed;
+use crate::printed::ended;
 use crate::request::Owner;
 
 /// What the export macros name.
@@ -26,12 +26,6 @@ fn metadata(name: &str, version: &str, capabilities: &[&str]) -> wit::Metadata {
 
 fn owners(valid: Vec<(String, String)>) -> Vec<Owner> {
     valid.into_iter().map(|(container, ifname)| Owner { container, ifname }).collect()
-}
-
-/// A call is over.
-pub(crate) fn ended<R>(answer: R) -> R {
-    printed::flush();
-    answer
 }
 
 impl<T: Network> network::exports::wharf::plugin::network::Guest for Adapter<T> {

@@ -12,8 +12,8 @@ use std::ffi::{c_char, c_int, c_void};
 
 use crate::log::{Level, write as log};
 
-/// Longer lines are cut in pieces. Nothing here allocates: what is printed may be that there is no memory left.
-const LONGEST: usize = 1024;
+/// Longer lines are cut in pieces. For text nothing here allocates: what is printed may be that there is no memory left.
+const LONGEST: usize = 4096;
 
 /// What was printed since the last line's end.
 struct Line {
@@ -83,12 +83,14 @@ fn say(bytes: &[u8], level: Level) {
     }
 }
 
-/// Logs what was printed without a line's end, when a call is over.
-pub(crate) fn flush() {
+/// A call is over: logs what was printed without a line's end. Of standard output, the standard library keeps that for itself.
+/// What stands there when the guest traps is lost.
+pub(crate) fn ended<R>(answer: R) -> R {
     STREAMS.with_borrow_mut(|streams| {
         streams.out.end(Level::Info);
         streams.err.end(Level::Warn);
     });
+    answer
 }
 
 /// Answers how many bytes it took.
@@ -106,7 +108,7 @@ fn print(stream: c_int, bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// `ssize_t`, with -1 for a descriptor that is not open: a guest has no other.
+/// `ssize_t`, with -1 for any other descriptor: a guest has none.
 fn answer(count: Option<usize>) -> isize {
     count.and_then(|count| isize::try_from(count).ok()).unwrap_or(-1)
 }
@@ -155,7 +157,7 @@ unsafe extern "C" fn writev(descriptor: c_int, vectors: *const Vector, count: c_
     total
 }
 
-/// getenv(3): there is no environment.
+/// getenv(3): the host gives no environment, and what a guest sets itself is not read back.
 ///
 /// # Safety
 ///

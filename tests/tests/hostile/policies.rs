@@ -63,9 +63,11 @@ fn policy_grows() {
 
 #[test]
 fn policy_rambles() {
-    let text =
-        denied(&Stage::new("policy-rambles"), &["denies links/ensure-bridge of bridge", "no, and again no"]);
+    let stage = Stage::new("policy-rambles");
+    let text = denied(&stage, &["denies links/ensure-bridge of bridge", "no, and again no"]);
     assert!(text.len() < 1500 && !text.contains('\u{1b}'), "{} bytes: {text}", text.len());
+    let log = add(&stage).stderr;
+    assert!(log.contains("words without an end\n"), "{log}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ fn panic_in_add() {
     let stage = Stage::new("panic-in-add");
     let words = [
         "panic-in-add: the guest trapped: wasm trap: wasm `unreachable` instruction executed",
-        "src/lib.rs:14:9:; hostile words",
+        "it said: words before it; ",
+        "src/lib.rs:15:9:; hostile words",
     ];
     stage.add_fails(902, &words);
     let log = stage.call("ADD").stderr;

@@ -45,7 +45,7 @@ fn printed_words() {
     env.push(("WHARF_LOG", "info"));
     let outcome = stage.node.exec("wharf", &env, config.to_string().as_bytes());
     let lines: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("printed-words:")).collect();
-    let long = format!("wharf warn printed-words: {}é", "x".repeat(1021));
+    let long = format!("wharf warn printed-words: {}é", "x".repeat(4093));
     let told = [
         "wharf info printed-words: to the standard output",
         "wharf warn printed-words: in pieces, one line",

@@ -22,6 +22,7 @@ crate::tests![
     an_argument_of_twenty_megabytes,
     a_result_that_is_no_result,
     a_log_flood,
+    a_flood_of_standard_output,
     standard_output_becomes_log_lines,
     there_is_nothing_to_see,
     exit_is_a_trap,
@@ -114,6 +115,17 @@ fn a_log_flood(guests: &Guests) {
         (Level::Warn, "the guest's log has reached its limit; the rest is dropped")
     );
     assert!(report.logs.len() < 100, "{}", report.logs.len());
+    assert!(matches!(report.answer(), Answer::Result(_)), "the guest goes on");
+}
+
+fn a_flood_of_standard_output(guests: &Guests) {
+    let limits = Limits { log_bytes: 9000, ..Limits::default() };
+    let report = run(&Job { limits, ..job(&guests.probe, &add("flood")) }, nothing);
+    let lengths: Vec<_> = report.logs.iter().take(3).map(|line| line.message.len()).collect();
+    assert_eq!(lengths, [4096, 4096, "line 0".len()], "a line without an end is cut in pieces");
+    let last = report.logs.last().unwrap();
+    assert_eq!(last.message, "the guest's log has reached its limit; the rest is dropped");
+    assert!(report.logs.len() < 200, "{}", report.logs.len());
     assert!(matches!(report.answer(), Answer::Result(_)), "the guest goes on");
 }
 

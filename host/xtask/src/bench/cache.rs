@@ -9,12 +9,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
-/// Writes back and drops what is in the page cache of a folder's files.
+/// Writes back and drops what is in the page cache of a folder's files. On a tmpfs, which is nothing else, it does nothing.
 pub(super) fn drop_all(folder: &Path) -> Result<()> {
     let read = || format!("cannot read {}", folder.display());
     for entry in fs::read_dir(folder).with_context(read)? {
         let entry = entry.with_context(read)?;
-        let (path, kind) = (entry.path(), entry.file_type()?);
+        let (path, kind) = (entry.path(), entry.file_type().with_context(read)?);
         if kind.is_dir() {
             drop_all(&path)?;
         } else if kind.is_file() {

@@ -11,6 +11,14 @@ use super::verdict::{Denial, Verdict};
 use super::{Admission, Policy};
 use crate::bindings::wharf::cni::types::NetworkResult;
 use crate::config::Config;
+#[cfg(target_family = "wasm")]
+use crate::printed::ended;
+
+/// Natively nothing is printed but by the system.
+#[cfg(not(target_family = "wasm"))]
+fn ended<R>(answer: R) -> R {
+    answer
+}
 
 /// A policy and the ADD that it reviews. An instance of a component serves one.
 #[doc(hidden)]
@@ -46,9 +54,7 @@ fn begun<T: Held>(review: impl FnOnce(&mut T, &Call) -> Verdict) -> policy::Verd
 }
 
 fn answer(verdict: Verdict) -> policy::Verdict {
-    #[cfg(target_family = "wasm")]
-    crate::printed::flush();
-    match verdict {
+    match ended(verdict) {
         Ok(()) => policy::Verdict::Allow,
         Err(denial) => policy::Verdict::Deny(denial.reason().to_owned()),
     }
@@ -74,10 +80,7 @@ impl<T: Held> policy::Guest for PolicyAdapter<T> {
 
 impl<T: Admission> admission::Guest for AdmissionAdapter<T> {
     fn admit(call: wit::Call, plugin: String, config: String) -> admission::Decision {
-        let decision = T::admit(&call.into(), &plugin, &Config::new(config));
-        #[cfg(target_family = "wasm")]
-        crate::printed::flush();
-        match decision {
+        match ended(T::admit(&call.into(), &plugin, &Config::new(config))) {
             Ok(None) => admission::Decision::Accept,
             Ok(Some(patch)) => admission::Decision::Change(patch.to_string()),
             Err(denial) => admission::Decision::Deny(denial.reason().to_owned()),

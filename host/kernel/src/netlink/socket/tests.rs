@@ -35,6 +35,19 @@ fn first_byte(message: &Message<'_>) -> Option<u8> {
 }
 
 #[test]
+fn a_datagram_that_does_not_fit_is_an_error_and_the_next_one_is_read() {
+    let (mut socket, kernel) = pair();
+    kernel.send(&vec![0; INPUT + 1]).unwrap();
+    let result = socket.receive_now(|_| Ok(()));
+    assert!(matches!(result, Err(NetlinkError::Malformed("a datagram over 64 KiB"))), "{result:?}");
+    answer(&kernel, 1, &[(NLMSG_ERROR, 0, code(0))]);
+    assert_eq!(socket.request(16, 0, |_| ()), Ok(()));
+    // Shorter than what came before.
+    answer(&kernel, 2, &[(16, MULTI, vec![9; 4]), (NLMSG_DONE, MULTI, vec![0; 4])]);
+    assert_eq!(socket.dump(18, |_| (), first_byte).unwrap(), [9]);
+}
+
+#[test]
 fn a_dump_that_the_kernel_calls_inconsistent_is_started_again() {
     let (mut socket, kernel) = pair();
     answer(&kernel, 1, &[(16, MULTI, vec![1; 4]), (16, MULTI | NLM_F_DUMP_INTR, vec![2; 4])]);
