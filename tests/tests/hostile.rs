@@ -79,6 +79,12 @@ pub(crate) fn component(name: &str) -> Vec<u8> {
     })
 }
 
+/// That it prints or panics by the SDK alone: what the C library brings with it would be loaded and linked at each call.
+#[track_caller]
+pub(crate) fn imports_nothing_of_wasi(name: &str) {
+    assert!(!component(name).windows(5).any(|window| window == b"wasi:"), "{name}");
+}
+
 /// `wharfctl install` of guests by these names into a root.
 pub(crate) fn install_into(root: &Path, guests: &[(&str, Vec<u8>)]) -> Output {
     let folder = root.join("components");

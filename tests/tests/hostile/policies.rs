@@ -7,7 +7,7 @@ use wharf_tests::install::{self, wharfctl};
 use wharf_tests::{Outcome, json, sh};
 
 use crate::common::{assert_undone, layer2};
-use crate::hostile::Stage;
+use crate::hostile::{Stage, imports_nothing_of_wasi};
 
 /// The ADD of a bridge, under this policy alone.
 fn add(stage: &Stage) -> Outcome {
@@ -40,6 +40,7 @@ fn denied_in_time(name: &str, what: &str) {
 
 #[test]
 fn policy_panics() {
+    imports_nothing_of_wasi("policy-panics");
     denied(
         &Stage::new("policy-panics"),
         &["cannot judge links/ensure-bridge of bridge", "it trapped", "a bridge too far"],

@@ -1,10 +1,11 @@
 //! Guests that fail half-way, and guests that will not clean up.
 
-use crate::hostile::Stage;
+use crate::hostile::{Stage, imports_nothing_of_wasi};
 use wharf_tests::json;
 
 #[test]
 fn panic_in_add() {
+    imports_nothing_of_wasi("panic-in-add");
     let stage = Stage::new("panic-in-add");
     let words = [
         "panic-in-add: the guest trapped: wasm trap: wasm `unreachable` instruction executed",
