@@ -123,9 +123,9 @@ impl Running {
         Ok(())
     }
 
-    /// What it did, and the journal it is in. It relies on no bridge any more.
-    pub(crate) fn into_parts(self) -> (Transaction, Held) {
-        (self.transaction, self.journal)
+    /// What it did, the journal it is in, and the bridges that it relies on.
+    pub(crate) fn into_parts(self) -> (Transaction, Held, Vec<HeldBridge>) {
+        (self.transaction, self.journal, self.shared)
     }
 
     /// The operations of earlier ADDs of this attachment that are in force, newest first.

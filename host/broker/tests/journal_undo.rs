@@ -8,8 +8,9 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use common::attach::{self, link};
-use common::faulty::{What, changes, plan, survive};
+use common::faulty::{What, changes, plan, survive, watch};
 use common::{Call, Guest, Node, Script, ask_native, assert_same, error};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use wharf_broker::{Output, Paths};
 use wharf_ops::addresses::AddressOp;
@@ -141,9 +142,9 @@ fn raise_bridge(guest: &mut Guest) -> Link {
     bridge
 }
 
-fn join(guest: &mut Guest, bridge: Link) {
+fn join(guest: &mut Guest, bridge: &Link) {
     let (port, _) = guest.ask(attach::veth()).unwrap().pair().unwrap();
-    guest.ask(link(LinkOp::SetMaster { link: port, master: Some(bridge) })).unwrap();
+    guest.ask(link(LinkOp::SetMaster { link: port, master: Some(bridge.clone()) })).unwrap();
 }
 
 /// As with forceAddress and promiscMode, for another subnet than the bridge has.
@@ -154,7 +155,7 @@ fn take_over(guest: &mut Guest) {
     let address = |op| Op::Kernel(KernelOp::Address(op));
     guest.ask(address(AddressOp::Remove { on: on.clone(), address: old })).unwrap();
     guest.ask(address(AddressOp::Add { on: on.clone(), address: new })).unwrap();
-    join(guest, on);
+    join(guest, &on);
 }
 
 /// A node with another attachment's port on the bridge.
@@ -227,9 +228,9 @@ fn an_address_that_was_removed_comes_back_with_all_that_went_with_it() {
     }
 }
 
-/// Two ADDs at a time: the second finds the bridge as the first has made it, and then the first fails. Answers what came of
-/// both.
-fn two(node: &Node, second: fn(&mut Guest, Link)) -> (Output, Output) {
+/// Two ADDs at a time: the second finds the bridge as the first has made it, and then the first fails. The second does
+/// `then` as long as the first is not undone, and `last` when it could have been. Answers what came of both.
+fn two(node: &Node, [then, last]: [fn(&mut Guest, &Link); 2]) -> (Output, Output) {
     let (made, found, ended) = (mpsc::channel(), mpsc::channel(), mpsc::channel::<()>());
     let (found_by_second, end_of_first) = (Mutex::new(found.1), Mutex::new(ended.1));
     let made_by_first = Mutex::new(made.1);
@@ -242,11 +243,12 @@ fn two(node: &Node, second: fn(&mut Guest, Link)) -> (Output, Output) {
     let second = move |guest: &mut Guest| {
         made_by_first.lock().unwrap().recv().unwrap();
         let bridge = raise_bridge(guest);
+        then(guest, &bridge);
         found.0.send(()).unwrap();
         // As long as this one is in its address manager, the other must not touch the bridge.
         let early = end_of_first.lock().unwrap().recv_timeout(Duration::from_millis(300));
         assert!(early.is_err(), "the first has been undone while the second relies on the bridge");
-        second(guest, bridge);
+        last(guest, &bridge);
     };
     std::thread::scope(|scope| {
         let first = scope.spawn(|| {
@@ -265,10 +267,11 @@ fn a_bridge_that_another_add_relies_on_stays_and_stays_up() {
     for prepare in ["true", "ip link add br0 type bridge"] {
         let node = Node::new(None, "");
         node.shell(prepare);
-        let (first, second) = two(&node, |guest, bridge| {
+        let later = |guest: &mut Guest, bridge: &Link| {
             join(guest, bridge);
             guest.succeed();
-        });
+        };
+        let (first, second) = two(&node, [|_, _| (), later]);
         assert_eq!(error(&first).0, 123, "{first:?}");
         assert_eq!(second.status, 0, "{second:?}");
         let shown = node.shell("ip link show master br0; ip link show br0");
@@ -279,14 +282,47 @@ fn a_bridge_that_another_add_relies_on_stays_and_stays_up() {
 
 #[test]
 fn of_two_that_fail_none_leaves_the_bridge() {
-    let node = Node::new(None, "");
-    let before = node.dump();
-    let (first, second) = two(&node, |guest, bridge| {
-        join(guest, bridge);
-        fail(guest);
-    });
-    assert_eq!((error(&first).0, error(&second).0), (123, 123));
-    assert_same(&node.dump(), &before, "both are undone");
+    for joins_early in [true, false] {
+        let node = Node::new(None, "");
+        let before = node.dump();
+        let (first, second) = if joins_early {
+            // Its port is there when the first looks, and goes again.
+            two(&node, [join, |guest, _| fail(guest)])
+        } else {
+            let later = |guest: &mut Guest, bridge: &Link| {
+                join(guest, bridge);
+                fail(guest);
+            };
+            two(&node, [|_, _| (), later])
+        };
+        assert_eq!((error(&first).0, error(&second).0), (123, 123));
+        assert_same(&node.dump(), &before, "both are undone");
+    }
+}
+
+/// Whoever had it alone would take the port for one that stays.
+#[test]
+fn an_add_that_fails_relies_on_its_bridge_until_its_port_is_gone() {
+    for prepare in ["true", "ip link add br0 type bridge; ip link set br0 up"] {
+        let node = Node::new(None, "");
+        node.shell(prepare);
+        let path = Paths::below(node.root.path()).bridges().join("br0");
+        let (sender, claims) = mpsc::channel();
+        watch(move |op| {
+            if matches!(op, KernelOp::Link(LinkOp::Delete { .. })) {
+                let claim = Flock::lock(File::open(&path).unwrap(), FlockArg::LockExclusiveNonblock);
+                sender.send(claim.map(drop).map_err(|(_, errno)| errno)).unwrap();
+            }
+        });
+        let output = node.run("ADD", |guest| {
+            let bridge = raise_bridge(guest);
+            join(guest, &bridge);
+            fail(guest);
+        });
+        assert_eq!(error(&output).0, 123, "{output:?}");
+        let claims: Vec<_> = claims.try_iter().collect();
+        assert_eq!(claims, [Err(Errno::EWOULDBLOCK)], "{prepare}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) fn heal(tools: &Tools<'_>, held: &mut Held) -> Result<Vec<Unfinished>
                 who.container, who.ifname, who.network
             );
             tools.log.line(Level::Info, "journal", &message, &[]);
-            with_repair(tools, &pending.begin, |repair| undo(repair, &pending))
+            with_repair(tools, &pending.begin, |repair| undo(repair, &pending, Vec::new()))
         }
         None => Vec::new(),
     };

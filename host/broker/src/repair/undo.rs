@@ -16,8 +16,13 @@ use crate::log::Level;
 /// How long somebody else's work with a bridge may keep an ADD from undoing its own.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Undoes everything that a transaction did. Answers what could not be undone.
-pub(crate) fn undo(repair: &mut Repair<'_>, transaction: &Transaction) -> Vec<Unfinished> {
+/// Undoes everything that a transaction did. `relied_on` are the bridges that its ADD still holds. Answers what could not be
+/// undone.
+pub(crate) fn undo(
+    repair: &mut Repair<'_>,
+    transaction: &Transaction,
+    relied_on: Vec<HeldBridge>,
+) -> Vec<Unfinished> {
     let mut tasks = tasks(transaction);
     if transaction.of_earlier_boot() {
         // The kernel forgot; leases are files.
@@ -30,8 +35,15 @@ pub(crate) fn undo(repair: &mut Repair<'_>, transaction: &Transaction) -> Vec<Un
     }
     let at = tasks.partition_point(Task::is_of_the_kernel);
     let lasting = tasks.split_off(at);
-    let (bridges, mut unfinished) = claim_bridges(repair, &mut tasks);
-    unfinished.extend(repair.work_off(tasks));
+    // Whoever has a bridge alone takes each port that it finds for one that stays: those of this ADD go before it lets go.
+    let on_bridges = tasks.iter().any(|task| bridge_of(task).is_some());
+    let (first, mut rest) =
+        tasks.into_iter().partition(|task| !on_bridges || matches!(task, Task::Link { .. }));
+    let mut unfinished = repair.work_off(first);
+    drop(relied_on);
+    let (bridges, not_claimed) = claim_bridges(repair, &mut rest);
+    unfinished.extend(not_claimed);
+    unfinished.extend(repair.work_off(rest));
     // A lease's lock, or a plugin that hangs, must keep nobody from a bridge.
     drop(bridges);
     unfinished.extend(repair.work_off(lasting));
@@ -39,43 +51,40 @@ pub(crate) fn undo(repair: &mut Repair<'_>, transaction: &Transaction) -> Vec<Un
 }
 
 /// Waits until no ADD relies any more on a bridge of the host that tasks are about: what it makes of it, its ports tell only
-/// then. Tasks are dropped that others keep from being done: whoever joined, and whoever works with the bridge for longer
-/// than an ADD takes that goes well. What was made of it is theirs by then.
+/// then, for one that is there may go with the ADD that made it. Tasks are dropped that others keep from being done: whoever
+/// joined, and whoever works with the bridge for longer than an ADD takes that goes well. What was made of it is theirs by
+/// then.
 fn claim_bridges(repair: &mut Repair<'_>, tasks: &mut Vec<Task>) -> (Vec<HeldBridge>, Vec<Unfinished>) {
     let (mut held, mut unfinished) = (Vec::new(), Vec::new());
     let names: BTreeSet<String> = tasks.iter().filter_map(bridge_of).map(str::to_owned).collect();
     let bridges = Bridges::of(repair.tools.paths);
-    let until = Instant::now() + PATIENCE;
+    let end = Instant::now() + PATIENCE;
+    let until = || end;
     for name in names {
         let about = |task: &Task| bridge_of(task) == Some(&name);
-        loop {
+        let claimed = bridges.claim(&name, &Patience { until: &until, ..Patience::NONE });
+        if !matches!(&claimed, Err(error) if error.kind != ErrorKind::Busy) {
             tasks.retain(|task| match task {
                 Task::Kernel { unless_joined: Some(shared), own, .. } if about(task) => {
                     !repair.was_joined(own, shared)
                 }
                 _ => true,
             });
-            if !tasks.iter().any(about) {
-                break;
+        }
+        if !tasks.iter().any(about) {
+            continue;
+        }
+        match claimed {
+            Ok(bridge) => held.push(bridge),
+            Err(error) if error.kind == ErrorKind::Busy => {
+                let message = format!("left as it is: {error}");
+                repair.tools.log.line(Level::Warn, &name, &message, &[]);
+                tasks.retain(|task| !about(task));
             }
-            match bridges.claim(&name, &Patience::BRIEF) {
-                Ok(bridge) => {
-                    held.push(bridge);
-                    break;
-                }
-                Err(error) if error.kind == ErrorKind::Busy && Instant::now() < until => {}
-                Err(error) if error.kind == ErrorKind::Busy => {
-                    let message = format!("left as it is: {error}");
-                    repair.tools.log.line(Level::Warn, &name, &message, &[]);
-                    tasks.retain(|task| !about(task));
-                    break;
-                }
-                Err(error) => {
-                    let told = |task: &Task| Unfinished { what: task.to_string(), reason: error.to_string() };
-                    unfinished.extend(tasks.iter().filter(|task| about(task)).map(told));
-                    tasks.retain(|task| !about(task));
-                    break;
-                }
+            Err(error) => {
+                let told = |task: &Task| Unfinished { what: task.to_string(), reason: error.to_string() };
+                unfinished.extend(tasks.iter().filter(|task| about(task)).map(told));
+                tasks.retain(|task| !about(task));
             }
         }
     }

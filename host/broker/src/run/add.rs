@@ -105,7 +105,7 @@ fn roll_back<L: Launcher>(invocation: &mut Invocation<'_, L>, cause: CniError) -
     let Course::Add(running) = std::mem::replace(&mut invocation.course, Course::Look) else {
         return cause;
     };
-    let (transaction, held) = running.into_parts();
+    let (transaction, held, relied_on) = running.into_parts();
     let broker = invocation.broker;
     let start = |command: &mut std::process::Command| broker.start(command);
     let mut repair = Repair {
@@ -116,7 +116,7 @@ fn roll_back<L: Launcher>(invocation: &mut Invocation<'_, L>, cause: CniError) -
         plugin_path: &invocation.plugin_path,
         later: false,
     };
-    let unfinished = undo(&mut repair, &transaction);
+    let unfinished = undo(&mut repair, &transaction, relied_on);
     broker.telemetry.rolled_back(unfinished.len());
     if unfinished.is_empty() {
         return match held.close() {

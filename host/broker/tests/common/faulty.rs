@@ -1,7 +1,7 @@
 //! A kernel, and lease stores, that fail or end the process at the change that a test picks. The end is a panic that the
 //! test catches: nothing is undone, and the locks go, as with SIGKILL.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Once;
 use std::time::Instant;
 
@@ -16,7 +16,11 @@ pub enum What {
     EndAfter,
 }
 
+/// Sees each operation that changes something, before it is done.
+type Watcher = Box<dyn Fn(&KernelOp)>;
+
 thread_local! {
+    static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };
     static FAULT: Cell<Option<(u32, What)>> = const { Cell::new(None) };
     static CHANGES: Cell<u32> = const { Cell::new(0) };
 }
@@ -25,6 +29,11 @@ thread_local! {
 pub fn plan(fault: Option<(u32, What)>) {
     FAULT.set(fault);
     CHANGES.set(0);
+}
+
+/// Who sees the changes from now on, on this thread.
+pub fn watch(watcher: impl Fn(&KernelOp) + 'static) {
+    WATCHER.set(Some(Box::new(watcher)));
 }
 
 /// How many changes there were since the plan.
@@ -93,6 +102,7 @@ impl Kernel for Faulty {
         if !op.operation().changes {
             return self.0.apply(owner, op);
         }
+        WATCHER.with_borrow(|watcher| watcher.iter().for_each(|see| see(op)));
         before()?;
         let reply = self.0.apply(owner, op);
         after();
