@@ -36,10 +36,11 @@ pub(crate) fn undo(
     let at = tasks.partition_point(Task::is_of_the_kernel);
     let lasting = tasks.split_off(at);
     // Whoever has a bridge alone takes each port that it finds for one that stays: those of this ADD go before it lets go.
-    let on_bridges = tasks.iter().any(|task| bridge_of(task).is_some());
-    let (first, mut rest) =
-        tasks.into_iter().partition(|task| !on_bridges || matches!(task, Task::Link { .. }));
-    let mut unfinished = repair.work_off(first);
+    let newer = tasks.iter().position(|task| bridge_of(task).is_some()).unwrap_or(tasks.len());
+    let (links, mut rest): (Vec<Task>, Vec<Task>) =
+        tasks.split_off(newer).into_iter().partition(|task| matches!(task, Task::Link { .. }));
+    tasks.extend(links);
+    let mut unfinished = repair.work_off(tasks);
     drop(relied_on);
     let (bridges, not_claimed) = claim_bridges(repair, &mut rest);
     unfinished.extend(not_claimed);
