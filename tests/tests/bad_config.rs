@@ -153,6 +153,30 @@ fn ranges_of_host_local() {
     ]);
 }
 
+/// Where leases can never have been, a DEL has nothing to look for.
+#[test]
+fn a_directory_of_leases_that_no_path_can_name() {
+    let long = "n".repeat(256);
+    refuse(vec![ipam(
+        json!({"subnet": "10.1.0.0/24", "dataDir": format!("/{long}")}),
+        &["ipam.dataDir", "too long", "255 bytes"],
+    )]);
+    let node = Node::new();
+    let container = node.container("c");
+    let before = node.dump();
+    let target = container.eth0();
+    let plugins = [with_ipam(json!({"subnet": "10.1.0.0/24"}))];
+    for network in [Network::new(&node, plugins.clone()), Network::new(&node, plugins.clone()).chain()] {
+        let network = network.named(&long);
+        network.add(&target).error_saying(7, &["ipam.dataDir", "too long", "network's name"]);
+        network.del(&target, None).silent();
+    }
+    assert_undone(&node.dump(), &before);
+    let network = Network::new(&node, plugins).named(&long[1..]);
+    network.add(&target).ok();
+    network.del(&target, None).silent();
+}
+
 #[test]
 fn mappings_and_options_of_portmap() {
     let node = Node::new();

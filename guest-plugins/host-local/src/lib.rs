@@ -9,7 +9,7 @@ mod range;
 mod resolv;
 
 use wharf_sdk::leases::Pool;
-use wharf_sdk::{Config, Dns, HostError, Ipam, NetworkResult, Owner, Request, Result};
+use wharf_sdk::{Config, Dns, Error, HostError, HostErrorKind, Ipam, NetworkResult, Owner, Request, Result};
 
 use config::Plan;
 
@@ -28,7 +28,7 @@ impl Ipam for HostLocal {
             Some(path) => resolv::read(path)?,
             None => Dns::default(),
         };
-        let pool = Pool::open(plan.data_dir.as_deref())?;
+        let pool = Pool::open(plan.data_dir.as_deref()).map_err(unusable)?;
         let ips = allocate::allocate(&pool, &plan.sets, &plan.requested, &request.attachment().owner())?;
         Ok(NetworkResult { ips, routes: plan.routes, dns, ..NetworkResult::default() })
     }
@@ -54,6 +54,14 @@ impl Ipam for HostLocal {
 
     fn gc(config: &Config, valid: &[Owner]) -> Result<()> {
         lookup::collect(&Pool::open(config::data_dir(config).as_deref())?, valid)
+    }
+}
+
+/// Where no leases can be kept, the configuration is at fault.
+fn unusable(error: HostError) -> Error {
+    match error.kind {
+        HostErrorKind::Invalid => Error::config("ipam.dataDir", error.message),
+        _ => Error::from(error),
     }
 }
 

@@ -71,7 +71,14 @@ impl Files {
             return Ok(files);
         }
         let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
-        made.map_err(|error| Error::from_io(&error, format_args!("create {}", path.display())))?;
+        made.map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENAMETOOLONG) => Error::invalid(format!(
+                "{} is too long: leases are kept below dataDir, in a directory of the network's name, and each part of a \
+                 path has up to 255 bytes",
+                path.display()
+            )),
+            _ => Error::from_io(&error, format_args!("create {}", path.display())),
+        })?;
         Self::existing(path, boot)?.ok_or_else(|| {
             Error::not_found(format!("lease directory {} was removed while it was opened", path.display()))
         })
@@ -82,7 +89,8 @@ impl Files {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         match open(path, flags, Mode::empty()) {
             Ok(directory) => Ok(Some(Self { path: path.to_owned(), directory: directory.into(), boot })),
-            Err(Errno::ENOENT) => Ok(None),
+            // What cannot be is not there.
+            Err(Errno::ENOENT | Errno::ENAMETOOLONG) => Ok(None),
             Err(errno) => Err(failed(errno, format_args!("open lease directory {}", path.display()))),
         }
     }
