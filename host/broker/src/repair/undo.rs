@@ -64,14 +64,12 @@ fn claim_bridges(repair: &mut Repair<'_>, tasks: &mut Vec<Task>) -> (Vec<HeldBri
     for name in names {
         let about = |task: &Task| bridge_of(task) == Some(&name);
         let claimed = bridges.claim(&name, &Patience { until: &until, ..Patience::NONE });
-        if !matches!(&claimed, Err(error) if error.kind != ErrorKind::Busy) {
-            tasks.retain(|task| match task {
-                Task::Kernel { unless_joined: Some(shared), own, .. } if about(task) => {
-                    !repair.was_joined(own, shared)
-                }
-                _ => true,
-            });
-        }
+        tasks.retain(|task| match task {
+            Task::Kernel { unless_joined: Some(shared), own, .. } if about(task) => {
+                !repair.was_joined(own, shared)
+            }
+            _ => true,
+        });
         if !tasks.iter().any(about) {
             continue;
         }
