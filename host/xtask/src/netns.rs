@@ -1,17 +1,17 @@
 //! Network namespaces made for the demo and the bench, kept by bind mounts inside a private mount namespace.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::sh;
 
-/// A network namespace; gone with the mount namespace of this process.
+/// A network namespace; gone with the mount namespace of this process at the latest.
 #[derive(Debug, Clone)]
 pub(crate) struct Netns {
     path: PathBuf,
@@ -29,6 +29,13 @@ impl Netns {
                 .with_context(|| format!("cannot mount a network namespace on {}", path.display()))
         })?;
         Ok(netns)
+    }
+
+    /// Lets go of the namespace. It ends when nobody is inside any more.
+    pub(crate) fn remove(&self) -> Result<()> {
+        umount2(&self.path, MntFlags::MNT_DETACH)
+            .with_context(|| format!("cannot unmount {}", self.path.display()))?;
+        fs::remove_file(&self.path).with_context(|| format!("cannot remove {}", self.path.display()))
     }
 
     /// Where the namespace is mounted; what goes into `CNI_NETNS`.

@@ -2,10 +2,14 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::netns::Netns;
+use crate::sh;
 use crate::workspace::create_dir;
 
 /// Makes namespaces under one folder.
@@ -26,6 +30,30 @@ impl Field {
         let mut made = self.made.borrow_mut();
         *made += 1;
         Netns::create(&self.dir.join(made.to_string()))
+    }
+
+    /// Removes containers and their node, and waits until the kernel has taken them apart: it does that later, beside
+    /// whatever is measured then.
+    pub(crate) fn clear(&self, containers: &[Netns], node: &Netns) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_mins(2);
+        const LINK: &str = "witness";
+        let witness = self.namespace()?;
+        // A link ends with its peer's namespace, and the node's is the last.
+        let mut link = Command::new("ip");
+        link.args(["link", "add", LINK, "type", "veth", "peer", "name", LINK, "netns"]).arg(witness.path());
+        node.run(|| sh::run(&mut link))?;
+        // Whoever measured is still in there.
+        witness.enter()?;
+        for container in containers {
+            container.remove()?;
+        }
+        node.remove()?;
+        let end = Instant::now() + PATIENCE;
+        while witness.ip("-brief link show type veth")?.contains(LINK) {
+            ensure!(Instant::now() < end, "the kernel has not taken a node apart in {PATIENCE:?}");
+            sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
     /// As many new ones.

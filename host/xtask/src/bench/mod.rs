@@ -171,7 +171,6 @@ fn measure(
         rows.extend(rounds::at_once(contenders, &full(backend, 1), field, extent.rounds_at_once)?);
     }
     let share = overhead::measure(contenders, &full(Backend::Nftables, 1), field, extent.rounds, timings)?;
-    // Last, for it leaves a thousand interfaces behind until the bench ends.
     for backend in [Backend::Iptables, Backend::Nftables] {
         rows.extend(rounds::growing(contenders, &full(backend, 1), field, extent.marks)?);
     }

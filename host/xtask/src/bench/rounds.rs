@@ -18,11 +18,17 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<(Side, Summary)>,
 }
 
-/// The samples of one contender and the nodes it works on.
+/// One contender, the node that it works on, and what was measured.
 struct Lane<'a> {
     contender: &'a Contender,
     node: Netns,
     containers: Vec<Netns>,
+    taken: Taken,
+}
+
+/// The samples of one contender.
+struct Taken {
+    side: Side,
     add: Vec<Sample>,
     delete: Vec<Sample>,
 }
@@ -34,14 +40,19 @@ impl<'a> Lane<'a> {
         field: &Field,
         containers: usize,
     ) -> Result<Vec<Self>> {
-        contenders
-            .iter()
-            .filter(|contender| contender.can(scenario))
-            .map(|contender| {
-                let (node, containers) = (field.namespace()?, field.namespaces(containers)?);
-                Ok(Self { contender, node, containers, add: Vec::new(), delete: Vec::new() })
-            })
-            .collect()
+        let able = contenders.iter().filter(|contender| contender.can(scenario));
+        able.map(|contender| Self::of(contender, field, containers)).collect()
+    }
+
+    fn of(contender: &'a Contender, field: &Field, containers: usize) -> Result<Self> {
+        let (node, containers) = (field.namespace()?, field.namespaces(containers)?);
+        Ok(Self { contender, node, containers, taken: Taken::of(contender.side) })
+    }
+
+    /// The namespaces go, and what was measured stays.
+    fn leave(self, field: &Field) -> Result<Taken> {
+        field.clear(&self.containers, &self.node)?;
+        Ok(self.taken)
     }
 
     fn add(&self, scenario: &Scenario, index: usize) -> Result<(Attached, Sample)> {
@@ -53,6 +64,12 @@ impl<'a> Lane<'a> {
     fn delete(&self, scenario: &Scenario, attached: &Attached) -> Result<Sample> {
         self.node.enter()?;
         self.contender.delete(scenario, attached)
+    }
+}
+
+impl Taken {
+    fn of(side: Side) -> Self {
+        Self { side, add: Vec::new(), delete: Vec::new() }
     }
 }
 
@@ -72,64 +89,71 @@ pub(crate) fn alternating(
             let (attached, add) = lane.add(scenario, round % 2)?;
             let delete = lane.delete(scenario, &attached)?;
             if round >= WARM_UP {
-                lane.add.push(add);
-                lane.delete.push(delete);
+                lane.taken.add.push(add);
+                lane.taken.delete.push(delete);
             }
         }
     }
-    Ok(rows(&scenario.name, &lanes))
+    Ok(rows(&scenario.name, &leave(lanes, field)?))
 }
 
-/// The 1st, the 100th and the 500th attachment of a node, for which all others stay.
+/// The 1st, the 100th and the 500th attachment of a node, for which all others stay. One contender after the other: the
+/// kernel's caches have something of every namespace of the machine, and these are to be those of one node.
 pub(crate) fn growing(
     contenders: &[Contender],
     scenario: &Scenario,
     field: &Field,
     marks: [usize; 2],
 ) -> Result<Vec<Row>> {
-    const AROUND: usize = 4;
     const FIRSTS: usize = 7;
-    let mut rows = Vec::new();
     say::line(format_args!("{}: the 1st, {}th and {}th attachment", scenario.name, marks[0], marks[1]));
     // The first one on a node happens once, so it takes several nodes to have a median of it.
-    let mut first = Vec::new();
+    let able = || contenders.iter().filter(|contender| contender.can(scenario));
+    let mut firsts: Vec<Taken> = able().map(|contender| Taken::of(contender.side)).collect();
     for _ in 0..FIRSTS {
-        for mut lane in Lane::all(contenders, scenario, field, 1)? {
+        for (contender, first) in able().zip(&mut firsts) {
+            let lane = Lane::of(contender, field, 1)?;
             let (attached, add) = lane.add(scenario, 0)?;
-            lane.add.push(add);
-            lane.delete.push(lane.delete(scenario, &attached)?);
-            first.push(lane);
+            first.add.push(add);
+            first.delete.push(lane.delete(scenario, &attached)?);
+            lane.leave(field)?;
         }
     }
-    rows.extend(self::rows(&format!("{}: 1st", scenario.name), &merged(first)));
+    let mut grown = marks.map(|_| Vec::new());
+    for contender in able() {
+        for (all, taken) in grown.iter_mut().zip(grow(contender, scenario, field, marks)?) {
+            all.push(taken);
+        }
+    }
+    let mut rows = Vec::from(self::rows(&format!("{}: 1st", scenario.name), &firsts));
+    for (mark, taken) in marks.iter().zip(&grown) {
+        rows.extend(self::rows(&format!("{}: {mark}th", scenario.name), taken));
+    }
+    Ok(rows)
+}
 
-    let last = marks[1] + AROUND;
-    let mut lanes = Lane::all(contenders, scenario, field, last)?;
-    let mut standing: Vec<Vec<Attached>> = lanes.iter().map(|_| Vec::new()).collect();
-    for mark in marks {
-        for index in standing.first().map_or(0, Vec::len)..mark + AROUND {
-            for (lane, standing) in lanes.iter_mut().zip(&mut standing) {
-                let (attached, add) = lane.add(scenario, index)?;
-                standing.push(attached);
-                if index + 1 + AROUND >= mark {
-                    lane.add.push(add);
-                }
+/// What the attachments around each mark take, when all before them stand.
+fn grow(contender: &Contender, scenario: &Scenario, field: &Field, marks: [usize; 2]) -> Result<[Taken; 2]> {
+    const AROUND: usize = 4;
+    let lane = Lane::of(contender, field, marks[1] + AROUND)?;
+    let mut standing = Vec::new();
+    let mut grown = marks.map(|_| Taken::of(contender.side));
+    for (mark, taken) in marks.into_iter().zip(&mut grown) {
+        for index in standing.len()..mark + AROUND {
+            let (attached, add) = lane.add(scenario, index)?;
+            standing.push(attached);
+            if index + 1 + AROUND >= mark {
+                taken.add.push(add);
             }
         }
         // Deleted and added again, so that the number stands for the next mark.
         for _ in 0..2 * AROUND {
-            for (lane, standing) in lanes.iter_mut().zip(&mut standing) {
-                let attached = standing.pop().context("no attachment to delete")?;
-                lane.delete.push(lane.delete(scenario, &attached)?);
-            }
-        }
-        rows.extend(self::rows(&format!("{}: {mark}th", scenario.name), &lanes));
-        for lane in &mut lanes {
-            lane.add.clear();
-            lane.delete.clear();
+            let attached = standing.pop().context("no attachment to delete")?;
+            taken.delete.push(lane.delete(scenario, &attached)?);
         }
     }
-    Ok(rows)
+    lane.leave(field)?;
+    Ok(grown)
 }
 
 /// Ten containers at once: the time until the last one is done.
@@ -149,12 +173,12 @@ pub(crate) fn at_once(
             let (attached, add) = together(0..TEN, |index| Ok(lane.add(scenario, index)?.0))?;
             let (_, delete) = together(attached, |attached| lane.delete(scenario, &attached))?;
             if round > 0 {
-                lane.add.push(add);
-                lane.delete.push(delete);
+                lane.taken.add.push(add);
+                lane.taken.delete.push(delete);
             }
         }
     }
-    Ok(rows(&format!("{}: {TEN} at once", scenario.name), &lanes))
+    Ok(rows(&format!("{}: {TEN} at once", scenario.name), &leave(lanes, field)?))
 }
 
 /// Runs one thread per item and takes the time of all.
@@ -174,30 +198,20 @@ fn together<I: Send, T: Send>(
     Ok((done, Moment::now()? - begin))
 }
 
-/// Lanes of the same contender become one.
-fn merged(lanes: Vec<Lane>) -> Vec<Lane> {
-    let mut merged: Vec<Lane> = Vec::new();
-    for lane in lanes {
-        match merged.iter_mut().find(|known| known.contender.side == lane.contender.side) {
-            Some(known) => {
-                known.add.extend(lane.add);
-                known.delete.extend(lane.delete);
-            }
-            None => merged.push(lane),
-        }
-    }
-    merged
+/// What is measured next finds none of these namespaces.
+fn leave(lanes: Vec<Lane<'_>>, field: &Field) -> Result<Vec<Taken>> {
+    lanes.into_iter().map(|lane| lane.leave(field)).collect()
 }
 
-fn rows(name: &str, lanes: &[Lane]) -> [Row; 2] {
-    let row = |operation, samples: fn(&Lane) -> Vec<Sample>| {
+fn rows(name: &str, all: &[Taken]) -> [Row; 2] {
+    let row = |operation, samples: fn(&Taken) -> &[Sample]| {
         let cell = |side: Side| {
-            let lane = lanes.iter().find(|lane| lane.contender.side == side)?;
-            Some((side, Summary::of(&samples(lane))?))
+            let taken = all.iter().find(|taken| taken.side == side)?;
+            Some((side, Summary::of(samples(taken))?))
         };
         Row { scenario: name.to_owned(), operation, cells: Side::ALL.into_iter().filter_map(cell).collect() }
     };
-    [row("ADD", |lane| lane.add.clone()), row("DEL", |lane| lane.delete.clone())]
+    [row("ADD", |taken| &taken.add), row("DEL", |taken| &taken.delete)]
 }
 
 impl Row {
