@@ -169,6 +169,7 @@ fn a_directory_of_leases_that_no_path_can_name() {
     for network in [Network::new(&node, plugins.clone()), Network::new(&node, plugins.clone()).chain()] {
         let network = network.named(&long);
         network.add(&target).error_saying(7, &["ipam.dataDir", "too long", "network's name"]);
+        network.status().error_saying(50, &["nothing can be written", "File name too long"]);
         network.del(&target, None).silent();
     }
     assert_undone(&node.dump(), &before);

@@ -10,7 +10,12 @@ use wharf_ops::Error;
 /// Whether an ADD could write a file into `directory`, or make it where it is missing. The error says what is in the
 /// way: a read-only file system, an immutable directory, a file in the place of one.
 pub fn writable(directory: &Path) -> Result<(), Error> {
-    let place = directory.ancestors().find(|place| place.symlink_metadata().is_ok()).unwrap_or(directory);
+    // What has no name that a file system takes cannot be made either.
+    let stops = |place: &&Path| match place.symlink_metadata() {
+        Ok(_) => true,
+        Err(error) => error.raw_os_error() == Some(Errno::ENAMETOOLONG as i32),
+    };
+    let place = directory.ancestors().find(stops).unwrap_or(directory);
     let how = AccessFlags::W_OK | AccessFlags::X_OK;
     let allowed = match place.metadata() {
         Ok(metadata) if !metadata.is_dir() => Err(Errno::ENOTDIR),

@@ -2,6 +2,7 @@
 //! its holder.
 //!
 //! An ADD shares a bridge from before it finds or makes it until it ends: its container's link is a port of it only later.
+//! One that fails does so until the links that it made are gone.
 //! Who undoes something of a bridge has it alone, and looks for ports then. The files stay: one that is removed could be
 //! locked by one process while another locks a new one of its name.
 

@@ -75,7 +75,8 @@ impl Running {
         Ok(())
     }
 
-    /// Keeps others from undoing what they did to a bridge of the host, until this ADD ends: it is about to rely on it.
+    /// Keeps others from undoing what they did to a bridge of the host, until this ADD ends, or its links are undone: it is
+    /// about to rely on it.
     pub(crate) fn share_bridge(&mut self, name: &str, patience: &Patience<'_>) -> Result<(), Error> {
         if self.shared.iter().all(|held| held.name() != name) {
             self.shared.push(self.bridges.share(name, patience)?);

@@ -336,6 +336,9 @@ impl Reader<'_> {
                 // The kernel takes the first that fits, and has them by metric.
                 let fits = all.iter().filter(|other| fits(route, other));
                 match fits.min_by_key(|other| other.metric.unwrap_or_default()) {
+                    Some(route) if route.link.is_some_and(|link| self.running.takes_along(*ns, link)) => {
+                        NOTHING
+                    }
                     Some(route) => by(KernelOp::Route(RouteOp::Add { ns: *ns, route: route.clone() })),
                     None => NOTHING,
                 }

@@ -17,6 +17,7 @@ use wharf_ops::addresses::AddressOp;
 use wharf_ops::call::{Answer, CniError, Failure};
 use wharf_ops::delegate::Verb;
 use wharf_ops::links::{Common, LinkOp};
+use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::shaping::{Rate, ShapingOp};
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{ErrorKind, KernelOp, Link, Ns, Op};
@@ -180,6 +181,34 @@ fn a_bridge_that_others_were_on_before_is_as_it_was() {
     assert_same(&node.dump(), &before, "after a failed ADD on a shared bridge");
     let shown = node.shell("ip link show br0");
     assert!(!shown.contains("PROMISC"), "{shown}");
+}
+
+/// Its links go before the bridge is put back, and with them all that led over them.
+#[test]
+fn a_route_over_a_link_of_the_add_need_not_come_back() {
+    let node = with_port();
+    let before = node.dump();
+    let output = node.run("ADD", |guest| {
+        let bridge = raise_bridge(guest);
+        let (port, inside) = guest.ask(attach::veth()).unwrap().pair().unwrap();
+        for up in [&port, &inside] {
+            guest.ask(link(LinkOp::SetUp { link: up.clone(), up: true })).unwrap();
+        }
+        let address = AddressOp::Add { on: port.clone(), address: "10.5.0.1/24".parse().unwrap() };
+        guest.ask(Op::Kernel(KernelOp::Address(address))).unwrap();
+        let route = Route {
+            gateway: Some("10.5.0.2".parse().unwrap()),
+            link: Some(port.index),
+            ..Route::to("10.9.0.0/16".parse().unwrap())
+        };
+        let route_op = |op| Op::Kernel(KernelOp::Route(op));
+        guest.ask(route_op(RouteOp::Add { ns: Ns::Host, route: route.clone() })).unwrap();
+        guest.ask(route_op(RouteOp::Remove { ns: Ns::Host, route })).unwrap();
+        guest.ask(link(LinkOp::SetPromiscuous { link: bridge, on: true })).unwrap();
+        fail(guest);
+    });
+    assert_eq!(error(&output).0, 123, "{output:?}");
+    assert_same(&node.dump(), &before, "after a failed ADD");
 }
 
 #[test]

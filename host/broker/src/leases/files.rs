@@ -73,8 +73,8 @@ impl Files {
         let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
         made.map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::ENAMETOOLONG) => Error::invalid(format!(
-                "{} is too long: leases are kept below dataDir, in a directory of the network's name, and each part of a \
-                 path has up to 255 bytes",
+                "{} is too long: leases are kept below dataDir, in a directory of the network's name, and a path has \
+                 up to 255 bytes in each part and 4095 in all",
                 path.display()
             )),
             _ => Error::from_io(&error, format_args!("create {}", path.display())),

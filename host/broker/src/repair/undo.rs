@@ -16,6 +16,9 @@ use crate::log::Level;
 /// How long somebody else's work with a bridge may keep an ADD from undoing its own.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long at least, where several bridges share that.
+const LEAST: Duration = Duration::from_millis(20);
+
 /// Undoes everything that a transaction did. `relied_on` are the bridges that its ADD still holds. Answers what could not be
 /// undone.
 pub(crate) fn undo(
@@ -60,7 +63,7 @@ fn claim_bridges(repair: &mut Repair<'_>, tasks: &mut Vec<Task>) -> (Vec<HeldBri
     let names: BTreeSet<String> = tasks.iter().filter_map(bridge_of).map(str::to_owned).collect();
     let bridges = Bridges::of(repair.tools.paths);
     let end = Instant::now() + PATIENCE;
-    let until = || end;
+    let until = || end.max(Instant::now() + LEAST);
     for name in names {
         let about = |task: &Task| bridge_of(task) == Some(&name);
         let claimed = bridges.claim(&name, &Patience { until: &until, ..Patience::NONE });

@@ -35,29 +35,36 @@ impl Field {
     /// Removes containers and their node, and waits until the kernel has taken them apart: it does that later, beside
     /// whatever is measured then.
     pub(crate) fn clear(&self, containers: &[Netns], node: &Netns) -> Result<()> {
-        const PATIENCE: Duration = Duration::from_mins(2);
-        const LINK: &str = "witness";
         let witness = self.namespace()?;
-        // A link ends with its peer's namespace, and the node's is the last.
-        let mut link = Command::new("ip");
-        link.args(["link", "add", LINK, "type", "veth", "peer", "name", LINK, "netns"]).arg(witness.path());
-        node.run(|| sh::run(&mut link))?;
-        // Whoever measured is still in there.
+        // Whoever measured is still in the node.
         witness.enter()?;
         for container in containers {
             container.remove()?;
         }
-        node.remove()?;
-        let end = Instant::now() + PATIENCE;
-        while witness.ip("-brief link show type veth")?.contains(LINK) {
-            ensure!(Instant::now() < end, "the kernel has not taken a node apart in {PATIENCE:?}");
-            sleep(Duration::from_millis(10));
-        }
-        Ok(())
+        end(node, &witness)?;
+        // Links go before all else that a namespace has; one that is removed now is taken apart after that.
+        end(&self.namespace()?, &witness)?;
+        witness.remove()
     }
 
     /// As many new ones.
     pub(crate) fn namespaces(&self, count: usize) -> Result<Vec<Netns>> {
         (0..count).map(|_| self.namespace()).collect::<Result<_>>().context("cannot make the containers")
     }
+}
+
+/// Removes a namespace and waits for the end of its links, of which another one is witness.
+fn end(netns: &Netns, witness: &Netns) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_mins(2);
+    const LINK: &str = "witness";
+    let mut link = Command::new("ip");
+    link.args(["link", "add", LINK, "type", "veth", "peer", "name", LINK, "netns"]).arg(witness.path());
+    netns.run(|| sh::output(&mut link))?;
+    netns.remove()?;
+    let end = Instant::now() + PATIENCE;
+    while witness.ip("-brief link show type veth")?.contains(LINK) {
+        ensure!(Instant::now() < end, "the kernel has not taken a node apart in {PATIENCE:?}");
+        sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }

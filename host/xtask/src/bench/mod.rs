@@ -1,4 +1,5 @@
-//! Wharf beside the reference plugins in one run, taking turns: wall and CPU time, ADD and DEL.
+//! Wharf beside the reference plugins in one run: wall and CPU time, ADD and DEL. They take turns, but for the hundreds of
+//! attachments of a node.
 
 mod cache;
 mod contender;

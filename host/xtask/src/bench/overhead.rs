@@ -64,12 +64,13 @@ pub(crate) fn measure(
     };
     say::line(format_args!("the guests' own share, {rounds} rounds"));
     let traced = contender.with_timings(file);
-    field.namespace()?.enter()?;
-    let container = field.namespace()?;
+    let (node, container) = (field.namespace()?, field.namespace()?);
+    node.enter()?;
     for _ in 0..rounds {
         let (attached, _) = traced.add(scenario, &container, 0)?;
         traced.delete(scenario, &attached)?;
     }
+    field.clear(&[container], &node)?;
     if !file.exists() {
         return Ok(Share::default());
     }
