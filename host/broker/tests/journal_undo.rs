@@ -330,6 +330,38 @@ fn of_two_that_fail_none_leaves_the_bridge() {
 }
 
 /// Whoever had it alone would take the port for one that stays.
+/// The one that made the bridge has the journal that comes first; each ends with a port on it.
+#[test]
+fn of_two_that_were_cut_short_none_leaves_the_bridge() {
+    let add = |port: &'static str| {
+        move |guest: &mut Guest| {
+            let bridge = raise_bridge(guest);
+            let common = Common { name: port.into(), ..Common::default() };
+            let made = guest.ask(link(LinkOp::CreateIfb { ns: Ns::Host, common })).unwrap().link().unwrap();
+            guest.ask(link(LinkOp::SetMaster { link: made, master: Some(bridge) })).unwrap();
+            guest.succeed();
+        }
+    };
+    for command in ["recover", "GC"] {
+        let node = Node::new(None, "");
+        let before = node.dump();
+        for (container, port) in [("c1", "ifb1"), ("c2", "ifb2")] {
+            // The last of these changes; the second finds the bridge up.
+            plan(Some((if container == "c1" { 4 } else { 3 }, What::EndAfter)));
+            let call = Call { container: container.into(), ..Call::of(&node, "ADD") };
+            assert!(survive(|| node.call(&call, add(port))).is_none());
+        }
+        let ports = node.shell("ip -br link show master br0");
+        assert!(ports.contains("ifb1") && ports.contains("ifb2"), "{ports}");
+        if command == "GC" {
+            assert_eq!(node.run("GC", |guest| guest.finish(Ok(Answer::Done))).status, 0);
+        } else {
+            node.host.enter(|| node.broker(attach::LAZY_DEL).recover()).unwrap().unwrap();
+        }
+        assert_same(&node.dump(), &before, command);
+    }
+}
+
 #[test]
 fn an_add_that_fails_relies_on_its_bridge_until_its_port_is_gone() {
     for prepare in ["true", "ip link add br0 type bridge; ip link set br0 up"] {

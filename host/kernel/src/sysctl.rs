@@ -1,5 +1,7 @@
 //! `wharf:net/sysctl`: files below /proc/sys/net. They are those of the namespace that the opening thread is in, also
-//! after it has left.
+//! after it has left. What rtnetlink can do is done by it.
+
+mod netlink;
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -23,11 +25,7 @@ const LONGEST: usize = 64 * 1024;
 /// Carries out one operation.
 pub(crate) fn apply(kernel: &mut RealKernel, op: &SysctlOp) -> Result<Reply, Error> {
     match op {
-        SysctlOp::Read { ns, key } => {
-            let file = open_file(kernel.netns(*ns)?, *ns, key, OFlag::O_RDONLY)?;
-            let file = file.map_err(|errno| failed(errno, Access::Read, *ns, key))?;
-            Setting { file, key: key.clone(), ns: *ns }.read().map(Reply::Text)
-        }
+        SysctlOp::Read { ns, key } => read(kernel, *ns, key).map(Reply::Text),
         SysctlOp::Write { ns, key, value } => {
             if value.contains('\0') {
                 return Err(Error::invalid(format!("the value for {key} has a NUL in it")));
@@ -37,7 +35,29 @@ pub(crate) fn apply(kernel: &mut RealKernel, op: &SysctlOp) -> Result<Reply, Err
     }
 }
 
-fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> Result<(), Error> {
+fn read(kernel: &mut RealKernel, ns: Ns, key: &str) -> Result<String, Error> {
+    if let Some(value) = netlink::read(kernel, ns, key) {
+        return Ok(value);
+    }
+    let file = open_file(kernel.netns(ns)?, ns, key, OFlag::O_RDONLY)?;
+    let file = file.map_err(|errno| failed(errno, Access::Read, ns, key))?;
+    Setting { file, key: key.to_owned(), ns }.read()
+}
+
+/// Turns a switch on, and says whether it was off.
+pub(crate) fn turn_on(kernel: &mut RealKernel, ns: Ns, key: &str) -> Result<bool, Error> {
+    let off = read(kernel, ns, key)? == "0";
+    if off {
+        write(kernel, ns, key, "1")?;
+    }
+    Ok(off)
+}
+
+/// Changes a parameter that may have that value already.
+pub(crate) fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> Result<(), Error> {
+    if netlink::write(kernel, ns, key, value) {
+        return Ok(());
+    }
     let netns = kernel.netns(ns)?;
     let setting = |file| Setting { file, key: key.to_owned(), ns };
     let errno = match open_file(netns, ns, key, OFlag::O_RDWR)? {
@@ -61,7 +81,7 @@ fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> Result<(), 
 
 /// One open parameter.
 #[derive(Debug)]
-pub(crate) struct Setting {
+struct Setting {
     file: File,
     key: String,
     ns: Ns,
@@ -69,7 +89,7 @@ pub(crate) struct Setting {
 
 impl Setting {
     /// Its value without the line end.
-    pub(crate) fn read(&self) -> Result<String, Error> {
+    fn read(&self) -> Result<String, Error> {
         let mut bytes = vec![0; 256];
         let mut length = 0;
         loop {
@@ -94,7 +114,7 @@ impl Setting {
     }
 
     /// Writes at the beginning, in one call: the kernel takes each write for a value.
-    pub(crate) fn write(&self, value: &str) -> Result<(), Error> {
+    fn write(&self, value: &str) -> Result<(), Error> {
         match self.file.write_at(value.as_bytes(), 0) {
             Ok(length) if length == value.len() => Ok(()),
             Ok(_) => Err(Error::invalid(format!(
@@ -107,15 +127,6 @@ impl Setting {
 
     fn what(&self, doing: &str) -> String {
         format!("{doing} the sysctl net/{} in {}", self.key, place(self.ns))
-    }
-}
-
-/// A parameter to read and write, or none if this kernel does not have it.
-pub(crate) fn open_setting(netns: &Netns, ns: Ns, key: &str) -> Result<Option<Setting>, Error> {
-    match open_file(netns, ns, key, OFlag::O_RDWR)? {
-        Ok(file) => Ok(Some(Setting { file, key: key.to_owned(), ns })),
-        Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(failed(errno, Access::Write, ns, key)),
     }
 }
 

@@ -291,6 +291,14 @@ impl Transaction {
         self.steps.iter().flat_map(Step::created)
     }
 
+    /// Whether a bridge was not there before.
+    pub(crate) fn made_a_bridge(&self) -> bool {
+        self.steps.iter().any(|step| match &step.effect {
+            Effect::Kernel { op: KernelOp::Link(LinkOp::EnsureBridge { .. }), undo } => !undo.is_empty(),
+            _ => false,
+        })
+    }
+
     /// Whether it ran in another boot: nothing of it is left but what is on disk.
     pub fn of_earlier_boot(&self) -> bool {
         let now = super::boot_id();

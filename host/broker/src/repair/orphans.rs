@@ -5,7 +5,7 @@ use wharf_ops::Attachment;
 
 use super::{Owned, Repair, Seen, Tools, Unfinished, kernel_for, look, undo};
 use crate::flock::Patience;
-use crate::journal::{Begin, Damage, Held, JournalError, Key};
+use crate::journal::{Begin, Damage, Held, JournalError, Key, Store, Transaction};
 use crate::log::Level;
 
 /// Undoes the transaction that was cut short, if there is one, and cuts it off; damage is told in the log and goes with
@@ -90,7 +90,7 @@ pub(crate) fn collect(
 ) -> (Vec<Stale>, Vec<String>) {
     let store = tools.store();
     let (mut stale, mut failures) = (Vec::new(), Vec::new());
-    let names = store.names().unwrap_or_else(|error| {
+    let names = names(&store).unwrap_or_else(|error| {
         failures.push(error.to_string());
         Vec::new()
     });
@@ -109,6 +109,17 @@ pub(crate) fn collect(
         }
     }
     (stale, failures)
+}
+
+/// Every journal. Those come last whose ADD was cut short after it had made a bridge: it goes with them if nobody is on it,
+/// and whoever joined and was cut short as well is gone by then.
+fn names(store: &Store) -> Result<Vec<String>, JournalError> {
+    let mut names = store.names()?;
+    names.sort_by_cached_key(|name| {
+        let listed = store.listed(name.clone()).ok().flatten();
+        listed.is_some_and(|listed| listed.record.pending().is_some_and(Transaction::made_a_bridge))
+    });
+    Ok(names)
 }
 
 /// What was done about one journal of the network: whose it is, whether that is valid, and what could not be done.
@@ -178,7 +189,7 @@ pub enum Unreadable {
 pub(crate) fn recover(tools: &Tools<'_>, unreadable: Unreadable) -> Result<Vec<Recovered>, JournalError> {
     let store = tools.store();
     let mut all = Vec::new();
-    for name in store.names()? {
+    for name in names(&store)? {
         let mut held = match store.open(&name, &Patience::BRIEF) {
             Ok(Some(held)) => held,
             Ok(None) | Err(JournalError::Busy { .. }) => continue,

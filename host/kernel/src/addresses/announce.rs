@@ -8,13 +8,13 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use netlink_packet_route::AddressFamily;
-use wharf_ops::{Error, Link, Reply};
+use wharf_ops::{Error, ErrorKind, Link, Ns, Reply};
 
 use super::list;
 
 use crate::links::{describe, set_same_mac, state};
 use crate::real::RealKernel;
-use crate::sysctl::{Setting, open_setting};
+use crate::sysctl;
 
 /// Announces the addresses of a link that is up.
 pub(super) fn announce(kernel: &mut RealKernel, on: &Link) -> Result<Reply, Error> {
@@ -28,20 +28,18 @@ pub(super) fn announce(kernel: &mut RealKernel, on: &Link) -> Result<Reply, Erro
     let held = list(kernel.route(on.ns)?, index, AddressFamily::Inet6);
     let held = held.map_err(|error| error.explain(format!("listing the addresses of {}", describe(on))))?;
     let has_six = held.iter().any(|held| !is_link_local(held.address));
-    let netns = kernel.netns(on.ns)?;
-    let mut settings = Vec::with_capacity(2);
-    settings.extend(open_setting(netns, on.ns, &format!("ipv4/conf/{name}/arp_notify"))?);
+    let mut keys = vec![format!("ipv4/conf/{name}/arp_notify")];
     if has_six {
-        settings.extend(open_setting(netns, on.ns, &format!("ipv6/conf/{name}/ndisc_notify"))?);
+        keys.push(format!("ipv6/conf/{name}/ndisc_notify"));
     }
-    let mut changed = Vec::with_capacity(2);
-    let mut result = settings.into_iter().try_for_each(|setting| turn_on(setting, &mut changed));
+    let mut changed = Vec::with_capacity(keys.len());
+    let mut result = keys.iter().try_for_each(|key| turn_on(kernel, on.ns, key, &mut changed));
     if result.is_ok() {
         result = set_same_mac(kernel, on, index, mac);
     }
     // Whatever came of it; the first failure is the one to tell.
-    for setting in changed {
-        result = result.and(setting.write("0"));
+    for key in changed {
+        result = result.and(sysctl::write(kernel, on.ns, key, "0"));
     }
     result.map(|()| Reply::Done)
 }
@@ -50,11 +48,18 @@ fn is_link_local(address: IpNetwork) -> bool {
     matches!(address.ip(), IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-/// Remembers what has to be turned off again.
-fn turn_on(setting: Setting, changed: &mut Vec<Setting>) -> Result<(), Error> {
-    if setting.read()? == "0" {
-        setting.write("1")?;
-        changed.push(setting);
+/// Remembers what has to be turned off again. A kernel without the parameter has nothing to turn on.
+fn turn_on<'a>(
+    kernel: &mut RealKernel,
+    ns: Ns,
+    key: &'a str,
+    changed: &mut Vec<&'a str>,
+) -> Result<(), Error> {
+    match sysctl::turn_on(kernel, ns, key) {
+        Ok(true) => changed.push(key),
+        Ok(false) => {}
+        Err(error) if error.kind == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
     Ok(())
 }

@@ -118,3 +118,46 @@ fn a_value_that_the_kernel_refuses_is_invalid() {
         ErrorKind::Invalid
     );
 }
+
+/// Read and set by rtnetlink: a wrong number would be another parameter's value.
+#[test]
+fn what_rtnetlink_tells_and_sets_is_what_the_file_says() {
+    let mut rig = Rig::new();
+    rig.veth();
+    let told = [
+        "ipv4/ip_forward",
+        "ipv4/conf/eth0/arp_notify",
+        "ipv4/conf/eth0/route_localnet",
+        "ipv6/conf/all/forwarding",
+        "ipv6/conf/eth0/accept_ra",
+        "ipv6/conf/eth0/disable_ipv6",
+        "ipv6/conf/eth0/accept_dad",
+        "ipv6/conf/eth0/ndisc_notify",
+        "ipv6/conf/eth0/addr_gen_mode",
+    ];
+    for key in told {
+        for value in ["1", "0", "1", "0"] {
+            rig.run(Ns::Container, &format!("sysctl -w net/{key}={value}"));
+            assert_eq!(read(&mut rig, Ns::Container, key).unwrap(), value, "{key}");
+        }
+    }
+    for key in told {
+        for value in ["1", "0", "1"] {
+            write(&mut rig, Ns::Container, key, value).unwrap();
+            assert_eq!(rig.run(Ns::Container, &format!("sysctl -n net/{key}")).trim(), value, "{key}");
+        }
+    }
+    write(&mut rig, Ns::Container, "ipv4/conf/eth0/arp_notify", "7").unwrap();
+    assert_eq!(rig.run(Ns::Container, "sysctl -n net/ipv4/conf/eth0/arp_notify").trim(), "7");
+}
+
+#[test]
+fn an_alternative_name_of_a_link_names_no_parameters() {
+    let mut rig = Rig::new();
+    rig.veth();
+    rig.run(Ns::Container, "ip link property add dev eth0 altname other");
+    let key = "ipv4/conf/other/arp_notify";
+    assert_eq!(read(&mut rig, Ns::Container, key).unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(write(&mut rig, Ns::Container, key, "1").unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(rig.run(Ns::Container, "sysctl -n net/ipv4/conf/eth0/arp_notify").trim(), "0");
+}
