@@ -50,6 +50,9 @@ use namespace::Namespaces;
 pub use namespace::own_namespace;
 pub use retired::networks as retired_networks;
 
+/// Most configurations are shorter: read at once.
+const USUAL: usize = 8 << 10;
+
 /// Makes the kernel for the two namespaces of a call on this machine.
 pub type Kernels = fn(Netns, Option<Netns>) -> Box<dyn Kernel>;
 
@@ -287,7 +290,7 @@ impl<L: Launcher> Broker<L> {
 
     /// Reads the configuration.
     fn read(&self, stdin: impl Read) -> Result<Vec<u8>, CniError> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL);
         // One byte more than is allowed, so that too much is noticed.
         let most = wharf_cni::config::MAX_BYTES as u64 + 1;
         stdin.take(most).read_to_end(&mut bytes).map_err(|error| {

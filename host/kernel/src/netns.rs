@@ -2,6 +2,7 @@
 
 mod kind;
 
+use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -21,6 +22,12 @@ use crate::sysctl::Parameters;
 /// NSFS_MAGIC.
 const NSFS: FsType = FsType(0x6e73_6673);
 const OWN: &str = "/proc/thread-self/ns/net";
+
+thread_local! {
+    /// The namespace that this thread is in, as far as it was asked or changed here: nothing else in Wharf changes it between
+    /// two calls of this module.
+    static HERE: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+}
 
 /// Why a namespace cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -92,9 +99,11 @@ impl Netns {
 
     /// The namespace of the calling thread.
     pub fn own() -> Result<Self, NetnsError> {
-        open(OWN, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        let own = open(OWN, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
             .and_then(Self::from_fd)
-            .map_err(|errno| NetnsError::io(format!("opening {OWN}"), errno))
+            .map_err(|errno| NetnsError::io(format!("opening {OWN}"), errno))?;
+        HERE.set(Some(own.identity));
+        Ok(own)
     }
 
     /// A new namespace without a name. It goes with this value and its last process.
@@ -177,6 +186,9 @@ impl Netns {
     /// Runs `f` on the calling thread inside the namespace, and comes back whatever happens in `f`: a thread that
     /// cannot come back would do the host's work in a container, so the process is aborted instead.
     pub fn enter<T>(&self, f: impl FnOnce() -> T) -> Result<T, NetnsError> {
+        if HERE.get() == Some(self.identity) {
+            return Ok(f());
+        }
         let here = Self::own()?;
         if here.same_as(self) {
             return Ok(f());
@@ -184,6 +196,7 @@ impl Netns {
         setns(&self.fd, CloneFlags::CLONE_NEWNET)
             .map_err(|errno| NetnsError::io("entering a network namespace", errno))?;
         let back = WayBack(here);
+        HERE.set(Some(self.identity));
         let result = f();
         drop(back);
         Ok(result)
@@ -204,6 +217,7 @@ impl Drop for WayBack {
             eprintln!("wharf: no way back to the network namespace of the host: {errno}");
             std::process::abort();
         }
+        HERE.set(Some(self.0.identity));
     }
 }
 

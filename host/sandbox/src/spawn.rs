@@ -43,6 +43,7 @@ pub struct Child {
     pid: Pid,
     pidfd: Option<OwnedFd>,
     ended: Option<Ended>,
+    killed: bool,
     places: Option<Places>,
 }
 
@@ -181,7 +182,7 @@ fn pidfd(pid: Pid) -> Option<OwnedFd> {
 
 impl Child {
     pub(crate) fn new(pid: Pid, socket: UnixStream, places: Option<Places>) -> Self {
-        Self { socket, pid, pidfd: pidfd(pid), ended: None, places }
+        Self { socket, pid, pidfd: pidfd(pid), ended: None, killed: false, places }
     }
 
     /// Brings it to the broker's processor, for a conversation.
@@ -215,12 +216,13 @@ impl Child {
 
     /// Ends it, whatever it is doing. Not an error if it has ended.
     pub fn kill(&mut self) -> io::Result<()> {
-        if self.ended.is_none() {
+        if self.ended.is_none() && !self.killed {
             // Not reaped yet, so the number is still this process's. Giving its memory back takes a while.
             if let Some(places) = &self.places {
                 places.let_go(self.pid);
             }
             kill(self.pid, Signal::SIGKILL)?;
+            self.killed = true;
         }
         Ok(())
     }

@@ -38,10 +38,12 @@ impl Read for Input<'_> {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        if let Some(signal) = self.signals.caught() {
+        let [readable, signalled] = descriptors;
+        if signalled.any().unwrap_or_default()
+            && let Some(signal) = self.signals.caught()
+        {
             return Err(io::Error::other(format!("ended by {signal}")));
         }
-        let [readable, _] = descriptors;
         if readable.any().unwrap_or_default() {
             return Ok(nix::unistd::read(self.from, into)?);
         }

@@ -20,12 +20,13 @@ pub const STATE: &str = "/var/lib/runtimes";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Prepares the file system and stays: this shell collects orphans as an init does, and ends when its input does, with
-/// everything below it. The mount table is a copy that would keep the namespaces of other tests alive.
+/// everything below it. The mount table is a copy that would keep the namespaces of other tests alive; a mount of it goes by
+/// itself when its test removes the file that it is on.
 const INIT: &str = r#"
 set -e
 root=$1 usr=$2 etc=$3
 while read -r _ _ _ _ at rest; do
-    case $rest in *" - nsfs "*) umount -l "$at" ;; esac
+    case $rest in *" - nsfs "*) umount -l "$at" || ! mountpoint -q "$at" ;; esac
 done < /proc/self/mountinfo
 mount -t overlay -o "lowerdir=$usr" overlay /usr
 mount -t overlay -o "lowerdir=$etc" overlay /etc

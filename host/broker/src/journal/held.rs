@@ -15,6 +15,8 @@ use super::{JournalError, Record};
 
 /// No journal is longer: what is behind is not read.
 const LONGEST: u64 = 64 << 20;
+/// Most of them are shorter: read at once.
+const USUAL: usize = 8 << 10;
 
 /// An open and locked journal.
 #[derive(Debug)]
@@ -159,7 +161,7 @@ impl Held {
 
 /// The whole content, up to the limit.
 pub(super) fn content(file: &File) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL);
     file.take(LONGEST).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
