@@ -16,6 +16,7 @@ cargo xtask COMMAND
   build [--debug]            set-up, then target/release/wharf and wharfctl, target/guests/*.wasm and target/policies/*.wasm
   test [FILTER]              set-up, format, lints, build, every test, licences; with FILTER only the tests that match
   qemu [FILTER]              set-up, build, then tests on the kernel of Debian 12 in an emulated machine (part of `test`)
+  arm64 [FILTER]             set-up, build for arm64 as well, then tests on the kernel of Debian 12 for it in an emulated machine
   parity [FILTER]            set-up, build, then the reference plugins compared with themselves, and then with Wharf (part
                              of `test`); with FILTER only the files of `tests/parity/cases` that begin so, as `portmap_nat`
   runtimes                   fetch the container runtimes that the tests start into target/runtimes (`test` does it too)
@@ -32,7 +33,7 @@ cargo xtask COMMAND
                              each change of an ADD and a DEL fails with each errno, or is the last one before a kill
 
 WHARF_BIN=FILE WHARFCTL_BIN=FILE WHARF_GUESTS=DIR
-                 `docs`, `qemu` and `parity` take these and build none
+                 `docs`, `qemu`, `arm64` (of it the guests) and `parity` take these and build none
 WHARF_DEBS=DIR   take the packages of the wasm32-wasip2 fallback from DIR instead of downloading them
 ";
 
@@ -51,6 +52,8 @@ pub(crate) enum Task {
     Languages,
     /// Run tests on another kernel.
     Qemu { filter: Option<String> },
+    /// Run tests on another processor.
+    Arm64 { filter: Option<String> },
     /// Compare with the reference plugins.
     Parity { filter: Option<String> },
     /// Write the generated pages of the documentation.
@@ -89,6 +92,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
         },
         Some("test") => Task::Test { filter: filter("test", &mut rest)? },
         Some("qemu") => Task::Qemu { filter: filter("qemu", &mut rest)? },
+        Some("arm64") => Task::Arm64 { filter: filter("arm64", &mut rest)? },
         Some("parity") => Task::Parity { filter: filter("parity", &mut rest)? },
         Some("demo") => Task::Demo,
         Some("docs") => Task::Docs,
@@ -176,6 +180,7 @@ mod tests {
         assert_eq!(of("build --debug").unwrap(), Task::Build { debug: true });
         assert_eq!(of("test journal").unwrap(), Task::Test { filter: Some("journal".into()) });
         assert_eq!(of("qemu vlan").unwrap(), Task::Qemu { filter: Some("vlan".into()) });
+        assert_eq!(of("arm64").unwrap(), Task::Arm64 { filter: None });
         assert_eq!(of("parity bridge").unwrap(), Task::Parity { filter: Some("bridge".into()) });
         assert_eq!(of("demo").unwrap(), Task::Demo);
         assert_eq!(of("docs").unwrap(), Task::Docs);

@@ -47,6 +47,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Test { filter } => test::run(&Workspace::find()?, filter.as_deref()),
         Task::Qemu { filter } => test::in_qemu(&Workspace::find()?, filter.as_deref()),
+        Task::Arm64 { filter } => test::on_arm64(&Workspace::find()?, filter.as_deref()),
         Task::Parity { filter } => test::parity::run(&Workspace::find()?, filter.as_deref()),
         Task::Demo => demo::run(&Workspace::find()?),
         Task::Docs => test::write_reference(&Workspace::find()?),

@@ -24,6 +24,24 @@ fn a_panic_inside_leads_back_too() {
     assert!(Netns::own().unwrap().same_as(&before));
 }
 
+/// What a thread remembers of where it is, on every way in and out.
+#[test]
+fn one_inside_another_is_left_for_that_one() {
+    let here = || std::fs::read_link(OWN).unwrap();
+    let (host, a, b) = (Netns::own().unwrap(), Netns::anonymous().unwrap(), Netns::anonymous().unwrap());
+    let [at_host, in_a, in_b] = [&host, &a, &b].map(|netns| netns.enter(here).unwrap());
+    assert!(at_host != in_a && at_host != in_b && in_a != in_b);
+    let seen = a.enter(|| {
+        let inner = b.enter(|| (here(), host.enter(here).unwrap(), b.enter(here).unwrap(), here())).unwrap();
+        let panicked = std::panic::catch_unwind(|| b.enter(|| panic!("inside")));
+        assert!(panicked.is_err());
+        (inner, here(), a.enter(here).unwrap(), host.enter(here).unwrap())
+    });
+    let inner = (in_b.clone(), at_host.clone(), in_b.clone(), in_b);
+    assert_eq!(seen.unwrap(), (inner, in_a.clone(), in_a, at_host.clone()));
+    assert_eq!((here(), host.enter(here).unwrap()), (at_host.clone(), at_host));
+}
+
 #[test]
 fn a_persistent_one_can_be_opened_until_it_is_removed() {
     let folder = tempfile::tempdir().unwrap();

@@ -15,8 +15,11 @@ use wharf_sandbox::{Artefact, Child, Ended, Identity, Limits, Zygote, compile};
 /// Longer than anything takes that is not stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Builds a fixture crate and answers its component.
+/// Builds a fixture crate and answers its component, or takes it from the folder of built ones that `WHARF_FIXTURES` names.
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
+    if let Some(built) = std::env::var_os("WHARF_FIXTURES") {
+        return std::fs::read(Path::new(&built).join(format!("{name}.wasm"))).unwrap();
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let status = Command::new(env!("CARGO"))

@@ -115,10 +115,42 @@ fn wharf(workspace: &Workspace, debug: bool, out: &Path) -> Result<()> {
 /// and put the compiler into the CNI binary too.
 fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Path) -> Result<()> {
     let target = static_target::triple(&workspace.build_dir.join("setup"))?;
+    let compiler: Vec<_> =
+        static_target::compiler(&target).map(|(name, value)| (name, value.to_owned())).into_iter().collect();
+    static_for(workspace, &target, &compiler, debug, features, out)
+}
+
+/// What cargo is told of a compiler for another processor.
+pub(crate) fn foreign_compiler(target: &str, compiler: &str) -> [(String, String); 2] {
+    let name = target.replace('-', "_");
+    let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
+    [(format!("CC_{name}"), compiler.to_owned()), (linker, compiler.to_owned())]
+}
+
+/// Builds the two binaries for another processor.
+pub(crate) fn foreign(workspace: &Workspace, target: &str, compiler: &str, built: &Built) -> Result<()> {
+    let variables = foreign_compiler(target, compiler);
+    static_for(workspace, target, &variables, false, &[], &built.wharf)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--release", "--package", "wharfctl", "--target", target]).envs(variables);
+    sh::run(&mut cargo)?;
+    copy_atomically(&workspace.build_dir.join(target).join("release/wharfctl"), &built.wharfctl)?;
+    say::line(sized(&built.wharf)?);
+    Ok(())
+}
+
+fn static_for(
+    workspace: &Workspace,
+    target: &str,
+    compiler: &[(String, String)],
+    debug: bool,
+    features: &[&str],
+    out: &Path,
+) -> Result<()> {
     let folder = workspace.build_dir.join("static");
     let mut cargo = workspace.cargo();
     cargo
-        .args(["rustc", "--package", "wharf", "--bin", "wharf", "--target", &target, "--target-dir"])
+        .args(["rustc", "--package", "wharf", "--bin", "wharf", "--target", target, "--target-dir"])
         .arg(&folder)
         .args(features);
     // With --target the flags reach neither build scripts nor procedural macros, which cannot be static.
@@ -128,7 +160,7 @@ fn static_wharf(workspace: &Workspace, debug: bool, features: &[&str], out: &Pat
     // CPUID leaves a virtual machine. BLAKE3's features keep it from asking.
     flags.push(" --cfg sha2_backend=\"soft\"");
     cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
-    cargo.env("CARGO_PROFILE_RELEASE_LTO", "thin").envs(static_target::compiler(&target));
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "thin").envs(compiler.iter().cloned());
     release(&mut cargo, debug);
     if !debug {
         // There panics abort.

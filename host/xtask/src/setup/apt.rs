@@ -17,11 +17,22 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 pub(crate) struct PrivateApt {
     dir: PathBuf,
     suite: String,
+    /// Another architecture than this system's.
+    foreign: Option<&'static str>,
 }
 
 impl PrivateApt {
     /// Sets one up in `dir` for `suite` and fetches its package list.
     pub(crate) fn new(dir: &Path, suite: &str) -> Result<Self> {
+        Self::with(dir, suite, None)
+    }
+
+    /// One for the packages of another architecture, of which none is installed.
+    pub(crate) fn foreign(dir: &Path, suite: &str, architecture: &'static str) -> Result<Self> {
+        Self::with(dir, suite, Some(architecture))
+    }
+
+    fn with(dir: &Path, suite: &str, foreign: Option<&'static str>) -> Result<Self> {
         for program in ["apt-get", "apt-cache", "dpkg"] {
             if sh::find(program).is_none() {
                 bail!(
@@ -35,7 +46,7 @@ impl PrivateApt {
         let Some(mirror) = sources::mirror(Path::new("/etc")) else {
             bail!("/etc/apt names no mirror of Debian: add one to its sources, then run this again");
         };
-        let apt = Self { dir: dir.join(format!("apt-{suite}")), suite: suite.to_owned() };
+        let apt = Self { dir: dir.join(format!("apt-{suite}")), suite: suite.to_owned(), foreign };
         create_dir(&apt.dir.join("lists/partial"))?;
         create_dir(&apt.dir.join("cache/archives/partial"))?;
         let source =
@@ -109,6 +120,12 @@ impl PrivateApt {
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
         ] {
             command.arg("-o").arg(option);
+        }
+        if let Some(architecture) = self.foreign {
+            for option in ["APT::Architecture", "APT::Architectures"] {
+                command.arg("-o").arg(format!("{option}={architecture}"));
+            }
+            command.args(["-o", "Dir::State::Status=/dev/null"]);
         }
         command
     }

@@ -1,6 +1,7 @@
 //! Everything that must hold before a change is merged, in one command with one summary.
 
 mod apart;
+mod arm64;
 mod fuzz;
 mod licences;
 pub(crate) mod parity;
@@ -61,6 +62,19 @@ pub(crate) fn in_qemu(workspace: &Workspace, filter: Option<&str>) -> Result<()>
     };
     let mut report = Report::default();
     qemu::run(workspace, filter, &built, &mut report);
+    report.finish()
+}
+
+/// Only the tests on Debian's kernel for arm64, all that are meant for it or those that match.
+pub(crate) fn on_arm64(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
+    let guests = if let Some(built) = Built::given() {
+        built.guests
+    } else {
+        setup::run(workspace)?;
+        build::run(workspace, false)?.guests
+    };
+    let mut report = Report::default();
+    arm64::run(workspace, filter, &guests, &mut report);
     report.finish()
 }
 

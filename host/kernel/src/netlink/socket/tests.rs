@@ -206,14 +206,14 @@ fn the_real_kernel_answers_and_explains() {
         )
         .unwrap();
     assert!(names.contains(&1_u32.to_ne_bytes()));
-    // RTM_NEWADDR with a bad prefix length.
-    let mut header = [2, 99, 0, 0, 1, 0, 0, 0];
-    header[4..].copy_from_slice(&1_u32.to_ne_bytes());
+    // RTM_NEWLINK of a kind that there is not: refused in words also by older kernels.
     let error = socket
-        .request(20, 0x600, |body| {
-            body.raw(&header).attribute(2, &[127, 9, 9, 9]);
+        .request(16, 0x600, |body| {
+            body.raw(&[0; 16]).nested(libc::IFLA_LINKINFO, |body| {
+                body.text(libc::IFLA_INFO_KIND, "nonesuch");
+            });
         })
         .unwrap_err();
-    assert_eq!(error.errno(), Some(libc::EINVAL), "{error}");
+    assert_eq!(error.errno(), Some(libc::EOPNOTSUPP), "{error}");
     assert!(matches!(error, NetlinkError::Refused { text: Some(_), .. }), "{error:?}");
 }

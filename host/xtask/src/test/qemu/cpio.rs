@@ -22,36 +22,36 @@ enum Entry {
 
 /// A tree that is to be written. Paths are absolute, as they will be.
 #[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(in crate::test) struct Tree {
     // In order of their components: a folder comes before what it holds, as the kernel needs it.
     entries: BTreeMap<PathBuf, Entry>,
 }
 
 impl Tree {
     /// An empty folder, and its parents.
-    pub(super) fn folder(&mut self, path: &Path) {
+    pub(in crate::test) fn folder(&mut self, path: &Path) {
         for folder in path.ancestors().filter(|folder| folder.parent().is_some()) {
             self.entries.entry(folder.to_owned()).or_insert(Entry::Folder);
         }
     }
 
     /// What `from` holds; a link is followed.
-    pub(super) fn copy(&mut self, from: &Path, to: &Path) {
+    pub(in crate::test) fn copy(&mut self, from: &Path, to: &Path) {
         self.insert(to, Entry::Copy(from.to_owned()));
     }
 
     /// A file with these permissions and this text.
-    pub(super) fn text(&mut self, path: &Path, mode: u32, text: &str) {
+    pub(in crate::test) fn text(&mut self, path: &Path, mode: u32, text: &str) {
         self.insert(path, Entry::Text(mode, text.to_owned()));
     }
 
     /// A symbolic link.
-    pub(super) fn link(&mut self, path: &Path, target: &Path) {
+    pub(in crate::test) fn link(&mut self, path: &Path, target: &Path) {
         self.insert(path, Entry::Link(target.to_owned()));
     }
 
     /// A folder of this system with all below it; links stay links.
-    pub(super) fn copy_all(&mut self, from: &Path, to: &Path) -> Result<()> {
+    pub(in crate::test) fn copy_all(&mut self, from: &Path, to: &Path) -> Result<()> {
         self.folder(to);
         let entries = fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))?;
         for entry in entries {
@@ -71,7 +71,7 @@ impl Tree {
     }
 
     /// Whether something is at that path already.
-    pub(super) fn has(&self, path: &Path) -> bool {
+    pub(in crate::test) fn has(&self, path: &Path) -> bool {
         self.entries.contains_key(path)
     }
 
@@ -83,7 +83,7 @@ impl Tree {
     }
 
     /// Writes the archive. The inodes are numbers of this archive alone.
-    pub(super) fn write(&self, out: &mut impl Write) -> Result<()> {
+    pub(in crate::test) fn write(&self, out: &mut impl Write) -> Result<()> {
         const FOLDER: u32 = 0o040_755;
         const LINK: u32 = 0o120_777;
         const FILE: u32 = 0o100_000;

@@ -13,11 +13,20 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::packages::Parts;
 use crate::say;
 
+/// How long a machine may take, from the moment that it is switched on.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::test) struct Limits {
+    /// To begin with its tests.
+    pub(in crate::test) start: Duration,
+    /// To be through with them; for all attempts together.
+    pub(in crate::test) whole: Duration,
+}
+
 /// How long the tests may take that always run, the machine's start included: twice what they need where nobody else
 /// wants the processors.
-pub(super) const LIMIT: Duration = Duration::from_mins(2);
+pub(super) const USUAL: Limits = Limits { start: START, whole: Duration::from_mins(2) };
 /// How long others may take, which somebody asked for.
-pub(super) const LONG_LIMIT: Duration = Duration::from_mins(15);
+pub(super) const LONG: Limits = Limits { start: START, whole: Duration::from_mins(15) };
 /// How long it may take to begin with them, of that: several times what it needs.
 const START: Duration = Duration::from_secs(40);
 /// How often it is switched on. Where this machine is busy, the other one's kernel may measure its clocks wrongly: it
@@ -26,29 +35,29 @@ const TRIES: usize = 3;
 
 /// What [`run`] reads.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Event<'a> {
+pub(in crate::test) enum Event<'a> {
     /// A program printed this.
     Line(&'a str),
     /// A program ended with this status.
     Exit(&'a str, i32),
 }
 
-/// Switches a machine on with this initramfs, tells what it says and waits until it has switched itself off. An error
-/// if it does not get through its tests within the limit, which is for all of it.
-pub(super) fn run(
-    parts: &Parts,
-    initramfs: &Path,
-    log: &Path,
-    limit: Duration,
+/// Switches a machine on, tells what it says and waits until it has switched itself off. An error if it does not get
+/// through its tests within the limits.
+pub(in crate::test) fn run(
+    emulator: &dyn Fn() -> Command,
+    limits: Limits,
     mut tell: impl FnMut(Event),
 ) -> Result<()> {
     let begin = Instant::now();
     for _ in 0..TRIES {
-        let left = limit.saturating_sub(begin.elapsed());
-        if follow(&mut command(parts, initramfs, log), [START.min(left), left], &mut tell)? {
+        let left = limits.whole.saturating_sub(begin.elapsed());
+        let mut emulator = emulator();
+        emulator.stdin(Stdio::null()).stdout(Stdio::piped());
+        if follow(&mut emulator, [limits.start.min(left), left], &mut tell)? {
             return Ok(());
         }
-        say::warn(format_args!("the machine did not begin (its kernel's log: {})", log.display()));
+        say::warn("the machine did not begin");
     }
     bail!("the machine was switched on {TRIES} times and did not begin")
 }
@@ -104,7 +113,7 @@ fn follow(
 }
 
 /// Always emulated: a virtual processor is fast where it works, but hangs or aborts on some virtual machines.
-fn command(parts: &Parts, initramfs: &Path, log: &Path) -> Command {
+pub(super) fn command(parts: &Parts, initramfs: &Path, log: &Path) -> Command {
     let mut command = parts.emulator();
     command.args(["-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"]);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
@@ -115,7 +124,6 @@ fn command(parts: &Parts, initramfs: &Path, log: &Path) -> Command {
     let mut file = std::ffi::OsString::from("file:");
     file.push(log);
     command.arg("-serial").arg(file).args(["-serial", "stdio"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }
 
@@ -158,21 +166,21 @@ mod tests {
     fn lines_and_verdicts_are_told_until_the_end() {
         let script = "echo 'wharf-machine: begin /a'; printf 'test a ... ok\\r\\n'; \
             echo 'wharf-machine: exit 101 /a'; echo 'wharf-machine: end'; exec sleep 60";
-        let (events, outcome) = of(script, [START, LIMIT]);
+        let (events, outcome) = of(script, [START, USUAL.whole]);
         assert_eq!(events, ["Line(\"test a ... ok\")", "Exit(\"/a\", 101)"]);
         assert!(outcome.unwrap());
     }
 
     #[test]
     fn a_machine_that_goes_off_or_hangs_has_failed() {
-        let (_, outcome) = of("echo 'wharf-machine: begin /a'", [START, LIMIT]);
+        let (_, outcome) = of("echo 'wharf-machine: begin /a'", [START, USUAL.whole]);
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains("went off") && error.contains("begin /a"), "{error}");
         let (_, outcome) = of("echo 'wharf-machine: begin /a'; exec sleep 60", [START, Duration::ZERO]);
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains("was not through") && error.contains("begin /a"), "{error}");
         for before in ["exec sleep 60", "echo 'a panic'"] {
-            assert!(!of(before, [Duration::ZERO, LIMIT]).1.unwrap(), "{before}: it can be tried again");
+            assert!(!of(before, [Duration::ZERO, USUAL.whole]).1.unwrap(), "{before}: it can be tried again");
         }
     }
 }

@@ -2,9 +2,9 @@
 //! drop-ins on the kernel of Debian 12 with nftables and both flavours of iptables, in an emulated machine that has nothing
 //! but an initramfs.
 
-mod cpio;
+pub(super) mod cpio;
 mod image;
-mod machine;
+pub(super) mod machine;
 mod packages;
 
 use std::fmt::Write as _;
@@ -82,8 +82,8 @@ pub(super) fn run(workspace: &Workspace, filter: Option<&str>, built: &Built, re
         }
         Event::Exit(program, status) => report.run_finished(&format!("{program} in qemu"), status == 0),
     };
-    let limit = if filter.is_some() { machine::LONG_LIMIT } else { machine::LIMIT };
-    let outcome = machine::run(&parts, &initramfs, &log, limit, tell);
+    let limits = if filter.is_some() { machine::LONG } else { machine::USUAL };
+    let outcome = machine::run(&|| machine::command(&parts, &initramfs, &log), limits, tell);
     if report.step(NAME, outcome).is_none() {
         say::line(format_args!("the last lines of {}:\n{}", log.display(), machine::tail(&log)));
     }
@@ -160,7 +160,7 @@ fn compile(workspace: &Workspace, selection: &[&str]) -> Result<PathBuf> {
 }
 
 /// The test program that cargo's messages name; programs that it is to start are among them too.
-fn executable(messages: &str) -> Option<PathBuf> {
+pub(super) fn executable(messages: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut tests = messages.filter(|message| message.pointer("/profile/test") == Some(&Value::Bool(true)));
     tests.find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))

@@ -1,0 +1,41 @@
+#!/bin/busybox sh
+# The first process of the machine: sets it up, installs Wharf, runs the tests, turns it off.
+/bin/busybox mkdir -p /busybox
+/bin/busybox --install -s /busybox
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/busybox HOME=/root TMPDIR=/tmp
+export WHARF_BIN=/wharf/wharf WHARFCTL_BIN=/wharf/wharfctl WHARF_GUESTS=/wharf/guests WHARF_INSTALLED=/wharf/root
+export WHARF_FIXTURES=/wharf/fixtures
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+ln -s /proc/self/fd /dev/fd
+mount -t tmpfs run /run
+exec </dev/null >/dev/ttyAMA0 2>&1
+stty raw -echo </dev/ttyAMA0
+
+# With busybox two askers at once may get an answer while the module of the first still starts.
+MODULES="bridge veth 8021q ifb sch_tbf sch_ingress cls_u32 cls_matchall act_mirred nfnetlink nf_tables nf_conntrack
+    nf_conntrack_netlink nf_nat nft_compat nft_chain_nat nft_ct nft_nat nft_masq nft_fib_inet nft_meta_bridge ip_tables
+    ip6_tables iptable_nat ip6table_nat xt_tcpudp xt_comment xt_mark xt_addrtype xt_conntrack xt_nat xt_MASQUERADE xt_multiport"
+
+begin() {
+    uname -srm || return
+    for module in $MODULES; do
+        modprobe "$module" || return
+    done
+    ip link set lo up || return
+    # An install compiles the guests: that the compiler works for this processor, too, is what is shown.
+    WHARF_ROOT=/wharf/root /wharf/wharfctl install --drop-in --guests /wharf/guests --binary /wharf/wharf || return
+}
+
+if begin; then
+    # Lines of a program's path and its arguments.
+    while read -r program arguments; do
+        echo "wharf-machine: begin $program"
+        # shellcheck disable=SC2086
+        "$program" $arguments
+        echo "wharf-machine: exit $? $program"
+    done </tests/list
+    echo "wharf-machine: end"
+fi
+poweroff -f
