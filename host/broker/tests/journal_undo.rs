@@ -329,7 +329,6 @@ fn of_two_that_fail_none_leaves_the_bridge() {
     }
 }
 
-/// Whoever had it alone would take the port for one that stays.
 /// The one that made the bridge has the journal that comes first; each ends with a port on it.
 #[test]
 fn of_two_that_were_cut_short_none_leaves_the_bridge() {
@@ -362,6 +361,7 @@ fn of_two_that_were_cut_short_none_leaves_the_bridge() {
     }
 }
 
+/// Whoever had it alone would take the port for one that stays.
 #[test]
 fn an_add_that_fails_relies_on_its_bridge_until_its_port_is_gone() {
     for prepare in ["true", "ip link add br0 type bridge; ip link set br0 up"] {

@@ -187,6 +187,7 @@ impl Netns {
     /// cannot come back would do the host's work in a container, so the process is aborted instead.
     pub fn enter<T>(&self, f: impl FnOnce() -> T) -> Result<T, NetnsError> {
         if HERE.get() == Some(self.identity) {
+            debug_assert!(Self::own().is_ok_and(|own| own.same_as(self)), "somebody else left the namespace");
             return Ok(f());
         }
         let here = Self::own()?;

@@ -1,5 +1,5 @@
 //! `wharf:net/sysctl`: files below /proc/sys/net. They are those of the namespace that the opening thread is in, also
-//! after it has left. What rtnetlink can do is done by it.
+//! after it has left. Some are read, and two set, by rtnetlink: see [`netlink`].
 
 mod netlink;
 

@@ -26,7 +26,7 @@ const INIT: &str = r#"
 set -e
 root=$1 usr=$2 etc=$3
 while read -r _ _ _ _ at rest; do
-    case $rest in *" - nsfs "*) umount -l "$at" || ! mountpoint -q "$at" ;; esac
+    case $rest in *" - nsfs "*) umount -l "$at" || if mountpoint -q "$at"; then exit 1; fi ;; esac
 done < /proc/self/mountinfo
 mount -t overlay -o "lowerdir=$usr" overlay /usr
 mount -t overlay -o "lowerdir=$etc" overlay /etc

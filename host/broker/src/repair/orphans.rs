@@ -90,7 +90,7 @@ pub(crate) fn collect(
 ) -> (Vec<Stale>, Vec<String>) {
     let store = tools.store();
     let (mut stale, mut failures) = (Vec::new(), Vec::new());
-    let names = names(&store).unwrap_or_else(|error| {
+    let names = names(&store, Some(network)).unwrap_or_else(|error| {
         failures.push(error.to_string());
         Vec::new()
     });
@@ -111,10 +111,15 @@ pub(crate) fn collect(
     (stale, failures)
 }
 
-/// Every journal. Those come last whose ADD was cut short after it had made a bridge: it goes with them if nobody is on it,
+/// Every journal, or those of one network. Those come last whose ADD was cut short after it had made a bridge: it goes with them if nobody is on it,
 /// and whoever joined and was cut short as well is gone by then.
-fn names(store: &Store) -> Result<Vec<String>, JournalError> {
+fn names(store: &Store, network: Option<&str>) -> Result<Vec<String>, JournalError> {
     let mut names = store.names()?;
+    if let Some(network) = network {
+        let of_another = |key: Option<Key>| key.is_none_or(|key| key.attachment.network != network);
+        // One that cannot be read is told by whoever opens it.
+        names.retain(|name| !store.key_of(name).is_ok_and(of_another));
+    }
     names.sort_by_cached_key(|name| {
         let listed = store.listed(name.clone()).ok().flatten();
         listed.is_some_and(|listed| listed.record.pending().is_some_and(Transaction::made_a_bridge))
@@ -189,7 +194,7 @@ pub enum Unreadable {
 pub(crate) fn recover(tools: &Tools<'_>, unreadable: Unreadable) -> Result<Vec<Recovered>, JournalError> {
     let store = tools.store();
     let mut all = Vec::new();
-    for name in names(&store)? {
+    for name in names(&store, None)? {
         let mut held = match store.open(&name, &Patience::BRIEF) {
             Ok(Some(held)) => held,
             Ok(None) | Err(JournalError::Busy { .. }) => continue,

@@ -1,4 +1,6 @@
-//! The parameters that rtnetlink tells, and the two that it sets without more or less than the file would do.
+//! The parameters that rtnetlink tells, and the two that it sets on a link that is down without more or less than the file
+//! would do. Of a link that is up each change by rtnetlink is told to everybody, and IPv6 reports its groups again: that a
+//! bridge floods to every port.
 //!
 //! On the way of every ADD: a socket is there already, and the file wants the namespace entered, folders made for the
 //! kernel's cache of paths, and on a node with hundreds of containers a walk past the folders of all of them.
@@ -77,12 +79,12 @@ fn known(key: &str) -> Option<Known<'_>> {
 pub(super) fn read(kernel: &mut RealKernel, ns: Ns, key: &str) -> Option<String> {
     match known(key)? {
         Known::Forwarding(family) => forwarding(kernel, ns, family),
-        Known::OfLink { name, place } => of_link(kernel, ns, name, place).map(|(_, value)| value),
+        Known::OfLink { name, place } => of_link(kernel, ns, name, place).map(|told| told.value),
     }
     .map(|value| value.to_string())
 }
 
-/// Whether the value is set now; the file is to be written if not.
+/// Whether the value is set now; the file is to be written if not. Unlike the file, this needs no /proc/sys that can be written.
 pub(super) fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> bool {
     let Some(Known::OfLink { name, place }) = known(key) else { return false };
     let number = match (place, value) {
@@ -90,8 +92,8 @@ pub(super) fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> 
         (Place::Four(ARP_NOTIFY), "1") | (Place::GenMode, NO_ADDRESS) => 1,
         _ => return false,
     };
-    let Some((index, before)) = of_link(kernel, ns, name, place) else { return false };
-    before == i32::from(number) || set(kernel, ns, index, place, number).is_ok()
+    let Some(Told { index, up, value }) = of_link(kernel, ns, name, place) else { return false };
+    value == i32::from(number) || (!up && set(kernel, ns, index, place, number).is_ok())
 }
 
 fn forwarding(kernel: &mut RealKernel, ns: Ns, family: u8) -> Option<i32> {
@@ -105,13 +107,22 @@ fn forwarding(kernel: &mut RealKernel, ns: Ns, family: u8) -> Option<i32> {
     answer.ok().flatten().map(u32::cast_signed)
 }
 
-/// The link's index and the value. The kernel finds links by alternative names too, after which no folder is named.
-fn of_link(kernel: &mut RealKernel, ns: Ns, name: &str, place: Place) -> Option<(u32, i32)> {
+/// What the kernel says of a link.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    index: u32,
+    up: bool,
+    value: i32,
+}
+
+/// The kernel finds links by alternative names too, after which no folder is named.
+fn of_link(kernel: &mut RealKernel, ns: Ns, name: &str, place: Place) -> Option<Told> {
     select(kernel.route(ns).ok()?, Selector::Name(name), |message| told(message, name, place)).ok().flatten()
 }
 
-fn told(message: &Message<'_>, name: &str, place: Place) -> Option<(u32, i32)> {
+fn told(message: &Message<'_>, name: &str, place: Place) -> Option<Told> {
     let index = u32::from_ne_bytes(message.bytes(4)?);
+    let up = u32::from_ne_bytes(message.bytes(8)?) & libc::IFF_UP.cast_unsigned() != 0;
     let attributes = message.attributes(LINK_HEADER);
     if attributes.find(libc::IFLA_IFNAME)?.text()? != name {
         return None;
@@ -123,7 +134,7 @@ fn told(message: &Message<'_>, name: &str, place: Place) -> Option<(u32, i32)> {
         Place::Six(number) => nth(of(INET6, INET6_CONF)?.value, number)?,
         Place::GenMode => of(INET6, INET6_ADDR_GEN_MODE)?.u8()?.into(),
     };
-    Some((index, value))
+    Some(Told { index, up, value })
 }
 
 fn nth(array: &[u8], number: u16) -> Option<i32> {

@@ -138,6 +138,7 @@ fn what_rtnetlink_tells_and_sets_is_what_the_file_says() {
     for key in told {
         for value in ["1", "0", "1", "0"] {
             rig.run(Ns::Container, &format!("sysctl -w net/{key}={value}"));
+            assert_eq!(netlink::read(&mut rig.kernel, Ns::Container, key).as_deref(), Some(value), "{key}");
             assert_eq!(read(&mut rig, Ns::Container, key).unwrap(), value, "{key}");
         }
     }
@@ -146,6 +147,17 @@ fn what_rtnetlink_tells_and_sets_is_what_the_file_says() {
             write(&mut rig, Ns::Container, key, value).unwrap();
             assert_eq!(rig.run(Ns::Container, &format!("sysctl -n net/{key}")).trim(), value, "{key}");
         }
+    }
+    let (arp_notify, gen_mode) = ("ipv4/conf/eth0/arp_notify", "ipv6/conf/eth0/addr_gen_mode");
+    rig.run(Ns::Container, "sysctl -w net/ipv6/conf/eth0/addr_gen_mode=0");
+    for (key, value) in [(arp_notify, "0"), (arp_notify, "1"), (gen_mode, "1")] {
+        assert!(netlink::write(&mut rig.kernel, Ns::Container, key, value), "{key} = {value}");
+        assert_eq!(rig.run(Ns::Container, &format!("sysctl -n net/{key}")).trim(), value, "{key}");
+    }
+    // What gives an address, what is more than a switch, and a link that is up: left to the file.
+    rig.run(Ns::Container, "ip link set eth0 up");
+    for (key, value) in [(gen_mode, "0"), (arp_notify, "7"), (arp_notify, "0")] {
+        assert!(!netlink::write(&mut rig.kernel, Ns::Container, key, value), "{key} = {value}");
     }
     write(&mut rig, Ns::Container, "ipv4/conf/eth0/arp_notify", "7").unwrap();
     assert_eq!(rig.run(Ns::Container, "sysctl -n net/ipv4/conf/eth0/arp_notify").trim(), "7");

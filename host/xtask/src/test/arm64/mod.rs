@@ -102,6 +102,7 @@ fn fixtures(workspace: &Workspace, work: &Path, tree: &mut Tree) -> Result<()> {
     for fixture in entries.flatten().filter(|entry| entry.path().join("Cargo.toml").is_file()) {
         let mut cargo = crate::workspace::cargo();
         cargo.args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "--target-dir"]);
+        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
         sh::run(cargo.arg(&target).current_dir(fixture.path()))?;
         let file = Path::new(&fixture.file_name()).with_extension("wasm");
         let built = target.join("wasm32-wasip2/release").join(&file);

@@ -56,12 +56,15 @@ impl Parts {
     /// Takes what is there, fetches what is missing.
     pub(super) fn ensure(workspace: &Workspace) -> Result<Self> {
         target()?;
-        let packages = [(COMPILER, "gcc-aarch64-linux-gnu"), (EMULATOR, "qemu-system-arm")];
-        let missing: Vec<_> = packages
-            .iter()
+        let mut missing: Vec<_> = [(COMPILER, "gcc-aarch64-linux-gnu"), (EMULATOR, "qemu-system-arm")]
+            .into_iter()
             .filter(|(program, _)| sh::find(program).is_none())
-            .map(|(_, name)| *name)
+            .map(|(_, name)| name)
             .collect();
+        // What is compiled of C, in BLAKE3 and Wasmtime, wants headers.
+        if !Path::new("/usr/aarch64-linux-gnu/include/assert.h").exists() {
+            missing.push("libc6-dev-arm64-cross");
+        }
         if !missing.is_empty() {
             install_missing(&missing)?;
         }
@@ -107,7 +110,7 @@ impl Parts {
         command.args(["-m", "4096", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.arg("-kernel").arg(self.root.join(format!("boot/vmlinuz-{}", self.release)));
         command.arg("-initrd").arg(initramfs).args(["-serial", "stdio"]);
-        command.args(["-append", "console=ttyAMA0 panic=-1 quiet loglevel=2 mitigations=off"]);
+        command.args(["-append", "console=ttyAMA0 panic=-1 loglevel=4 mitigations=off"]);
         command
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::packages::Parts;
-use crate::say;
+use crate::{say, sh};
 
 /// How long a machine may take, from the moment that it is switched on.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ pub(in crate::test) fn run(
         if follow(&mut emulator, [limits.start.min(left), left], &mut tell)? {
             return Ok(());
         }
-        say::warn("the machine did not begin");
+        say::warn(format_args!("the machine did not begin: {}", sh::display(&emulator)));
     }
     bail!("the machine was switched on {TRIES} times and did not begin")
 }
