@@ -14,6 +14,8 @@ const SUITE: &str = "bookworm";
 /// Depends on the newest kernel for virtual machines.
 const KERNEL: &str = "linux-image-cloud-amd64";
 const EMULATOR: &str = "qemu-system-x86_64";
+/// Packages of it whose files are looked for beside it: emulators of other processors bring some of them into this system.
+const EMULATOR_PARTS: [&str; 3] = ["qemu-system-common", "qemu-system-data", "seabios"];
 
 /// What a machine is made of.
 #[derive(Debug)]
@@ -57,7 +59,11 @@ impl Parts {
             .ok_or_else(|| anyhow!("{KERNEL} of Debian {SUITE} depends on no kernel"))?;
         let mut debs = Vec::new();
         // By name and not as what is missing: this system may have the package, and its kernel elsewhere.
-        for package in [image.as_str(), "busybox-static"] {
+        let mut packages = vec![image.as_str(), "busybox-static"];
+        if with_emulator {
+            packages.extend(EMULATOR_PARTS);
+        }
+        for package in packages {
             let version = apt.versions(package)?.into_iter().next();
             let version = version.ok_or_else(|| anyhow!("Debian {SUITE} has no {package}"))?;
             debs.push(apt.download(package, &version, &work.join("debs"))?);
