@@ -16,6 +16,7 @@ pub(crate) use crate::common::{check_name, describe};
 use crate::netlink::NetlinkError;
 use crate::real::{RealKernel, place};
 
+pub(crate) use create::without_link_local;
 pub(crate) use read::{HEADER as LINK_HEADER, Selector, State, select};
 pub(crate) use stamp::stamp;
 

@@ -1,5 +1,5 @@
 //! `wharf:net/sysctl`: files below /proc/sys/net. They are those of the namespace that the opening thread is in, also
-//! after it has left. Some are read, and two set, by rtnetlink: see [`netlink`].
+//! after it has left. Some are read, and one set, by rtnetlink: see [`netlink`].
 
 mod netlink;
 
@@ -35,22 +35,14 @@ pub(crate) fn apply(kernel: &mut RealKernel, op: &SysctlOp) -> Result<Reply, Err
     }
 }
 
-fn read(kernel: &mut RealKernel, ns: Ns, key: &str) -> Result<String, Error> {
+/// The value of a parameter, without the line end.
+pub(crate) fn read(kernel: &mut RealKernel, ns: Ns, key: &str) -> Result<String, Error> {
     if let Some(value) = netlink::read(kernel, ns, key) {
         return Ok(value);
     }
     let file = open_file(kernel.netns(ns)?, ns, key, OFlag::O_RDONLY)?;
     let file = file.map_err(|errno| failed(errno, Access::Read, ns, key))?;
     Setting { file, key: key.to_owned(), ns }.read()
-}
-
-/// Turns a switch on, and says whether it was off.
-pub(crate) fn turn_on(kernel: &mut RealKernel, ns: Ns, key: &str) -> Result<bool, Error> {
-    let off = read(kernel, ns, key)? == "0";
-    if off {
-        write(kernel, ns, key, "1")?;
-    }
-    Ok(off)
 }
 
 /// Changes a parameter that may have that value already.

@@ -170,10 +170,10 @@ pub(crate) fn limit(limits: &Limits) -> Result<(), Error> {
         let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the structure outlives the calls, which only read or fill it in.
         unsafe {
+            // Never more than there was: only root could, and there is no reason to. Zero cannot be more.
             if value > 0 {
                 check(name, libc::getrlimit(resource, &raw mut now))?;
             }
-            // Never more than there was: only root could, and there is no reason to.
             let value = value.min(now.rlim_max);
             let new = libc::rlimit { rlim_cur: value, rlim_max: value };
             check(name, libc::setrlimit(resource, &raw const new))?;

@@ -76,8 +76,7 @@ impl Store {
         Ok(listing)
     }
 
-    /// One journal, if it is still there.
-    pub(crate) fn listed(&self, name: String) -> Result<Option<Listed>, JournalError> {
+    fn listed(&self, name: String) -> Result<Option<Listed>, JournalError> {
         let path = self.directory.join(&name);
         let Some(file) = open(&path, false)? else { return Ok(None) };
         let bytes = content(&file).map_err(|source| io("cannot read", &path, source))?;

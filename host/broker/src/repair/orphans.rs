@@ -90,14 +90,17 @@ pub(crate) fn collect(
 ) -> (Vec<Stale>, Vec<String>) {
     let store = tools.store();
     let (mut stale, mut failures) = (Vec::new(), Vec::new());
-    let names = names(&store, Some(network)).unwrap_or_else(|error| {
+    let names = store.names().unwrap_or_else(|error| {
         failures.push(error.to_string());
         Vec::new()
     });
-    for name in names {
-        match one(tools, &name, network, valid, dry_run) {
-            Ok(None) | Err(JournalError::Busy { .. }) => {}
-            Ok(Some((key, stays, unfinished))) => {
+    let mut done = |(name, key, held): (String, Key, Held), failures: &mut Vec<String>| {
+        let own = &key.attachment;
+        let stays =
+            valid.iter().any(|(container, ifname)| (container, ifname) == (&own.container, &own.ifname));
+        let unfinished = if dry_run { Ok(None) } else { one(tools, held, stays).map(Some) };
+        match unfinished {
+            Ok(unfinished) => {
                 let unfinished: Option<Vec<String>> =
                     unfinished.map(|all| all.iter().map(|one| format!("{name}: {one}")).collect());
                 failures.extend(unfinished.iter().flatten().cloned());
@@ -107,49 +110,41 @@ pub(crate) fn collect(
             }
             Err(error) => failures.push(error.to_string()),
         }
+    };
+    let mut last = Vec::new();
+    for name in names {
+        match of_network(&store, &name, network) {
+            Ok(Some((key, held))) if comes_last(&held) => last.push((name, key, held)),
+            Ok(Some((key, held))) => done((name, key, held), &mut failures),
+            Ok(None) | Err(JournalError::Busy { .. }) => {}
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    for journal in last {
+        done(journal, &mut failures);
     }
     (stale, failures)
 }
 
-/// Every journal, or those of one network. Those come last whose ADD was cut short after it had made a bridge: it goes with them if nobody is on it,
-/// and whoever joined and was cut short as well is gone by then.
-fn names(store: &Store, network: Option<&str>) -> Result<Vec<String>, JournalError> {
-    let mut names = store.names()?;
-    if let Some(network) = network {
-        let of_another = |key: Option<Key>| key.is_none_or(|key| key.attachment.network != network);
-        // One that cannot be read is told by whoever opens it.
-        names.retain(|name| !store.key_of(name).is_ok_and(of_another));
-    }
-    names.sort_by_cached_key(|name| {
-        let listed = store.listed(name.clone()).ok().flatten();
-        listed.is_some_and(|listed| listed.record.pending().is_some_and(Transaction::made_a_bridge))
-    });
-    Ok(names)
-}
-
-/// What was done about one journal of the network: whose it is, whether that is valid, and what could not be done.
-type One = (Key, bool, Option<Vec<Unfinished>>);
-
-fn one(
-    tools: &Tools<'_>,
-    name: &str,
-    network: &str,
-    valid: &[(String, String)],
-    dry_run: bool,
-) -> Result<Option<One>, JournalError> {
-    let store = tools.store();
+/// A journal of the network that nobody works on, and whose it is.
+fn of_network(store: &Store, name: &str, network: &str) -> Result<Option<(Key, Held)>, JournalError> {
     let Some(key) = store.key_of(name)?.filter(|key| key.attachment.network == network) else {
         return Ok(None);
     };
-    let Some(mut held) = store.open(name, &Patience::BRIEF)? else { return Ok(None) };
-    let own = &key.attachment;
-    let stays = valid.iter().any(|(container, ifname)| (container, ifname) == (&own.container, &own.ifname));
-    if dry_run {
-        return Ok(Some((key, stays, None)));
-    }
+    Ok(store.open(name, &Patience::BRIEF)?.map(|held| (key, held)))
+}
+
+/// Whether the ADD was cut short after it had made a bridge: that goes with it if nobody is on it, and whoever joined and was
+/// cut short as well is gone by then.
+fn comes_last(held: &Held) -> bool {
+    held.record().pending().is_some_and(Transaction::made_a_bridge)
+}
+
+/// Undoes what was cut short, and sweeps a record unless its attachment stays. Answers what could not be done.
+fn one(tools: &Tools<'_>, mut held: Held, stays: bool) -> Result<Vec<Unfinished>, JournalError> {
     if stays && held.record().damage.is_some() {
         // Whether it was committed is not known, but its attachment is there.
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut unfinished = heal(tools, &mut held)?;
     if !stays {
@@ -158,7 +153,7 @@ fn one(
     if unfinished.is_empty() {
         if stays { held.close()? } else { held.remove()? }
     }
-    Ok(Some((key, stays, Some(unfinished))))
+    Ok(unfinished)
 }
 
 /// A journal that needed something, and what came of it.
@@ -193,51 +188,49 @@ pub enum Unreadable {
 /// what cannot be read, and its container may be running. Only of what cannot be read at all the caller decides.
 pub(crate) fn recover(tools: &Tools<'_>, unreadable: Unreadable) -> Result<Vec<Recovered>, JournalError> {
     let store = tools.store();
-    let mut all = Vec::new();
-    for name in names(&store, None)? {
-        let mut held = match store.open(&name, &Patience::BRIEF) {
-            Ok(Some(held)) => held,
-            Ok(None) | Err(JournalError::Busy { .. }) => continue,
-            Err(error) => {
-                all.push(failed(name, error.to_string()));
-                continue;
-            }
-        };
-        if held.is_whole() && held.record().since().is_some() {
-            continue;
-        }
-        let record = held.record();
-        let mut recovered = Recovered {
-            journal: name,
-            attachment: record.attachment().cloned(),
-            entry: record.entry().map(str::to_owned),
-            damage: record.damage.clone(),
-            undone: record.pending().is_some() && record.damage.is_none(),
-            removed: false,
-            failures: Vec::new(),
-        };
-        if let Some(damage) = &recovered.damage {
-            if unreadable == Unreadable::Goes && recovered.attachment.is_none() {
-                let message = format!("{} is {damage}, and is removed", held.path().display());
-                tools.log.line(Level::Warn, "journal", &message, &[]);
-                let failure = held.remove().err();
-                recovered.removed = failure.is_none();
-                recovered.failures.extend(failure.map(|error| error.to_string()));
-            }
-            all.push(recovered);
-            continue;
-        }
-        let healed = heal(tools, &mut held).and_then(|unfinished| {
-            recovered.failures.extend(unfinished.iter().map(ToString::to_string));
-            if unfinished.is_empty() { held.close() } else { Ok(()) }
-        });
-        recovered.failures.extend(healed.err().map(|error| error.to_string()));
-        recovered.undone &= recovered.failures.is_empty();
-        if recovered.attachment.is_some() {
-            all.push(recovered);
+    let (mut all, mut last) = (Vec::new(), Vec::new());
+    for name in store.names()? {
+        match store.open(&name, &Patience::BRIEF) {
+            Ok(Some(held)) if held.is_whole() && held.record().since().is_some() => {}
+            Ok(Some(held)) if comes_last(&held) => last.push((name, held)),
+            Ok(Some(held)) => all.extend(recovered(tools, name, held, unreadable)),
+            Ok(None) | Err(JournalError::Busy { .. }) => {}
+            Err(error) => all.push(failed(name, error.to_string())),
         }
     }
+    all.extend(last.into_iter().filter_map(|(name, held)| recovered(tools, name, held, unreadable)));
     Ok(all)
+}
+
+/// What came of one journal; none if there was nothing in it.
+fn recovered(tools: &Tools<'_>, name: String, mut held: Held, unreadable: Unreadable) -> Option<Recovered> {
+    let record = held.record();
+    let mut recovered = Recovered {
+        journal: name,
+        attachment: record.attachment().cloned(),
+        entry: record.entry().map(str::to_owned),
+        damage: record.damage.clone(),
+        undone: record.pending().is_some() && record.damage.is_none(),
+        removed: false,
+        failures: Vec::new(),
+    };
+    if let Some(damage) = &recovered.damage {
+        if unreadable == Unreadable::Goes && recovered.attachment.is_none() {
+            let message = format!("{} is {damage}, and is removed", held.path().display());
+            tools.log.line(Level::Warn, "journal", &message, &[]);
+            let failure = held.remove().err();
+            recovered.removed = failure.is_none();
+            recovered.failures.extend(failure.map(|error| error.to_string()));
+        }
+        return Some(recovered);
+    }
+    let healed = heal(tools, &mut held).and_then(|unfinished| {
+        recovered.failures.extend(unfinished.iter().map(ToString::to_string));
+        if unfinished.is_empty() { held.close() } else { Ok(()) }
+    });
+    recovered.failures.extend(healed.err().map(|error| error.to_string()));
+    recovered.undone &= recovered.failures.is_empty();
+    recovered.attachment.is_some().then_some(recovered)
 }
 
 fn failed(journal: String, reason: String) -> Recovered {

@@ -55,11 +55,13 @@ fn turn_on<'a>(
     key: &'a str,
     changed: &mut Vec<&'a str>,
 ) -> Result<(), Error> {
-    match sysctl::turn_on(kernel, ns, key) {
-        Ok(true) => changed.push(key),
-        Ok(false) => {}
-        Err(error) if error.kind == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    match sysctl::read(kernel, ns, key) {
+        Ok(value) if value == "0" => {
+            sysctl::write(kernel, ns, key, "1")?;
+            changed.push(key);
+            Ok(())
+        }
+        Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }

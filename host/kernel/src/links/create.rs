@@ -123,7 +123,7 @@ pub(super) fn ifb(kernel: &mut RealKernel, ns: Ns, common: &Common) -> Result<Re
 
 /// Sets IFLA_INET6_ADDR_GEN_MODE to IN6_ADDR_GEN_MODE_NONE (linux/if_link.h), which the kernel does not look at when it
 /// makes a link.
-fn without_link_local(socket: &mut Socket, index: u32) -> Result<(), NetlinkError> {
+pub(crate) fn without_link_local(socket: &mut Socket, index: u32) -> Result<(), NetlinkError> {
     let inet6 = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
     let spec = LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![inet6])]);
     let request = message(index, vec![spec]);

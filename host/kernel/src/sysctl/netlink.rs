@@ -1,18 +1,20 @@
-//! The parameters that rtnetlink tells, and the two that it sets on a link that is down without more or less than the file
-//! would do. Of a link that is up each change by rtnetlink is told to everybody, and IPv6 reports its groups again: that a
-//! bridge floods to every port.
+//! The parameters that rtnetlink tells, and the one that it sets without more or less than the file would do.
 //!
 //! On the way of every ADD: a socket is there already, and the file wants the namespace entered, folders made for the
 //! kernel's cache of paths, and on a node with hundreds of containers a walk past the folders of all of them.
 //! Whatever cannot be had here, because of an old kernel or a name that no link has, is left to the file and to what
-//! it says.
+//! it says. So is what is to change on a link that is up: rtnetlink tells everybody, and IPv6 reports its groups again,
+//! which a bridge floods to every port.
 
-use wharf_ops::{Error, Ns};
+use wharf_ops::Ns;
 
-use crate::links::{LINK_HEADER, Selector, check_name, select};
+use crate::links::{LINK_HEADER, Selector, check_name, select, without_link_local};
 use crate::netlink::Message;
 use crate::real::RealKernel;
 
+/// AF_INET and AF_INET6, as they stand in messages.
+const INET: u8 = 2;
+const INET6: u8 = 10;
 /// NETCONFA_IFINDEX and NETCONFA_FORWARDING (linux/netconf.h).
 const NETCONF_INDEX: u16 = 1;
 const NETCONF_FORWARDING: u16 = 2;
@@ -25,22 +27,15 @@ const INET_CONF: u16 = 1;
 const INET6_CONF: u16 = 2;
 const INET6_ADDR_GEN_MODE: u16 = 8;
 /// IN6_ADDR_GEN_MODE_NONE. Others give an address at once where they are written to the file.
-const NO_ADDRESS: &str = "1";
-
-/// AF_INET and AF_INET6, as they stand in messages.
-const INET: u8 = 2;
-const INET6: u8 = 10;
-/// IPV4_DEVCONF_ARP_NOTIFY and IPV4_DEVCONF_ROUTE_LOCALNET (linux/ip.h).
-const ARP_NOTIFY: u16 = 22;
-const ROUTE_LOCALNET: u16 = 26;
+const NO_ADDRESS: i32 = 1;
 
 /// Where a parameter of a link stands in the kernel's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In IFLA_INET_CONF, whose numbers begin with one.
-    Four(u16),
-    /// In IFLA_INET6_CONF: DEVCONF_* (linux/ipv6.h).
-    Six(u16),
+    /// In IFLA_INET_CONF, at IPV4_DEVCONF_* (linux/ip.h) less one.
+    Four(usize),
+    /// In IFLA_INET6_CONF, at DEVCONF_* (linux/ipv6.h).
+    Six(usize),
     /// IFLA_INET6_ADDR_GEN_MODE.
     GenMode,
 }
@@ -63,8 +58,8 @@ fn known(key: &str) -> Option<Known<'_>> {
     let (family, rest) = key.split_once("/conf/")?;
     let (name, parameter) = rest.split_once('/')?;
     let place = match (family, parameter) {
-        ("ipv4", "arp_notify") => Place::Four(ARP_NOTIFY),
-        ("ipv4", "route_localnet") => Place::Four(ROUTE_LOCALNET),
+        ("ipv4", "arp_notify") => Place::Four(21),
+        ("ipv4", "route_localnet") => Place::Four(25),
         ("ipv6", "accept_ra") => Place::Six(3),
         ("ipv6", "disable_ipv6") => Place::Six(26),
         ("ipv6", "accept_dad") => Place::Six(27),
@@ -84,16 +79,20 @@ pub(super) fn read(kernel: &mut RealKernel, ns: Ns, key: &str) -> Option<String>
     .map(|value| value.to_string())
 }
 
-/// Whether the value is set now; the file is to be written if not. Unlike the file, this needs no /proc/sys that can be written.
+/// Whether the value is set now; the file is to be written if not. Unlike the file, this needs no /proc/sys that can be
+/// written.
 pub(super) fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> bool {
-    let Some(Known::OfLink { name, place }) = known(key) else { return false };
-    let number = match (place, value) {
-        (Place::Four(ARP_NOTIFY), "0") => 0,
-        (Place::Four(ARP_NOTIFY), "1") | (Place::GenMode, NO_ADDRESS) => 1,
-        _ => return false,
-    };
-    let Some(Told { index, up, value }) = of_link(kernel, ns, name, place) else { return false };
-    value == i32::from(number) || (!up && set(kernel, ns, index, place, number).is_ok())
+    let Some(Known::OfLink { name, place: Place::GenMode }) = known(key) else { return false };
+    if value != NO_ADDRESS.to_string() {
+        return false;
+    }
+    match of_link(kernel, ns, name, Place::GenMode) {
+        Some(Told { value: NO_ADDRESS, .. }) => true,
+        Some(Told { index, up: false, .. }) => {
+            kernel.route(ns).is_ok_and(|socket| without_link_local(socket, index).is_ok())
+        }
+        _ => false,
+    }
 }
 
 fn forwarding(kernel: &mut RealKernel, ns: Ns, family: u8) -> Option<i32> {
@@ -130,35 +129,14 @@ fn told(message: &Message<'_>, name: &str, place: Place) -> Option<Told> {
     let families = attributes.find(libc::IFLA_AF_SPEC)?.nested();
     let of = |family: u8, kind| families.find(family.into())?.nested().find(kind);
     let value = match place {
-        Place::Four(number) => nth(of(INET, INET_CONF)?.value, number.checked_sub(1)?)?,
-        Place::Six(number) => nth(of(INET6, INET6_CONF)?.value, number)?,
+        Place::Four(at) => nth(of(INET, INET_CONF)?.value, at)?,
+        Place::Six(at) => nth(of(INET6, INET6_CONF)?.value, at)?,
         Place::GenMode => of(INET6, INET6_ADDR_GEN_MODE)?.u8()?.into(),
     };
     Some(Told { index, up, value })
 }
 
-fn nth(array: &[u8], number: u16) -> Option<i32> {
-    let word = array.chunks_exact(4).nth(number.into())?;
+fn nth(array: &[u8], at: usize) -> Option<i32> {
+    let word = array.chunks_exact(4).nth(at)?;
     word.try_into().ok().map(i32::from_ne_bytes)
-}
-
-fn set(kernel: &mut RealKernel, ns: Ns, index: u32, place: Place, value: u8) -> Result<(), Error> {
-    let outcome = kernel.route(ns)?.request(libc::RTM_SETLINK, 0, |body| {
-        body.raw(&[0; 4]).raw(&index.to_ne_bytes()).raw(&[0; LINK_HEADER - 8]);
-        body.nested(libc::IFLA_AF_SPEC, |families| match place {
-            Place::Four(number) => {
-                families.nested(INET.into(), |body| {
-                    body.nested(INET_CONF, |body| {
-                        body.u32(number, value.into());
-                    });
-                });
-            }
-            Place::Six(_) | Place::GenMode => {
-                families.nested(INET6.into(), |body| {
-                    body.u8(INET6_ADDR_GEN_MODE, value);
-                });
-            }
-        });
-    });
-    outcome.map_err(|error| error.explain("setting a parameter"))
 }
