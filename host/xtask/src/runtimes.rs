@@ -117,22 +117,11 @@ impl Folder {
         let debs = if self.dependencies {
             apt.download_missing(self.packages)?
         } else {
-            let download = |package: &&str| {
-                let version = apt.versions(package)?.into_iter().next();
-                let version = version.ok_or_else(|| anyhow!("Debian {} has no {package}", self.suite))?;
-                apt.download(package, &version, &work.join("debs"))
-            };
+            let download = |package: &&str| apt.download_newest(package, &work.join("debs"));
             self.packages.iter().map(download).collect::<Result<_>>()?
         };
-        if root.exists() {
-            fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
-        }
-        create_dir(&root)?;
-        let mut names = Vec::new();
-        for deb in &debs {
-            apt::unpack(deb, &root)?;
-            names.push(name(deb));
-        }
+        apt::unpack_all(&debs, &root)?;
+        let mut names: Vec<_> = debs.iter().map(|deb| name(deb)).collect();
         names.sort();
         let names = names.join(", ");
         say::good(format_args!("{}: {names}", self.name));

@@ -73,16 +73,9 @@ fn unpack(workspace: &Workspace, suite: &str, root: &Path) -> Result<String> {
     let work = workspace.build_dir.join("setup");
     create_dir(&work)?;
     let apt = PrivateApt::new(&work, suite)?;
-    let version = apt
-        .versions(PACKAGE)?
-        .into_iter()
-        .next()
-        .ok_or_else(|| anyhow!("Debian {suite} has no {PACKAGE}"))?;
+    let version = apt.newest(PACKAGE)?;
     let deb = apt.download(PACKAGE, &version, &work.join("debs"))?;
-    if root.exists() {
-        fs::remove_dir_all(root).with_context(|| format!("cannot remove {}", root.display()))?;
-    }
-    apt::unpack(&deb, root)?;
+    apt::unpack_all(&[deb], root)?;
     Ok(version)
 }
 

@@ -65,6 +65,12 @@ impl PrivateApt {
         Ok(madison(&sh::output(self.command("apt-cache").args(["madison", package]))?))
     }
 
+    /// The newest version of a package.
+    pub(crate) fn newest(&self, package: &str) -> Result<String> {
+        let newest = self.versions(package)?.into_iter().next();
+        newest.with_context(|| format!("Debian {} has no {package}", self.suite))
+    }
+
     /// The packages that a package depends on.
     pub(crate) fn depends(&self, package: &str) -> Result<Vec<String>> {
         let text = sh::output(self.command("apt-cache").args(["depends", "--important", package]))?;
@@ -82,6 +88,11 @@ impl PrivateApt {
         )?;
         find_deb(dir, package, version)?
             .with_context(|| format!("apt-get download left no {package} {version} in {}", dir.display()))
+    }
+
+    /// Downloads the newest version of a package into `dir` and returns the file.
+    pub(crate) fn download_newest(&self, package: &str, dir: &Path) -> Result<PathBuf> {
+        self.download(package, &self.newest(package)?, dir)
     }
 
     /// Downloads packages together with what they depend on and this system lacks. Answers the files.
@@ -150,6 +161,15 @@ pub(crate) fn find_deb(dir: &Path, package: &str, version: &str) -> Result<Optio
 pub(crate) fn unpack(deb: &Path, root: &Path) -> Result<()> {
     create_dir(root)?;
     sh::output(Command::new("dpkg").arg("-x").arg(deb).arg(root)).map(|_| ())
+}
+
+/// Unpacks packages under `root`, and nothing else is there then.
+pub(crate) fn unpack_all(debs: &[PathBuf], root: &Path) -> Result<()> {
+    if root.exists() {
+        fs::remove_dir_all(root).with_context(|| format!("cannot remove {}", root.display()))?;
+    }
+    create_dir(root)?;
+    debs.iter().try_for_each(|deb| unpack(deb, root))
 }
 
 fn madison(text: &str) -> Vec<String> {

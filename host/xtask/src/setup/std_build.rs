@@ -59,12 +59,8 @@ fn unpack(work: &Path, version: &str) -> Result<PathBuf> {
     if fs::read_to_string(&done).is_ok_and(|text| text == wanted) {
         return Ok(root);
     }
-    if root.exists() {
-        fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
-    }
     say::line("unpacking rust-src and wasi-libc");
-    apt::unpack(&source, &root)?;
-    apt::unpack(&libc, &root)?;
+    apt::unpack_all(&[source, libc], &root)?;
     write_atomically(&done, wanted.as_bytes())?;
     Ok(root)
 }
@@ -91,9 +87,7 @@ fn packages(work: &Path, version: &str) -> Result<(PathBuf, PathBuf)> {
     let source = source.ok_or_else(|| {
         anyhow!("Debian {SUITE} has no rust-src {version}; install the {TARGET} target by hand")
     })?;
-    let libc = apt.versions("wasi-libc")?.into_iter().next();
-    let libc = libc.ok_or_else(|| anyhow!("Debian {SUITE} has no wasi-libc"))?;
-    Ok((apt.download("rust-src", &source, &debs)?, apt.download("wasi-libc", &libc, &debs)?))
+    Ok((apt.download("rust-src", &source, &debs)?, apt.download_newest("wasi-libc", &debs)?))
 }
 
 /// Shows the compiler the sources of its standard library; returns the link if this call made it.

@@ -1,22 +1,21 @@
 //! What it takes to build for arm64 and to emulate it: a target of Rust, a cross compiler and an emulator of this system, and
 //! packages of Debian 12 for arm64, unpacked below `target/arm64` and not installed.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 
-use crate::setup::apt::{self, PrivateApt};
+use crate::setup::apt::PrivateApt;
 use crate::setup::packages::install_missing;
-use crate::test::qemu::cpio::Tree;
-use crate::workspace::{Workspace, create_dir, rustc, write_atomically};
+use crate::test::machine::kernel::{self, Kernel, SUITE};
+use crate::test::machine::{self, cpio::Tree};
+use crate::workspace::{Workspace, create_dir, rustc};
 use crate::{say, sh};
 
 pub(super) const TARGET: &str = "aarch64-unknown-linux-musl";
 pub(super) const COMPILER: &str = "aarch64-linux-gnu-gcc";
 const EMULATOR: &str = "qemu-system-aarch64";
-const SUITE: &str = "bookworm";
 const KERNEL: &str = "linux-image-cloud-arm64";
 /// What the tests look at the kernel with, and the shell that they do it in. The C library's own dependencies come with them.
 const PACKAGES: [&str; 9] = [
@@ -48,8 +47,7 @@ const NAMES: [&str; 8] = [
 /// What is there now.
 #[derive(Debug)]
 pub(super) struct Parts {
-    root: PathBuf,
-    release: String,
+    kernel: Kernel,
 }
 
 impl Parts {
@@ -69,36 +67,28 @@ impl Parts {
             install_missing(&missing)?;
         }
         let root = workspace.target().join("arm64/packages");
-        let stamp = root.join("kernel");
-        if !stamp.exists() {
-            fetch(workspace, &root)?;
-        }
-        let release =
-            fs::read_to_string(&stamp).with_context(|| format!("cannot read {}", stamp.display()))?;
-        let parts = Self { root, release: release.trim().to_owned() };
-        say::good(format_args!("Linux {} in {EMULATOR}", parts.release));
-        Ok(parts)
+        let kernel = match Kernel::found(&root)? {
+            Some(kernel) => kernel,
+            None => fetch(workspace, &root)?,
+        };
+        say::good(format_args!("Linux {} in {EMULATOR}", kernel.release));
+        Ok(Self { kernel })
     }
 
     /// The machine without the programs under test.
     pub(super) fn tree(&self) -> Result<Tree> {
-        let mut tree = Tree::default();
-        for folder in ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/lib", "/var/run", "/root"] {
-            tree.folder(Path::new(folder));
-        }
+        let root = &self.kernel.root;
+        let mut tree = machine::base(&root.join("bin/busybox"));
         for folder in FOLDERS {
-            if self.root.join(folder).is_dir() {
-                tree.copy_all(&self.root.join(folder), &Path::new("/").join(folder))?;
+            if root.join(folder).is_dir() {
+                tree.copy_all(&root.join(folder), &Path::new("/").join(folder))?;
             }
         }
-        let busybox = Path::new("/bin/busybox");
-        // The kernel loads modules by that name; busybox as a shell would take its own ip instead of iproute2's.
-        tree.link(Path::new("/sbin/modprobe"), busybox);
+        // Busybox as a shell would take its own ip instead of iproute2's.
         tree.link(Path::new("/bin/sh"), Path::new("dash"));
         for name in NAMES {
             tree.link(&Path::new("/usr/sbin").join(name), Path::new("xtables-nft-multi"));
         }
-        tree.text(Path::new("/init"), 0o755, include_str!("init.sh"));
         Ok(tree)
     }
 
@@ -106,12 +96,8 @@ impl Parts {
     pub(super) fn emulator(&self, initramfs: &Path) -> Command {
         let mut command = Command::new(EMULATOR);
         // Signed pointers are not what is tested, and the real cipher takes most of the time.
-        command.args(["-machine", "virt", "-accel", "tcg", "-cpu", "max,pauth-impdef=on", "-smp", "2"]);
-        command.args(["-m", "4096", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-        command.arg("-kernel").arg(self.root.join(format!("boot/vmlinuz-{}", self.release)));
-        command.arg("-initrd").arg(initramfs).args(["-serial", "stdio"]);
-        command.args(["-append", "console=ttyAMA0 panic=-1 loglevel=4 mitigations=off"]);
-        command
+        command.args(["-machine", "virt", "-cpu", "max,pauth-impdef=on", "-m", "4096", "-serial", "stdio"]);
+        machine::complete(command, &self.kernel.file(), initramfs, "ttyAMA0", "console=ttyAMA0 loglevel=4")
     }
 }
 
@@ -127,34 +113,16 @@ fn target() -> Result<()> {
     sh::run(Command::new("rustup").args(["target", "add", TARGET]))
 }
 
-fn fetch(workspace: &Workspace, root: &Path) -> Result<()> {
+fn fetch(workspace: &Workspace, root: &Path) -> Result<Kernel> {
     let work = workspace.target().join("arm64/setup");
     create_dir(&work)?;
     let apt = PrivateApt::foreign(&work, SUITE, "arm64")?;
-    let image = apt
-        .depends(KERNEL)?
-        .into_iter()
-        .find(|package| package.starts_with("linux-image-"))
-        .ok_or_else(|| anyhow!("{KERNEL} of Debian {SUITE} depends on no kernel"))?;
-    let version = apt.versions(&image)?.into_iter().next();
-    let version = version.ok_or_else(|| anyhow!("Debian {SUITE} has no {image}"))?;
-    let mut debs = vec![apt.download(&image, &version, &work.join("debs"))?];
+    let image = kernel::newest(&apt, KERNEL)?;
+    let mut debs = vec![apt.download_newest(&image, &work.join("debs"))?];
     debs.extend(apt.download_missing(&PACKAGES)?);
-    if root.exists() {
-        fs::remove_dir_all(root).with_context(|| format!("cannot remove {}", root.display()))?;
-    }
-    for deb in &debs {
-        apt::unpack(deb, root)?;
-    }
-    let release = image.trim_start_matches("linux-image-");
-    modules(root, release)?;
-    write_atomically(&root.join("kernel"), format!("{release}\n").as_bytes())
-}
-
-/// The index of modules, which the package leaves to its script. It is made here by this system's own program.
-fn modules(root: &Path, release: &str) -> Result<()> {
+    // This system's own program: that of the packages is for another processor.
     if sh::find("depmod").is_none() {
         install_missing(&["kmod"])?;
     }
-    sh::output(Command::new("depmod").arg("-b").arg(root).arg(release)).map(drop)
+    kernel::unpack(&image, &debs, root, Command::new("depmod"))
 }

@@ -5,9 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::cpio::Tree;
 use super::packages::Parts;
 use crate::sh;
+use crate::test::machine::{self, cpio::Tree};
 
 /// What the tests look at the kernel with, and set it up with.
 const PROGRAMS: [&str; 24] = [
@@ -44,15 +44,7 @@ const NAMES: [&str; 3] = ["/etc/iproute2", "/usr/share/iproute2", "/etc/protocol
 
 /// The tree without the programs under test.
 pub(super) fn base(parts: &Parts) -> Result<Tree> {
-    let mut tree = Tree::default();
-    for folder in ["/proc", "/sys", "/dev", "/run", "/tmp", "/etc", "/var/lib", "/var/run", "/root"] {
-        tree.folder(Path::new(folder));
-    }
-    tree.text(Path::new("/init"), 0o755, include_str!("init.sh"));
-    let busybox = Path::new("/bin/busybox");
-    tree.copy(&parts.busybox(), busybox);
-    // The kernel loads modules by that name.
-    tree.link(Path::new("/sbin/modprobe"), busybox);
+    let mut tree = machine::base(&parts.busybox());
     for name in PROGRAMS {
         let file =
             sh::find(name).ok_or_else(|| anyhow!("{name} is missing: `cargo xtask setup` installs it"))?;
@@ -70,8 +62,8 @@ pub(super) fn base(parts: &Parts) -> Result<Tree> {
             tree.copy(path, path);
         }
     }
-    let modules = parts.modules();
-    let at = Path::new("/lib/modules").join(&parts.release);
+    let modules = parts.kernel.modules();
+    let at = Path::new("/lib/modules").join(&parts.kernel.release);
     for folder in MODULES.map(|folder| Path::new("kernel").join(folder)) {
         if modules.join(&folder).is_dir() {
             tree.copy_all(&modules.join(&folder), &at.join(&folder))?;

@@ -1,4 +1,4 @@
-//! The machine: the emulator with a time limit, its lines, and its kernel's log when something is wrong.
+//! The emulator with a time limit, its lines, and its kernel's log when something is wrong.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::packages::Parts;
 use crate::{say, sh};
 
 /// How long a machine may take, from the moment that it is switched on.
@@ -22,20 +21,15 @@ pub(in crate::test) struct Limits {
     pub(in crate::test) whole: Duration,
 }
 
-/// How long the tests may take that always run, the machine's start included: twice what they need where nobody else
-/// wants the processors.
-pub(super) const USUAL: Limits = Limits { start: START, whole: Duration::from_mins(2) };
-/// How long others may take, which somebody asked for.
-pub(super) const LONG: Limits = Limits { start: START, whole: Duration::from_mins(15) };
-/// How long it may take to begin with them, of that: several times what it needs.
-const START: Duration = Duration::from_secs(40);
+/// How long a machine may take to begin that has nothing to do before: several times what it needs.
+pub(in crate::test) const START: Duration = Duration::from_secs(40);
 /// How often it is switched on. Where this machine is busy, the other one's kernel may measure its clocks wrongly: it
 /// gives up, or a processor sleeps for ever.
 const TRIES: usize = 3;
 
 /// What [`run`] reads.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::test) enum Event<'a> {
+pub(super) enum Event<'a> {
     /// A program printed this.
     Line(&'a str),
     /// A program ended with this status.
@@ -44,11 +38,7 @@ pub(in crate::test) enum Event<'a> {
 
 /// Switches a machine on, tells what it says and waits until it has switched itself off. An error if it does not get
 /// through its tests within the limits.
-pub(in crate::test) fn run(
-    emulator: &dyn Fn() -> Command,
-    limits: Limits,
-    mut tell: impl FnMut(Event),
-) -> Result<()> {
+pub(super) fn run(emulator: &dyn Fn() -> Command, limits: Limits, mut tell: impl FnMut(Event)) -> Result<()> {
     let begin = Instant::now();
     for _ in 0..TRIES {
         let left = limits.whole.saturating_sub(begin.elapsed());
@@ -112,21 +102,6 @@ fn follow(
     bail!("the machine {what} (its last word: {last})")
 }
 
-/// Always emulated: a virtual processor is fast where it works, but hangs or aborts on some virtual machines.
-pub(super) fn command(parts: &Parts, initramfs: &Path, log: &Path) -> Command {
-    let mut command = parts.emulator();
-    command.args(["-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"]);
-    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-    command.arg("-kernel").arg(parts.kernel()).arg("-initrd").arg(initramfs);
-    // A panic ends the machine at once. Slow memory accesses against other tenants' spying are not what is tested, and
-    // whether a timer that is emulated ticks in time says nothing about it.
-    command.args(["-append", "console=ttyS0 panic=-1 reboot=t loglevel=6 mitigations=off no_timer_check"]);
-    let mut file = std::ffi::OsString::from("file:");
-    file.push(log);
-    command.arg("-serial").arg(file).args(["-serial", "stdio"]);
-    command
-}
-
 /// Ended when this is dropped.
 struct Running(Child);
 
@@ -139,7 +114,7 @@ impl Drop for Running {
 }
 
 /// The end of the kernel's log.
-pub(super) fn tail(log: &Path) -> String {
+pub(in crate::test) fn tail(log: &Path) -> String {
     const LINES: usize = 40;
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -154,6 +129,8 @@ pub(super) fn tail(log: &Path) -> String {
 mod tests {
     use super::*;
 
+    const LIMIT: Duration = Duration::from_mins(2);
+
     fn of(script: &str, limits: [Duration; 2]) -> (Vec<String>, Result<bool>) {
         let mut events = Vec::new();
         let mut emulator = Command::new("sh");
@@ -166,21 +143,21 @@ mod tests {
     fn lines_and_verdicts_are_told_until_the_end() {
         let script = "echo 'wharf-machine: begin /a'; printf 'test a ... ok\\r\\n'; \
             echo 'wharf-machine: exit 101 /a'; echo 'wharf-machine: end'; exec sleep 60";
-        let (events, outcome) = of(script, [START, USUAL.whole]);
+        let (events, outcome) = of(script, [START, LIMIT]);
         assert_eq!(events, ["Line(\"test a ... ok\")", "Exit(\"/a\", 101)"]);
         assert!(outcome.unwrap());
     }
 
     #[test]
     fn a_machine_that_goes_off_or_hangs_has_failed() {
-        let (_, outcome) = of("echo 'wharf-machine: begin /a'", [START, USUAL.whole]);
+        let (_, outcome) = of("echo 'wharf-machine: begin /a'", [START, LIMIT]);
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains("went off") && error.contains("begin /a"), "{error}");
         let (_, outcome) = of("echo 'wharf-machine: begin /a'; exec sleep 60", [START, Duration::ZERO]);
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains("was not through") && error.contains("begin /a"), "{error}");
         for before in ["exec sleep 60", "echo 'a panic'"] {
-            assert!(!of(before, [Duration::ZERO, USUAL.whole]).1.unwrap(), "{before}: it can be tried again");
+            assert!(!of(before, [Duration::ZERO, LIMIT]).1.unwrap(), "{before}: it can be tried again");
         }
     }
 }

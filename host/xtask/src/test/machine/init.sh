@@ -1,19 +1,19 @@
 #!/bin/busybox sh
-# The first process of the machine: sets it up, installs Wharf, runs the tests, turns it off.
+# The first process of the machine: sets it up, runs the tests, turns it off. The kernel's command line names the terminal that
+# the tests' lines go to.
 /bin/busybox mkdir -p /busybox
 /bin/busybox --install -s /busybox
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/busybox HOME=/root TMPDIR=/tmp
 export WHARF_BIN=/wharf/wharf WHARFCTL_BIN=/wharf/wharfctl WHARF_GUESTS=/wharf/guests WHARF_INSTALLED=/wharf/root
-export WHARF_FIXTURES=/wharf/fixtures
+export WHARF_PARITY_FILES=/wharf/parity WHARF_REFERENCE=/wharf/reference/usr/lib/cni WHARF_FIXTURES=/wharf/fixtures
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-ln -s /proc/self/fd /dev/fd
-mount -t tmpfs run /run
-exec </dev/null >/dev/ttyAMA0 2>&1
-stty raw -echo </dev/ttyAMA0
+exec </dev/null >"$WHARF_LINES" 2>&1
+stty raw -echo <"$WHARF_LINES"
 
-# With busybox two askers at once may get an answer while the module of the first still starts.
+# Others are loaded when they are asked for, but with busybox two askers at once may get an answer while the module of the
+# first still starts: what several tests use is there before them.
 MODULES="bridge veth 8021q ifb sch_tbf sch_ingress cls_u32 cls_matchall act_mirred nfnetlink nf_tables nf_conntrack
     nf_conntrack_netlink nf_nat nft_compat nft_chain_nat nft_ct nft_nat nft_masq nft_fib_inet nft_meta_bridge ip_tables
     ip6_tables iptable_nat ip6table_nat xt_tcpudp xt_comment xt_mark xt_addrtype xt_conntrack xt_nat xt_MASQUERADE xt_multiport"
@@ -24,8 +24,11 @@ begin() {
         modprobe "$module" || return
     done
     ip link set lo up || return
-    # An install compiles the guests: that the compiler works for this processor, too, is what is shown.
-    WHARF_ROOT=/wharf/root /wharf/wharfctl install --drop-in --guests /wharf/guests --binary /wharf/wharf || return
+    # What this machine is for: without it the tests would skip themselves.
+    ip link add probe type bridge vlan_filtering 1 && ip link del probe || return
+    # Where nothing is installed, the install compiles the guests: that the compiler works for this processor, too, is shown.
+    [ -d /wharf/root ] ||
+        WHARF_ROOT=/wharf/root /wharf/wharfctl install --drop-in --guests /wharf/guests --binary /wharf/wharf || return
 }
 
 if begin; then
@@ -38,4 +41,4 @@ if begin; then
     done </tests/list
     echo "wharf-machine: end"
 fi
-poweroff -f
+reboot -f
