@@ -94,7 +94,16 @@ pub(crate) fn collect(
         failures.push(error.to_string());
         Vec::new()
     });
-    let mut done = |(name, key, held): (String, Key, Held), failures: &mut Vec<String>| {
+    each(names, |name, first| {
+        let (key, held) = match of_network(&store, &name, network) {
+            Ok(Some((_, held))) if first && !dry_run && comes_last(&held) => return Some(name),
+            Ok(Some(found)) => found,
+            Ok(None) | Err(JournalError::Busy { .. }) => return None,
+            Err(error) => {
+                failures.push(error.to_string());
+                return None;
+            }
+        };
         let own = &key.attachment;
         let stays =
             valid.iter().any(|(container, ifname)| (container, ifname) == (&own.container, &own.ifname));
@@ -110,20 +119,18 @@ pub(crate) fn collect(
             }
             Err(error) => failures.push(error.to_string()),
         }
-    };
-    let mut last = Vec::new();
-    for name in names {
-        match of_network(&store, &name, network) {
-            Ok(Some((key, held))) if comes_last(&held) => last.push((name, key, held)),
-            Ok(Some((key, held))) => done((name, key, held), &mut failures),
-            Ok(None) | Err(JournalError::Busy { .. }) => {}
-            Err(error) => failures.push(error.to_string()),
-        }
-    }
-    for journal in last {
-        done(journal, &mut failures);
-    }
+        None
+    });
     (stale, failures)
+}
+
+/// Gives every name to `work`, and once more those that it answers with, when all others are through. So no journal is held
+/// while another is worked on.
+fn each(names: Vec<String>, mut work: impl FnMut(String, bool) -> Option<String>) {
+    let last: Vec<String> = names.into_iter().filter_map(|name| work(name, true)).collect();
+    for name in last {
+        work(name, false);
+    }
 }
 
 /// A journal of the network that nobody works on, and whose it is.
@@ -188,17 +195,17 @@ pub enum Unreadable {
 /// what cannot be read, and its container may be running. Only of what cannot be read at all the caller decides.
 pub(crate) fn recover(tools: &Tools<'_>, unreadable: Unreadable) -> Result<Vec<Recovered>, JournalError> {
     let store = tools.store();
-    let (mut all, mut last) = (Vec::new(), Vec::new());
-    for name in store.names()? {
+    let mut all = Vec::new();
+    each(store.names()?, |name, first| {
         match store.open(&name, &Patience::BRIEF) {
             Ok(Some(held)) if held.is_whole() && held.record().since().is_some() => {}
-            Ok(Some(held)) if comes_last(&held) => last.push((name, held)),
+            Ok(Some(held)) if first && comes_last(&held) => return Some(name),
             Ok(Some(held)) => all.extend(recovered(tools, name, held, unreadable)),
             Ok(None) | Err(JournalError::Busy { .. }) => {}
             Err(error) => all.push(failed(name, error.to_string())),
         }
-    }
-    all.extend(last.into_iter().filter_map(|(name, held)| recovered(tools, name, held, unreadable)));
+        None
+    });
     Ok(all)
 }
 

@@ -55,13 +55,15 @@ fn turn_on<'a>(
     key: &'a str,
     changed: &mut Vec<&'a str>,
 ) -> Result<(), Error> {
-    match sysctl::read(kernel, ns, key) {
-        Ok(value) if value == "0" => {
-            sysctl::write(kernel, ns, key, "1")?;
-            changed.push(key);
-            Ok(())
-        }
-        Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    let written = match sysctl::read(kernel, ns, key) {
+        Ok(value) if value != "0" => return Ok(()),
+        Ok(_) => sysctl::write(kernel, ns, key, "1"),
+        Err(error) => Err(error),
+    };
+    match written {
+        Ok(()) => changed.push(key),
+        Err(error) if error.kind == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
+    Ok(())
 }

@@ -158,7 +158,7 @@ pub(crate) fn find_deb(dir: &Path, package: &str, version: &str) -> Result<Optio
 }
 
 /// Unpacks a package's files under `root`; nothing is installed and no script of it runs.
-pub(crate) fn unpack(deb: &Path, root: &Path) -> Result<()> {
+fn unpack(deb: &Path, root: &Path) -> Result<()> {
     create_dir(root)?;
     sh::output(Command::new("dpkg").arg("-x").arg(deb).arg(root)).map(|_| ())
 }

@@ -87,7 +87,8 @@ fn packages(work: &Path, version: &str) -> Result<(PathBuf, PathBuf)> {
     let source = source.ok_or_else(|| {
         anyhow!("Debian {SUITE} has no rust-src {version}; install the {TARGET} target by hand")
     })?;
-    Ok((apt.download("rust-src", &source, &debs)?, apt.download_newest("wasi-libc", &debs)?))
+    let libc = apt.newest("wasi-libc")?;
+    Ok((apt.download("rust-src", &source, &debs)?, apt.download("wasi-libc", &libc, &debs)?))
 }
 
 /// Shows the compiler the sources of its standard library; returns the link if this call made it.

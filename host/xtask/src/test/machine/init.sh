@@ -9,6 +9,8 @@ export WHARF_PARITY_FILES=/wharf/parity WHARF_REFERENCE=/wharf/reference/usr/lib
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+# Its birth is when Wharf takes the machine to have started; the folder of the initramfs may be older than the clock.
+mount -t tmpfs run /run
 exec </dev/null >"$WHARF_LINES" 2>&1
 stty raw -echo <"$WHARF_LINES"
 
@@ -24,7 +26,7 @@ begin() {
         modprobe "$module" || return
     done
     ip link set lo up || return
-    # What this machine is for: without it the tests would skip themselves.
+    # Without it the tests of VLANs would skip themselves.
     ip link add probe type bridge vlan_filtering 1 && ip link del probe || return
     # Where nothing is installed, the install compiles the guests: that the compiler works for this processor, too, is shown.
     [ -d /wharf/root ] ||

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::cpio::Tree;
 use crate::build::Built;
-use crate::sh;
 use crate::workspace::create_dir;
+use crate::{say, sh};
 
 /// One test program.
 pub(in crate::test) struct Program {
@@ -60,7 +60,7 @@ pub(in crate::test) fn add_built(tree: &mut Tree, built: &Built) -> Result<()> {
     tree.copy_all(&built.guests, Path::new("/wharf/guests"))
 }
 
-/// An empty folder.
+/// The folder `stage` of another, emptied.
 pub(in crate::test) fn stage(work: &Path) -> Result<PathBuf> {
     let stage = work.join("stage");
     if stage.exists() {
@@ -94,6 +94,7 @@ fn strip(strip: &str, program: &Path, to: &Path) -> Result<()> {
     if sh::succeeds(Command::new(strip).arg("--strip-debug").arg("-o").arg(to).arg(program)) {
         return Ok(());
     }
+    say::warn(format_args!("{strip} fails: {} goes in as it is", program.display()));
     fs::copy(program, to).with_context(|| format!("cannot copy {}", program.display())).map(|_| ())
 }
 

@@ -30,8 +30,9 @@ impl Parts {
         let root = workspace.target().join("qemu/packages");
         let own = sh::find(EMULATOR);
         let kernel = match Kernel::found(&root)? {
-            Some(kernel) => kernel,
-            None => fetch(workspace, &root, own.is_none())?,
+            // It may have been there when they were fetched, and have gone since.
+            Some(kernel) if own.is_some() || emulator(&root).exists() => kernel,
+            _ => fetch(workspace, &root, own.is_none())?,
         };
         let parts = Self { kernel, own };
         say::good(format_args!(
@@ -52,7 +53,7 @@ impl Parts {
         if let Some(own) = &self.own {
             return Command::new(own);
         }
-        let mut command = Command::new(self.kernel.root.join("usr/bin").join(EMULATOR));
+        let mut command = Command::new(emulator(&self.kernel.root));
         let libraries =
             ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/pulseaudio", "lib/x86_64-linux-gnu"];
         let libraries = std::env::join_paths(libraries.map(|folder| self.kernel.root.join(folder)));
@@ -85,6 +86,11 @@ fn fetch(workspace: &Workspace, root: &Path, with_emulator: bool) -> Result<Kern
     let mut depmod = Command::new(busybox(root));
     depmod.arg("depmod");
     kernel::unpack(&image, &debs, root, depmod)
+}
+
+/// The unpacked emulator.
+fn emulator(root: &Path) -> PathBuf {
+    root.join("usr/bin").join(EMULATOR)
 }
 
 fn busybox(root: &Path) -> PathBuf {
