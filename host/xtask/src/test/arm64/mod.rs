@@ -26,8 +26,8 @@ const NAME: &str = "Debian's kernel for arm64 in qemu";
 const LIMITS: Limits = Limits { start: Duration::from_mins(3), whole: Duration::from_mins(45) };
 
 /// Of the suite, what needs neither the reference plugins nor more time than a call has on an emulated processor.
-const SUITE: &str = "bridge portmap bandwidth host_local loopback earlier_boot cve sandbox --skip parity --skip takeover --skip fault_sweep \
-    --skip host_local_scale";
+const SUITE: &str = "bridge portmap bandwidth host_local loopback earlier_boot cve sandbox --skip parity --skip takeover \
+    --skip fault_sweep --skip host_local_scale";
 
 const PROGRAMS: [Program; 5] = [
     Program { name: "sandbox-unit", selection: &["--package", "wharf-sandbox", "--lib"], arguments: "" },
