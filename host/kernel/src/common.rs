@@ -35,7 +35,8 @@ pub use checks::{check_name, check_new_name, check_port_name, check_route, check
 pub use conditions::{Conditions, Packet};
 pub use sysctl::{Access as SysctlAccess, check_sysctl, same_value, sysctl_failed};
 pub use words::{
-    describe, describe_route, describe_vlans, foreign_qdisc, no_container, no_port, place, refused,
+    BRIDGE_PORTS, describe, describe_route, describe_vlans, explain_full, foreign_qdisc, no_container,
+    no_port, place, refused,
 };
 pub(crate) use words::{errno_in_words, refusal};
 

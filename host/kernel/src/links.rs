@@ -12,6 +12,7 @@ use wharf_ops::links::LinkOp;
 use wharf_ops::{Error, ErrorKind, Link, Mac, Ns, Reply};
 
 use crate::common::LONGEST_ALIAS;
+use crate::common::explain_full;
 pub(crate) use crate::common::{check_name, describe};
 use crate::netlink::NetlinkError;
 use crate::real::{RealKernel, place};
@@ -147,6 +148,7 @@ fn set_master(kernel: &mut RealKernel, link: &Link, master: Option<&Link>) -> Re
     }
     let attribute = LinkAttribute::Controller(index(kernel, master)?);
     set(kernel, link, vec![attribute], || format!("setting the master {} of", master.name))
+        .map_err(|error| explain_full(error, master))
 }
 
 fn set_alias(kernel: &mut RealKernel, link: &Link, alias: &str) -> Result<Reply, Error> {

@@ -90,14 +90,14 @@ impl Error {
 /// errno(3) values of Linux, which are the same on every architecture that Wharf runs on.
 fn kind_of(errno: i32) -> ErrorKind {
     match errno {
-        1 | 13 => ErrorKind::Denied,                // EPERM, EACCES
-        2 | 3 | 6 | 19 | 99 => ErrorKind::NotFound, // ENOENT, ESRCH, ENXIO, ENODEV, EADDRNOTAVAIL
-        11 | 16 => ErrorKind::Busy,                 // EAGAIN, EBUSY
-        17 => ErrorKind::AlreadyExists,             // EEXIST
-        22 | 34 => ErrorKind::Invalid,              // EINVAL, ERANGE
-        38 | 95 | 97 => ErrorKind::Unsupported,     // ENOSYS, EOPNOTSUPP, EAFNOSUPPORT
-        28 | 105 | 122 => ErrorKind::Exhausted,     // ENOSPC, ENOBUFS, EDQUOT
-        62 | 110 => ErrorKind::TimedOut,            // ETIME, ETIMEDOUT
+        1 | 13 => ErrorKind::Denied,                 // EPERM, EACCES
+        2 | 3 | 6 | 19 | 99 => ErrorKind::NotFound,  // ENOENT, ESRCH, ENXIO, ENODEV, EADDRNOTAVAIL
+        11 | 16 => ErrorKind::Busy,                  // EAGAIN, EBUSY
+        17 => ErrorKind::AlreadyExists,              // EEXIST
+        22 | 34 => ErrorKind::Invalid,               // EINVAL, ERANGE
+        38 | 95 | 97 => ErrorKind::Unsupported,      // ENOSYS, EOPNOTSUPP, EAFNOSUPPORT
+        28 | 54 | 105 | 122 => ErrorKind::Exhausted, // ENOSPC, EXFULL, ENOBUFS, EDQUOT
+        62 | 110 => ErrorKind::TimedOut,             // ETIME, ETIMEDOUT
         _ => ErrorKind::Io,
     }
 }

@@ -5,7 +5,7 @@ mod create;
 pub(crate) use create::add;
 mod remove;
 
-use wharf_kernel::common::{self, LONGEST_ALIAS, describe, place, refused};
+use wharf_kernel::common::{self, BRIDGE_PORTS, LONGEST_ALIAS, describe, explain_full, place, refused};
 use wharf_ops::links::LinkOp;
 use wharf_ops::{Attachment, Error, ErrorKind, Link, Mac, Ns, Reply};
 
@@ -156,6 +156,9 @@ fn set_master(call: &mut Call<'_>, link: &Link, master: Option<&Link>) -> Result
         }
         (Kind::Bridge { .. }, Kind::Bridge { .. }) => {
             Err(refused(libc::ELOOP, Some("Can not enslave a bridge to a bridge"), what()))
+        }
+        (Kind::Bridge { .. }, _) if call.world.ports(to).len() >= BRIDGE_PORTS => {
+            Err(explain_full(refused(libc::EXFULL, None, what()), master))
         }
         (Kind::Bridge { .. }, _) => {
             call.world.enslave(at, to);

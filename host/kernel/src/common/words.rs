@@ -72,6 +72,22 @@ pub fn no_port(port: &Link) -> Error {
     Error::invalid(format!("{} is no port of a bridge: set its master first", describe(port)))
 }
 
+/// As many ports as the kernel gives a bridge: BR_MAX_PORTS (net/bridge/br_private.h) less the number that none has.
+pub const BRIDGE_PORTS: usize = 1023;
+
+/// The kernel says EXFULL where a bridge has all the ports that it can have.
+pub fn explain_full(error: Error, bridge: &Link) -> Error {
+    if error.errno != Some(Errno::EXFULL as i32) {
+        return error;
+    }
+    let reason = format!(
+        "{}: {} has {BRIDGE_PORTS} ports, and the kernel gives a bridge no more: give other containers another bridge",
+        error.message,
+        describe(bridge)
+    );
+    Error { message: reason, ..error }
+}
+
 /// What is answered where somebody else's qdisc is in the way.
 pub fn foreign_qdisc(on: &Link, at: &str, kind: &str) -> Error {
     let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };

@@ -12,6 +12,7 @@
 
 mod cases;
 mod complete;
+mod full_bridge;
 mod machine;
 mod ops;
 mod random;
