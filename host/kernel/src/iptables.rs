@@ -6,6 +6,7 @@
 mod extensions;
 mod legacy;
 mod loopback;
+mod memory;
 mod nft;
 mod plan;
 mod reference;
@@ -25,6 +26,7 @@ use crate::nftables::owner;
 use crate::real::RealKernel;
 
 use legacy::Legacy;
+pub(crate) use memory::Memory;
 pub(crate) use names::reference_ifb;
 use names::{HOSTPORT_DNAT, POSTROUTING, PREROUTING};
 use nft::Nft;
@@ -167,10 +169,10 @@ pub(crate) fn remove_forwards(kernel: &mut RealKernel, owner: &Attachment) -> Re
 pub(crate) fn owners(kernel: &mut RealKernel) -> Result<Vec<Attachment>, Error> {
     let mut result = Vec::new();
     for v4 in FAMILIES {
-        result.extend(native(kernel, v4)?.all()?.into_iter().filter_map(|found| found.owner));
+        result.extend(native(kernel, v4)?.all()?.iter().filter_map(|found| found.owner.clone()));
         if legacy_has_nat(kernel, v4)? {
             let mut tables = Tables::Legacy(Legacy::read(kernel.netns(Ns::Host)?, v4)?);
-            result.extend(tables.all()?.into_iter().filter_map(|found| found.owner));
+            result.extend(tables.all()?.iter().filter_map(|found| found.owner.clone()));
         }
     }
     Ok(result)
@@ -216,7 +218,8 @@ pub(crate) fn nat_chain(kernel: &mut RealKernel, chain: &str, v4: bool) -> Resul
 }
 
 fn native(kernel: &mut RealKernel, v4: bool) -> Result<Tables<'_>, Error> {
-    Ok(Tables::Nft(Nft::new(kernel.netfilter()?, v4)))
+    let (socket, memory) = kernel.netfilter_and_memory()?;
+    Ok(Tables::Nft(Nft::new(socket, v4, memory)))
 }
 
 fn writing(kernel: &RealKernel, v4: bool) -> Result<Tables<'_>, Error> {
@@ -252,7 +255,8 @@ fn each(
 /// Rules of the attachment, and those of nobody: in a chain that is named after container and network they are what the
 /// reference made.
 fn mine(tables: &mut Tables<'_>, chain: &str, owner: &Attachment) -> Result<Vec<Found>, Error> {
-    let mut found = tables.found(chain)?;
-    found.retain(|found| found.owner.as_ref().is_none_or(|found| owner::same(found, owner)));
-    Ok(found)
+    let found = tables.found(chain)?;
+    let mine =
+        found.iter().filter(|found| found.owner.as_ref().is_none_or(|found| owner::same(found, owner)));
+    Ok(mine.cloned().collect())
 }

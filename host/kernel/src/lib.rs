@@ -92,6 +92,10 @@ pub trait Kernel {
     /// that cannot be in there. Changes do not, and neither do questions unless this is said.
     fn pass_over_legacy(&mut self, _pass_over: bool) {}
 
+    /// From now on, chains of iptables that lead to everybody are read again only when somebody changed a rule: for who asks
+    /// about many attachments.
+    fn remember_rules(&mut self) {}
+
     /// Bounds every wait of the operations that follow.
     fn set_deadline(&mut self, deadline: Option<std::time::Instant>);
 }

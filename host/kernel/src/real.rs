@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use wharf_ops::{Attachment, Error, KernelOp, Ns, Reply};
 
 pub(crate) use crate::common::{no_container as gone, place};
+use crate::iptables::Memory;
 use crate::netlink::{NetlinkError, Protocol, Socket};
 use crate::netns::Netns;
 use crate::{
@@ -28,6 +29,7 @@ pub struct RealKernel {
     netfilter: Option<Socket>,
     deadline: Option<Instant>,
     passes_over_legacy: bool,
+    memory: Option<Memory>,
 }
 
 impl RealKernel {
@@ -41,6 +43,7 @@ impl RealKernel {
             netfilter: None,
             deadline: None,
             passes_over_legacy: false,
+            memory: None,
         }
     }
 
@@ -86,10 +89,16 @@ impl RealKernel {
 
     /// The nf_tables and conntrack socket of the host's namespace.
     pub(crate) fn netfilter(&mut self) -> Result<&mut Socket, Error> {
-        match self.netfilter {
-            Some(ref mut socket) => Ok(socket),
-            None => Ok(self.netfilter.insert(open(&self.host, Ns::Host, Protocol::Netfilter)?)),
-        }
+        self.netfilter_and_memory().map(|(socket, _)| socket)
+    }
+
+    /// The same, and what is remembered of rules.
+    pub(crate) fn netfilter_and_memory(&mut self) -> Result<(&mut Socket, Option<&mut Memory>), Error> {
+        let socket = match self.netfilter {
+            Some(ref mut socket) => socket,
+            None => self.netfilter.insert(open(&self.host, Ns::Host, Protocol::Netfilter)?),
+        };
+        Ok((socket, self.memory.as_mut()))
     }
 
     /// A new rtnetlink socket that hears the events of `group`.
@@ -124,6 +133,10 @@ impl Kernel for RealKernel {
 
     fn pass_over_legacy(&mut self, pass_over: bool) {
         self.passes_over_legacy = pass_over;
+    }
+
+    fn remember_rules(&mut self) {
+        self.memory.get_or_insert_default();
     }
 
     fn set_deadline(&mut self, deadline: Option<Instant>) {

@@ -3,6 +3,7 @@
 //! A reload of firewalld, `nft flush ruleset` or `iptables -F` removes what attachments need, and no runtime notices. The
 //! record knows it, and applying it again replaces exactly what that attachment has of the kind.
 
+mod agenda;
 mod pass;
 mod watch;
 

@@ -171,6 +171,7 @@ struct Host {
 impl Host {
     fn of(kernels: Kernels, owner: &Attachment) -> Result<Self, Error> {
         let mut kernel = kernel_for(&kernels, None)?;
+        kernel.remember_rules();
         let all = KernelOp::Link(LinkOp::GetAll { ns: Ns::Host });
         let links = kernel.apply(owner, &all).and_then(Reply::infos)?;
         Ok(Self { kernel, links })
@@ -230,7 +231,7 @@ impl Host {
 }
 
 /// Whether the legacy flavour of iptables has a nat table in this thread's namespace.
-fn legacy_in_use() -> bool {
+pub(super) fn legacy_in_use() -> bool {
     ["ip_tables_names", "ip6_tables_names"].iter().any(|file| {
         let names = std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
         names.lines().any(|name| name == "nat")

@@ -1,6 +1,5 @@
 //! Looking again whenever somebody removes something from nf_tables.
 
-use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,8 @@ use wharf_kernel::FirewallEvents;
 use wharf_ops::{Error, ErrorKind};
 
 use super::Look;
-use super::pass::{Pass, Which};
+use super::agenda::Agenda;
+use super::pass::{Pass, Which, legacy_in_use};
 use crate::Paths;
 use crate::run::Kernels;
 use crate::signals::Signals;
@@ -19,12 +19,6 @@ use crate::signals::Signals;
 const QUIET: Duration = Duration::from_millis(20);
 /// But no longer than this.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// A record that somebody worked on is looked at again.
-const BUSY: Duration = Duration::from_millis(50);
-/// What could not be put back is tried again.
-const FAILED: Duration = Duration::from_secs(2);
-/// iptables-legacy sends no events.
-const LEGACY: Duration = Duration::from_secs(3);
 
 /// What is watched, and how.
 pub struct Watch<'a> {
@@ -42,54 +36,32 @@ pub fn watch(watch: &Watch<'_>, mut report: impl FnMut(&Look)) -> Result<(), Err
     let mut events = FirewallEvents::listen()?;
     let pass = Pass { paths: watch.paths, kernels: watch.kernels, dry_run: false };
     let mut next = Some(Which::All);
-    let mut again: BTreeMap<String, Instant> = BTreeMap::new();
-    let mut legacy = Instant::now() + LEGACY;
+    let mut agenda = Agenda::new(Instant::now());
     let mut looked = false;
-    let mut unlisted: Option<Instant> = None;
     loop {
         if let Some(which) = next.take() {
-            let look = match pass.run(&which) {
-                Ok(look) => look,
+            match pass.run(&which) {
+                Ok(look) => {
+                    agenda.looked(&which, &look, Instant::now());
+                    report(&look);
+                }
                 Err(error) if !looked => return Err(error.into()),
                 Err(error) => {
-                    unlisted = Some(Instant::now() + FAILED);
-                    Look { found: Vec::new(), odd: vec![error.to_string()] }
+                    agenda.failed(Instant::now());
+                    report(&Look { found: Vec::new(), odd: vec![error.to_string()] });
                 }
-            };
+            }
             looked = true;
-            match &which {
-                Which::All => again.clear(),
-                Which::Named(names) => again.retain(|name, _| !names.contains(name)),
-                Which::Iptables => {}
-            }
-            for one in &look.found {
-                let wait = match (one.busy, one.failures.is_empty()) {
-                    (true, _) => BUSY,
-                    (false, false) => FAILED,
-                    (false, true) => continue,
-                };
-                again.insert(one.journal.clone(), Instant::now() + wait);
-            }
-            report(&look);
         }
-        let until = again.values().copied().chain(unlisted).chain([legacy]).min().unwrap_or(legacy);
-        wait(&events, watch.signals, until)?;
+        wait(&events, watch.signals, agenda.next())?;
         if watch.signals.caught().is_some() {
             return Ok(());
         }
-        let now = Instant::now();
         if events.removed()? {
             settle(&mut events, watch.signals)?;
             next = Some(Which::All);
-        } else if unlisted.is_some_and(|at| at <= now) {
-            unlisted = None;
-            next = Some(Which::All);
-        } else if again.values().any(|at| *at <= now) {
-            let due = again.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone());
-            next = Some(Which::Named(due.collect()));
-        } else if legacy <= now {
-            legacy = now + LEGACY;
-            next = Some(Which::Iptables);
+        } else {
+            next = agenda.due(Instant::now(), legacy_in_use);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The nft flavour: `table ip nat` and `table ip6 nat` by native netlink, in the expressions of iptables-nft.
 
+use std::sync::Arc;
+
 use wharf_ops::{Attachment, Error};
 
 use crate::netlink::Socket;
@@ -7,6 +9,7 @@ use crate::nftables::owner;
 use crate::nftables::query::{self, Installed};
 use crate::nftables::transaction::{Change, Hook, Table, Transaction};
 
+use super::memory::Memory;
 use super::names::{OUTPUT, POSTROUTING, PREROUTING};
 use super::rule::Rule;
 use super::tables::{Found, Place, Refusal, Step};
@@ -16,11 +19,12 @@ use super::xt::{decode, encode};
 pub(crate) struct Nft<'a> {
     socket: &'a mut Socket,
     table: Table,
+    memory: Option<&'a mut Memory>,
 }
 
 impl<'a> Nft<'a> {
-    pub(crate) fn new(socket: &'a mut Socket, v4: bool) -> Self {
-        Self { socket, table: table(v4) }
+    pub(crate) fn new(socket: &'a mut Socket, v4: bool, memory: Option<&'a mut Memory>) -> Self {
+        Self { socket, table: table(v4), memory }
     }
 
     pub(super) fn v4(&self) -> bool {
@@ -31,10 +35,16 @@ impl<'a> Nft<'a> {
         query::chain_use(self.socket, self.table, chain)
     }
 
-    pub(super) fn found(&mut self, chain: Option<&str>) -> Result<Vec<Found>, Error> {
-        let v4 = self.v4();
-        let rules = query::rules(self.socket, self.table, chain)?;
-        Ok(rules.into_iter().map(|rule| found(rule, v4)).collect())
+    pub(super) fn found(&mut self, chain: Option<&str>) -> Result<Arc<[Found]>, Error> {
+        let (v4, table) = (self.v4(), self.table);
+        let read = |socket: &mut Socket| {
+            let rules = query::rules(socket, table, chain)?;
+            Ok(rules.into_iter().map(|rule| found(rule, v4)).collect())
+        };
+        match (chain, &mut self.memory) {
+            (Some(chain), Some(memory)) => memory.found(self.socket, v4, chain, read),
+            _ => read(self.socket),
+        }
     }
 
     pub(super) fn commit(&mut self, owner: &Attachment, steps: &[Step], what: &str) -> Result<(), Refusal> {

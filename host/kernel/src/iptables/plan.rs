@@ -307,9 +307,10 @@ fn split(
     chain: &str,
     entry: &str,
 ) -> Result<(Vec<Found>, bool), Error> {
-    let mut mine = tables.found(entry)?;
-    mine.retain(|found| found.target.as_deref() == Some(chain));
-    mine.extend(tables.found(chain)?);
+    let ways = tables.found(entry)?;
+    let ways = ways.iter().filter(|found| found.target.as_deref() == Some(chain));
+    let mut mine: Vec<Found> = ways.cloned().collect();
+    mine.extend(tables.found(chain)?.iter().cloned());
     let total = mine.len();
     mine.retain(|found| found.owner.as_ref().is_none_or(|found| owner::same(found, owner)));
     let others = mine.len() < total;

@@ -1,5 +1,7 @@
 //! The nat table of iptables as both flavours offer it: what is in it, and steps that come true together.
 
+use std::sync::Arc;
+
 use wharf_ops::{Attachment, Error};
 
 use super::legacy::Legacy;
@@ -65,18 +67,18 @@ impl Tables<'_> {
         }
     }
 
-    pub(crate) fn found(&mut self, chain: &str) -> Result<Vec<Found>, Error> {
+    pub(crate) fn found(&mut self, chain: &str) -> Result<Arc<[Found]>, Error> {
         match self {
             Self::Nft(nft) => nft.found(Some(chain)),
-            Self::Legacy(legacy) => legacy.found(Some(chain)),
+            Self::Legacy(legacy) => legacy.found(Some(chain)).map(Arc::from),
         }
     }
 
     /// Every rule of the table.
-    pub(crate) fn all(&mut self) -> Result<Vec<Found>, Error> {
+    pub(crate) fn all(&mut self) -> Result<Arc<[Found]>, Error> {
         match self {
             Self::Nft(nft) => nft.found(None),
-            Self::Legacy(legacy) => legacy.found(None),
+            Self::Legacy(legacy) => legacy.found(None).map(Arc::from),
         }
     }
 

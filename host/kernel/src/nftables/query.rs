@@ -53,6 +53,20 @@ pub(crate) fn works(socket: &mut Socket) -> Result<bool, Error> {
     }
 }
 
+/// The generation of the rule set: another one after each change of anybody's.
+pub(crate) fn generation(socket: &mut Socket) -> Result<u32, Error> {
+    let body = |b: &mut Builder| {
+        b.raw(&[0, 0, 0, 0]);
+    };
+    let answer =
+        socket.get(GETGEN, body, |message| message.attributes(HEADER).find(1).and_then(|id| id.be32()));
+    match answer {
+        Ok(Some(generation)) => Ok(generation),
+        Ok(None) => Err(Error::internal("nf_tables has rules of no generation")),
+        Err(error) => Err(error.explain("asking for the generation of nf_tables")),
+    }
+}
+
 /// How often a chain is used (its rules, and the jumps to it), or none if there is no such chain.
 pub(crate) fn chain_use(socket: &mut Socket, table: Table, chain: &str) -> Result<Option<u32>, Error> {
     if chain.len() > LONGEST_NAME {

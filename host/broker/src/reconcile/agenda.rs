@@ -1,0 +1,153 @@
+//! When the watch looks again, and at which records.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::Look;
+use super::pass::Which;
+
+/// A record that somebody worked on is looked at again.
+const BUSY: Duration = Duration::from_millis(50);
+/// What could not be put back is tried again.
+const FAILED: Duration = Duration::from_secs(2);
+/// iptables-legacy sends no events.
+const LEGACY: Duration = Duration::from_secs(3);
+
+/// What is to be done without an event.
+pub(super) struct Agenda {
+    /// Records by name, and when.
+    again: BTreeMap<String, Instant>,
+    /// When it is time to look at iptables-legacy, or for it.
+    legacy: Instant,
+    /// Whether the last look found something there.
+    in_legacy: bool,
+    /// When the records are listed again, which could not be.
+    unlisted: Option<Instant>,
+}
+
+impl Agenda {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { again: BTreeMap::new(), legacy: now + LEGACY, in_legacy: false, unlisted: None }
+    }
+
+    /// Takes in what a look came to.
+    pub(super) fn looked(&mut self, which: &Which, look: &Look, now: Instant) {
+        match which {
+            Which::All => self.again.clear(),
+            Which::Named(names) => self.again.retain(|name, _| !names.contains(name)),
+            Which::Iptables => {}
+        }
+        if !matches!(which, Which::Named(_)) {
+            self.in_legacy = look.found.iter().any(|one| one.legacy);
+        }
+        for one in &look.found {
+            let wait = match (one.busy, one.failures.is_empty()) {
+                (true, _) => BUSY,
+                (false, false) => FAILED,
+                (false, true) => continue,
+            };
+            self.again.insert(one.journal.clone(), now + wait);
+        }
+    }
+
+    /// A look found no list of the records. The next one is at all of them.
+    pub(super) fn failed(&mut self, now: Instant) {
+        self.again.clear();
+        self.unlisted = Some(now + FAILED);
+    }
+
+    /// When the next thing is due.
+    pub(super) fn next(&self) -> Instant {
+        self.again.values().copied().chain(self.unlisted).chain([self.legacy]).min().unwrap_or(self.legacy)
+    }
+
+    /// What is due now. Every few seconds that is every record with rules of iptables, if its legacy flavour is in use, as
+    /// `in_use` says, or was: a table that has vanished with its module is missed once more.
+    pub(super) fn due(&mut self, now: Instant, in_use: impl FnOnce() -> bool) -> Option<Which> {
+        if self.unlisted.is_some_and(|at| at <= now) {
+            self.unlisted = None;
+            return Some(Which::All);
+        }
+        let due = self.again.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone());
+        let due: Vec<String> = due.collect();
+        if !due.is_empty() {
+            return Some(Which::Named(due));
+        }
+        if self.legacy > now {
+            return None;
+        }
+        self.legacy = now + LEGACY;
+        (self.in_legacy || in_use()).then_some(Which::Iptables)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_ops::Attachment;
+
+    use super::super::Reconciled;
+    use super::*;
+
+    fn of(change: impl FnOnce(&mut Reconciled)) -> Look {
+        let mut one = Reconciled {
+            journal: "c:eth0:bridge:n".into(),
+            attachment: Attachment { network: "n".into(), container: "c".into(), ifname: "eth0".into() },
+            entry: "bridge".into(),
+            missing: Vec::new(),
+            skipped: None,
+            busy: false,
+            failures: Vec::new(),
+            legacy: false,
+        };
+        change(&mut one);
+        Look { found: vec![one], odd: Vec::new() }
+    }
+
+    #[test]
+    fn without_iptables_legacy_nobody_looks_until_there_is_an_event() {
+        let start = Instant::now();
+        let mut agenda = Agenda::new(start);
+        agenda.looked(&Which::All, &of(|_| {}), start);
+        let mut now = start;
+        for _ in 0..3 {
+            now = agenda.next();
+            assert_eq!(agenda.due(now, || false), None);
+        }
+        assert_eq!(now, start + 3 * LEGACY);
+        // Somebody has made its table, by then with rules of ours or not.
+        now = agenda.next();
+        assert_eq!(agenda.due(now, || true), Some(Which::Iptables));
+    }
+
+    #[test]
+    fn what_iptables_legacy_had_is_missed_once_where_it_has_vanished() {
+        let start = Instant::now();
+        let mut agenda = Agenda::new(start);
+        agenda.looked(&Which::All, &of(|one| one.legacy = true), start);
+        let due = agenda.next();
+        assert_eq!(agenda.due(due, || false), Some(Which::Iptables));
+        agenda.looked(&Which::Iptables, &Look::default(), due);
+        let due = agenda.next();
+        assert_eq!(agenda.due(due, || false), None);
+    }
+
+    #[test]
+    fn who_is_busy_is_looked_at_soon_and_what_failed_later() {
+        let start = Instant::now();
+        let mut agenda = Agenda::new(start);
+        let name = || Which::Named(vec!["c:eth0:bridge:n".into()]);
+        agenda.looked(&Which::All, &of(|one| one.busy = true), start);
+        assert_eq!(agenda.next(), start + BUSY);
+        assert_eq!(agenda.due(start, || false), None);
+        assert_eq!(agenda.due(start + BUSY, || false), Some(name()));
+        agenda.looked(&name(), &of(|one| one.failures.push("no".into())), start);
+        assert_eq!(agenda.next(), start + FAILED);
+        agenda.looked(&name(), &Look::default(), start);
+        assert_eq!(agenda.next(), start + LEGACY);
+        agenda.looked(&name(), &of(|one| one.busy = true), start);
+        agenda.failed(start);
+        assert_eq!(agenda.next(), start + FAILED, "all at once");
+        assert_eq!(agenda.due(start + FAILED, || false), Some(Which::All));
+        assert_eq!(agenda.due(start + FAILED, || false), None, "once");
+    }
+}
