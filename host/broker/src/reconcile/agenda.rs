@@ -13,7 +13,12 @@ const FAILED: Duration = Duration::from_secs(2);
 /// iptables-legacy sends no events.
 const LEGACY: Duration = Duration::from_secs(3);
 
-/// What is to be done without an event.
+/// A look at all records is followed by this many times as long without one, for every DEL of a pod removes something, too.
+const REST: u32 = 4;
+/// But by no longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
+/// What is to be done, and when.
 pub(super) struct Agenda {
     /// Records by name, and when.
     again: BTreeMap<String, Instant>,
@@ -21,19 +26,24 @@ pub(super) struct Agenda {
     legacy: Instant,
     /// Whether the last look found something there.
     in_legacy: bool,
-    /// When the records are listed again, which could not be.
-    unlisted: Option<Instant>,
+    /// When all records are looked at: something was removed, or they could not be listed.
+    all: Option<Instant>,
+    /// Until when they are not.
+    rest: Instant,
 }
 
 impl Agenda {
     pub(super) fn new(now: Instant) -> Self {
-        Self { again: BTreeMap::new(), legacy: now + LEGACY, in_legacy: false, unlisted: None }
+        Self { again: BTreeMap::new(), legacy: now + LEGACY, in_legacy: false, all: None, rest: now }
     }
 
-    /// Takes in what a look came to.
-    pub(super) fn looked(&mut self, which: &Which, look: &Look, now: Instant) {
+    /// Takes in what a look came to, and how long it took.
+    pub(super) fn looked(&mut self, which: &Which, look: &Look, took: Duration, now: Instant) {
         match which {
-            Which::All => self.again.clear(),
+            Which::All => {
+                self.again.clear();
+                self.rest = now + (took * REST).min(LONGEST_REST);
+            }
             Which::Named(names) => self.again.retain(|name, _| !names.contains(name)),
             Which::Iptables => {}
         }
@@ -53,19 +63,25 @@ impl Agenda {
     /// A look found no list of the records. The next one is at all of them.
     pub(super) fn failed(&mut self, now: Instant) {
         self.again.clear();
-        self.unlisted = Some(now + FAILED);
+        self.all = Some(now + FAILED);
+    }
+
+    /// Somebody else removed something.
+    pub(super) fn removed(&mut self, now: Instant) {
+        let soonest = self.rest.max(now);
+        self.all = Some(self.all.map_or(soonest, |at| at.min(soonest)));
     }
 
     /// When the next thing is due.
     pub(super) fn next(&self) -> Instant {
-        self.again.values().copied().chain(self.unlisted).chain([self.legacy]).min().unwrap_or(self.legacy)
+        self.again.values().copied().chain(self.all).chain([self.legacy]).min().unwrap_or(self.legacy)
     }
 
     /// What is due now. Every few seconds that is every record with rules of iptables, if its legacy flavour is in use, as
     /// `in_use` says, or was: a table that has vanished with its module is missed once more.
     pub(super) fn due(&mut self, now: Instant, in_use: impl FnOnce() -> bool) -> Option<Which> {
-        if self.unlisted.is_some_and(|at| at <= now) {
-            self.unlisted = None;
+        if self.all.is_some_and(|at| at <= now) {
+            self.all = None;
             return Some(Which::All);
         }
         let due = self.again.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone());
@@ -107,7 +123,7 @@ mod tests {
     fn without_iptables_legacy_nobody_looks_until_there_is_an_event() {
         let start = Instant::now();
         let mut agenda = Agenda::new(start);
-        agenda.looked(&Which::All, &of(|_| {}), start);
+        agenda.looked(&Which::All, &of(|_| {}), Duration::ZERO, start);
         let mut now = start;
         for _ in 0..3 {
             now = agenda.next();
@@ -123,10 +139,10 @@ mod tests {
     fn what_iptables_legacy_had_is_missed_once_where_it_has_vanished() {
         let start = Instant::now();
         let mut agenda = Agenda::new(start);
-        agenda.looked(&Which::All, &of(|one| one.legacy = true), start);
+        agenda.looked(&Which::All, &of(|one| one.legacy = true), Duration::ZERO, start);
         let due = agenda.next();
         assert_eq!(agenda.due(due, || false), Some(Which::Iptables));
-        agenda.looked(&Which::Iptables, &Look::default(), due);
+        agenda.looked(&Which::Iptables, &Look::default(), Duration::ZERO, due);
         let due = agenda.next();
         assert_eq!(agenda.due(due, || false), None);
     }
@@ -136,18 +152,38 @@ mod tests {
         let start = Instant::now();
         let mut agenda = Agenda::new(start);
         let name = || Which::Named(vec!["c:eth0:bridge:n".into()]);
-        agenda.looked(&Which::All, &of(|one| one.busy = true), start);
+        agenda.looked(&Which::All, &of(|one| one.busy = true), Duration::ZERO, start);
         assert_eq!(agenda.next(), start + BUSY);
         assert_eq!(agenda.due(start, || false), None);
         assert_eq!(agenda.due(start + BUSY, || false), Some(name()));
-        agenda.looked(&name(), &of(|one| one.failures.push("no".into())), start);
+        agenda.looked(&name(), &of(|one| one.failures.push("no".into())), Duration::ZERO, start);
         assert_eq!(agenda.next(), start + FAILED);
-        agenda.looked(&name(), &Look::default(), start);
+        agenda.looked(&name(), &Look::default(), Duration::ZERO, start);
         assert_eq!(agenda.next(), start + LEGACY);
-        agenda.looked(&name(), &of(|one| one.busy = true), start);
+        agenda.looked(&name(), &of(|one| one.busy = true), Duration::ZERO, start);
         agenda.failed(start);
         assert_eq!(agenda.next(), start + FAILED, "all at once");
         assert_eq!(agenda.due(start + FAILED, || false), Some(Which::All));
         assert_eq!(agenda.due(start + FAILED, || false), None, "once");
+    }
+
+    #[test]
+    fn a_node_where_pods_come_and_go_is_not_looked_at_all_the_time() {
+        let start = Instant::now();
+        let mut agenda = Agenda::new(start);
+        let millis = Duration::from_millis;
+        agenda.looked(&Which::All, &Look::default(), millis(100), start);
+        agenda.removed(start);
+        agenda.removed(start + millis(399));
+        assert_eq!(agenda.next(), start + millis(400));
+        assert_eq!(agenda.due(start + millis(399), || false), None);
+        assert_eq!(agenda.due(start + millis(400), || false), Some(Which::All));
+        agenda.looked(&Which::All, &Look::default(), millis(5000), start);
+        agenda.removed(start);
+        assert_eq!(agenda.next(), start + LONGEST_REST);
+        agenda.removed(start + millis(2500));
+        assert_eq!(agenda.due(start + millis(2500), || false), Some(Which::All), "what is over is over");
+        agenda.removed(start + millis(2500));
+        assert_eq!(agenda.next(), start + millis(2500), "at once");
     }
 }

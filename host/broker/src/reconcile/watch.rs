@@ -40,9 +40,10 @@ pub fn watch(watch: &Watch<'_>, mut report: impl FnMut(&Look)) -> Result<(), Err
     let mut looked = false;
     loop {
         if let Some(which) = next.take() {
+            let begun = Instant::now();
             match pass.run(&which) {
                 Ok(look) => {
-                    agenda.looked(&which, &look, Instant::now());
+                    agenda.looked(&which, &look, begun.elapsed(), Instant::now());
                     report(&look);
                 }
                 Err(error) if !looked => return Err(error.into()),
@@ -59,10 +60,9 @@ pub fn watch(watch: &Watch<'_>, mut report: impl FnMut(&Look)) -> Result<(), Err
         }
         if events.removed()? {
             settle(&mut events, watch.signals)?;
-            next = Some(Which::All);
-        } else {
-            next = agenda.due(Instant::now(), legacy_in_use);
+            agenda.removed(Instant::now());
         }
+        next = agenda.due(Instant::now(), legacy_in_use);
     }
 }
 
