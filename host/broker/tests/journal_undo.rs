@@ -352,12 +352,22 @@ fn of_two_that_were_cut_short_none_leaves_the_bridge() {
         }
         let ports = node.shell("ip -br link show master br0");
         assert!(ports.contains("ifb1") && ports.contains("ifb2"), "{ports}");
+        let journal = Paths::below(node.root.path()).attachments().join(&node.journals()[0]);
+        let (sender, claims) = mpsc::channel();
+        watch(move |op| {
+            if matches!(op, KernelOp::Link(LinkOp::Delete { link }) if link.name == "ifb2") {
+                let claim = Flock::lock(File::open(&journal).unwrap(), FlockArg::LockExclusiveNonblock);
+                sender.send(claim.map(drop).map_err(|(_, errno)| errno)).unwrap();
+            }
+        });
         if command == "GC" {
             assert_eq!(node.run("GC", |guest| guest.finish(Ok(Answer::Done))).status, 0);
         } else {
             node.host.enter(|| node.broker(attach::LAZY_DEL).recover()).unwrap().unwrap();
         }
         assert_same(&node.dump(), &before, command);
+        let claims: Vec<_> = claims.try_iter().collect();
+        assert_eq!(claims, [Ok(())], "{command}: nobody waits for the one that comes last");
     }
 }
 

@@ -92,8 +92,8 @@ pub trait Kernel {
     /// that cannot be in there. Changes do not, and neither do questions unless this is said.
     fn pass_over_legacy(&mut self, _pass_over: bool) {}
 
-    /// From now on, chains of iptables that lead to everybody are read again only when somebody changed a rule: for who asks
-    /// about many attachments.
+    /// From now on, chains of iptables-nft are read again only when somebody changed a rule: for who asks about many
+    /// attachments, to which one chain leads.
     fn remember_rules(&mut self) {}
 
     /// Bounds every wait of the operations that follow.

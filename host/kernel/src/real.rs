@@ -29,7 +29,7 @@ pub struct RealKernel {
     netfilter: Option<Socket>,
     deadline: Option<Instant>,
     passes_over_legacy: bool,
-    memory: Option<Memory>,
+    pub(crate) memory: Option<Memory>,
 }
 
 impl RealKernel {

@@ -112,6 +112,7 @@ mod tests {
             (libc_errno("EEXIST"), ErrorKind::AlreadyExists),
             (libc_errno("ENODEV"), ErrorKind::NotFound),
             (libc_errno("EPERM"), ErrorKind::Denied),
+            (libc_errno("EXFULL"), ErrorKind::Exhausted),
             (libc_errno("EIO"), ErrorKind::Io),
         ] {
             assert_eq!(Error::from_errno(errno, "x").kind, kind, "errno {errno}");
@@ -123,6 +124,7 @@ mod tests {
             "EEXIST" => 17,
             "ENODEV" => 19,
             "EPERM" => 1,
+            "EXFULL" => 54,
             _ => 5,
         }
     }

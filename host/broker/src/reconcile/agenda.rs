@@ -13,10 +13,11 @@ const FAILED: Duration = Duration::from_secs(2);
 /// iptables-legacy sends no events.
 const LEGACY: Duration = Duration::from_secs(3);
 
-/// A look at all records is followed by this many times as long without one, for every DEL of a pod removes something, too.
+/// A look at all records that found all there is followed by this many times as long without one, for every DEL of a pod
+/// removes something, too.
 const REST: u32 = 4;
-/// But by no longer than this.
-const LONGEST_REST: Duration = Duration::from_secs(2);
+/// But by no longer than this: traffic is to be back within a second.
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// What is to be done, and when.
 pub(super) struct Agenda {
@@ -42,7 +43,9 @@ impl Agenda {
         match which {
             Which::All => {
                 self.again.clear();
-                self.rest = now + (took * REST).min(LONGEST_REST);
+                // What somebody takes away comes in several batches: who has just put something back looks again at once.
+                let whole = look.found.iter().all(|one| one.missing.is_empty());
+                self.rest = if whole { now + took.saturating_mul(REST).min(LONGEST_REST) } else { now };
             }
             Which::Named(names) => self.again.retain(|name, _| !names.contains(name)),
             Which::Iptables => {}
@@ -101,7 +104,7 @@ impl Agenda {
 mod tests {
     use wharf_ops::Attachment;
 
-    use super::super::Reconciled;
+    use super::super::{Missing, Reconciled};
     use super::*;
 
     fn of(change: impl FnOnce(&mut Reconciled)) -> Look {
@@ -181,6 +184,15 @@ mod tests {
         agenda.looked(&Which::All, &Look::default(), millis(5000), start);
         agenda.removed(start);
         assert_eq!(agenda.next(), start + LONGEST_REST);
+        let rules = vec!["masquerade of 10.0.0.2".to_owned()];
+        let repaired =
+            of(|one| one.missing.push(Missing { operation: "nat/masquerade", rules, restored: true }));
+        assert_eq!(agenda.due(start + LONGEST_REST, || false), Some(Which::All));
+        agenda.looked(&Which::All, &repaired, millis(5000), start);
+        agenda.removed(start);
+        assert_eq!(agenda.next(), start, "what was taken away comes in several batches");
+        assert_eq!(agenda.due(start, || false), Some(Which::All));
+        agenda.looked(&Which::All, &Look::default(), millis(5000), start);
         agenda.removed(start + millis(2500));
         assert_eq!(agenda.due(start + millis(2500), || false), Some(Which::All), "what is over is over");
         agenda.removed(start + millis(2500));

@@ -30,7 +30,7 @@ pub struct Watch<'a> {
     pub signals: &'a Signals,
 }
 
-/// Looks at every record, and again after each removal by others, until a signal comes. Each look is told to `report`,
+/// Looks at every record, and again after removals by others, until a signal comes; those looks keep a distance. Each look is told to `report`,
 /// the first one in any case. What stands in the way of a later one is told too, and tried again.
 pub fn watch(watch: &Watch<'_>, mut report: impl FnMut(&Look)) -> Result<(), Error> {
     let mut events = FirewallEvents::listen()?;

@@ -97,6 +97,8 @@ pub(crate) fn collect(
     each(names, |name, first| {
         let (key, held) = match of_network(&store, &name, network) {
             Ok(Some((_, held))) if first && !dry_run && comes_last(&held) => return Some(name),
+            // A new ADD has taken it over meanwhile, of which the list of valid ones knows nothing.
+            Ok(Some((_, held))) if !first && !comes_last(&held) => return None,
             Ok(Some(found)) => found,
             Ok(None) | Err(JournalError::Busy { .. }) => return None,
             Err(error) => {

@@ -1,5 +1,7 @@
 //! Against the real kernel in throw-away namespaces, read back with `ip`.
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use wharf_ops::{ErrorKind, KernelOp, Ns};
 
@@ -184,6 +186,22 @@ fn what_a_link_named_itself_is_not_announced() {
     assert_eq!(sent(&mut rig), 0);
     rig.run(Ns::Container, "ip address add fd00::3/64 dev eth0 nodad");
     assert!(sent(&mut rig) > 0);
+}
+
+/// What rtnetlink tells of a parameter says nothing of its file.
+#[test]
+fn announcing_does_without_what_no_file_turns_on() {
+    let mut rig = Rig::new();
+    let (_, eth0) = rig.veth_up();
+    let without_files = || {
+        // Mounts of this thread alone.
+        let (none, empty) = (None::<&str>, MsFlags::empty());
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+        mount(Some("tmpfs"), "/proc/sys/net", Some("tmpfs"), empty, none).unwrap();
+        rig.apply(KernelOp::Address(AddressOp::Announce { on: eth0 })).and_then(Reply::done)
+    };
+    std::thread::scope(|scope| scope.spawn(without_files).join().unwrap()).unwrap();
 }
 
 #[test]

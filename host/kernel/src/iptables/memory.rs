@@ -1,4 +1,4 @@
-//! Rules of iptables' chains, remembered until nf_tables has other rules: who asks about every attachment of a node would
+//! Rules of chains of iptables' nft flavour, remembered until nf_tables has other rules: who asks about every attachment of a node would
 //! read the chains that lead to all of them once for each.
 
 use std::collections::HashMap;
@@ -20,6 +20,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Nothing is remembered: what was planned by it did not fit.
+    pub(super) fn forget(&mut self) {
+        self.generation = None;
+    }
+
     /// The rules of a chain: those that were read before, unless somebody has changed something since.
     pub(super) fn found(
         &mut self,
@@ -28,7 +33,8 @@ impl Memory {
         chain: &str,
         read: impl FnOnce(&mut Socket) -> Result<Arc<[Found]>, Error>,
     ) -> Result<Arc<[Found]>, Error> {
-        // Asked first: what is read now is of this generation or of a later one.
+        // Asked first: what is read now is of this generation or of a later one, but for the instant of a commit, in which
+        // the kernel has the new number and still answers the old rules.
         let now = Some(generation(socket)?);
         if self.generation != now {
             self.chains.clear();
@@ -46,9 +52,12 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use wharf_ops::Ns;
+    use wharf_ops::nat::{Backend, MasqueradeRule, NatOp};
+    use wharf_ops::{Attachment, KernelOp, Ns};
 
     use super::*;
+    use crate::Kernel as _;
+    use crate::iptables::names;
     use crate::testing::Rig;
 
     #[test]
@@ -71,5 +80,35 @@ mod tests {
         rig.run(Ns::Host, "nft add table inet somebody");
         ask(&mut rig, "POSTROUTING");
         assert_eq!(reads, ["POSTROUTING", "CNI-HOSTPORT-DNAT", "POSTROUTING"]);
+    }
+
+    #[test]
+    fn who_asks_about_many_reads_what_leads_to_all_of_them_once() {
+        let mut rig = Rig::new();
+        let owner = |container: &str| Attachment { container: container.into(), ..Rig::owner() };
+        let masquerade = |rig: &mut Rig, container: &str, source: &str| {
+            let rules = vec![MasqueradeRule { source: source.parse().unwrap(), except: Vec::new() }];
+            let op = KernelOp::Nat(NatOp::Masquerade { rules, backend: Backend::Iptables });
+            rig.kernel.apply(&owner(container), &op).unwrap();
+        };
+        let sources = |rig: &mut Rig, container: &str| {
+            let op = KernelOp::Nat(NatOp::GetMasquerades);
+            let found = rig.kernel.apply(&owner(container), &op).unwrap().masquerades().unwrap();
+            found.iter().map(|one| one.source.to_string()).collect::<Vec<_>>()
+        };
+        let remembered = |rig: &Rig| {
+            let key = (true, names::POSTROUTING.to_owned());
+            Arc::clone(&rig.kernel.memory.as_ref().unwrap().chains[&key])
+        };
+        masquerade(&mut rig, "one", "10.0.0.2");
+        masquerade(&mut rig, "two", "10.0.0.3");
+        rig.kernel.remember_rules();
+        assert_eq!(sources(&mut rig, "one"), ["10.0.0.2"]);
+        let first = remembered(&rig);
+        assert_eq!(sources(&mut rig, "two"), ["10.0.0.3"]);
+        assert!(Arc::ptr_eq(&first, &remembered(&rig)));
+        masquerade(&mut rig, "three", "10.0.0.4");
+        assert_eq!(sources(&mut rig, "three"), ["10.0.0.4"]);
+        assert!(!Arc::ptr_eq(&first, &remembered(&rig)));
     }
 }

@@ -76,6 +76,9 @@ impl<'a> Nft<'a> {
             transaction.push(Change::Rule { chain: chain.clone(), exprs, userdata, compat, first });
         }
         transaction.commit(self.socket).map_err(|failure| {
+            if let Some(memory) = &mut self.memory {
+                memory.forget();
+            }
             let changed = failure.only(&[libc::EEXIST, libc::ENOENT, libc::EBUSY]);
             let error = failure.explain(&transaction, what);
             if changed { Refusal::Changed(error) } else { Refusal::Other(error) }

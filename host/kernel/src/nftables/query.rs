@@ -37,14 +37,8 @@ impl Installed {
 
 /// Whether the kernel has nf_tables at all.
 pub(crate) fn works(socket: &mut Socket) -> Result<bool, Error> {
-    match socket.get(
-        GETGEN,
-        |b| {
-            b.raw(&[0, 0, 0, 0]);
-        },
-        |_| (),
-    ) {
-        Ok(()) => Ok(true),
+    match ask_generation(socket) {
+        Ok(_) => Ok(true),
         // nfnetlink knows no such subsystem, or refuses this message of it.
         Err(error) if matches!(error.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOENT)) => {
             Ok(false)
@@ -55,16 +49,18 @@ pub(crate) fn works(socket: &mut Socket) -> Result<bool, Error> {
 
 /// The generation of the rule set: another one after each change of anybody's.
 pub(crate) fn generation(socket: &mut Socket) -> Result<u32, Error> {
-    let body = |b: &mut Builder| {
-        b.raw(&[0, 0, 0, 0]);
-    };
-    let answer =
-        socket.get(GETGEN, body, |message| message.attributes(HEADER).find(1).and_then(|id| id.be32()));
-    match answer {
+    match ask_generation(socket) {
         Ok(Some(generation)) => Ok(generation),
         Ok(None) => Err(Error::internal("nf_tables has rules of no generation")),
         Err(error) => Err(error.explain("asking for the generation of nf_tables")),
     }
+}
+
+fn ask_generation(socket: &mut Socket) -> Result<Option<u32>, NetlinkError> {
+    let body = |b: &mut Builder| {
+        b.raw(&[0, 0, 0, 0]);
+    };
+    socket.get(GETGEN, body, |message| message.attributes(HEADER).find(1).and_then(|id| id.be32()))
 }
 
 /// How often a chain is used (its rules, and the jumps to it), or none if there is no such chain.
