@@ -146,7 +146,7 @@ fn a_link_that_was_replaced_is_noticed() {
 
 #[test]
 fn rules_leases_and_qdiscs_are_compared() {
-    tampered(|node, _, _| drop(node.sh("nft delete table inet wharf")), &["10.1.0.2"]);
+    tampered(|node, _, _| drop(node.sh("nft delete table inet wharf-masquerade")), &["10.1.0.2"]);
     for as_chain in [false, true] {
         let node = Node::new();
         let container = node.container("c");
@@ -163,6 +163,7 @@ fn rules_leases_and_qdiscs_are_compared() {
     node.sh(&format!("tc qdisc del dev {veth} ingress"));
     node.sh("nft delete table bridge wharf");
     node.sh("nft delete table inet wharf");
+    node.sh("nft delete table inet wharf-masquerade");
     attachment.check().error_naming(
         101,
         &[

@@ -24,6 +24,7 @@ mod check_record;
 mod concurrency;
 mod conflist;
 mod crash;
+mod crowd;
 mod cve;
 mod del;
 mod delegation;

@@ -97,12 +97,14 @@ fn eventually(mut is_so: impl FnMut() -> bool) -> Duration {
     start.elapsed()
 }
 
+const DELETE_TABLES: &str = "nft delete table inet wharf; delete table inet wharf-masquerade";
+
 #[test]
 fn what_was_flushed_is_put_back_as_it_was() {
     for (backend, flush) in [
         ("nftables", "nft flush ruleset"),
-        ("nftables", "nft delete table inet wharf"),
-        ("nftables", "nft flush table inet wharf"),
+        ("nftables", DELETE_TABLES),
+        ("nftables", "nft flush table inet wharf; flush table inet wharf-masquerade"),
         ("iptables", "nft flush ruleset"),
         ("iptables", "iptables-nft -t nat -F"),
     ] {
@@ -125,7 +127,7 @@ fn what_was_flushed_is_put_back_as_it_was() {
         assert!(text.contains("net other/eth0 (bridge): put back: nat/masquerade"), "{text}");
         assert!(tcp(&outside, at(NODE[0], 8080)).is_some(), "{backend}: {flush}");
         assert_eq!(reconcile(&node, &[]), "nothing is missing\n", "{backend}");
-        if flush == "nft delete table inet wharf" {
+        if flush == DELETE_TABLES {
             node.dump().assert_same(&before);
         }
         attachment.check().silent();

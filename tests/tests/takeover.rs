@@ -181,7 +181,9 @@ fn a_pod_of_the_reference_is_deleted_without_a_namespace() {
 /// know, and what Wharf remembers of it.
 fn is_of_wharf(change: &str) -> bool {
     let rules = change.starts_with("+ nft")
-        && (change.contains("\"table\":\"wharf\"") || change.contains(": map \""));
+        && ["\"table\":\"wharf\"", "\"table\":\"wharf-masquerade\"", ": map \""]
+            .iter()
+            .any(|of_ours| change.contains(of_ours));
     rules || change.starts_with("+ files: journal ")
 }
 

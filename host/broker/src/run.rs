@@ -248,6 +248,9 @@ impl<L: Launcher> Broker<L> {
         let container_present = container.is_some();
         let identity = container.as_ref().map(Netns::identity);
         let mut kernel = self.machine.kernel(host, container);
+        if env.command == Command::Add && Store::of(&self.paths).has_many() {
+            kernel.among_many();
+        }
         let mut invocation = Invocation {
             broker: self,
             kernel: kernel.as_mut(),

@@ -122,9 +122,11 @@ mod tests {
         assert!(!events.removed().unwrap(), "the second replaced the first, but that was this thread");
         rig.run(Ns::Host, "nft add table inet other");
         assert!(!events.removed().unwrap(), "nothing was removed");
-        for line in
-            ["nft delete table inet other", "nft flush table inet wharf", "nft delete table inet wharf"]
-        {
+        for line in [
+            "nft delete table inet other",
+            "nft flush table inet wharf-masquerade",
+            "nft delete table inet wharf-masquerade",
+        ] {
             rig.run(Ns::Host, line);
             assert!(wait(&mut events, 5), "{line}");
             assert!(!events.removed().unwrap(), "{line}: told once");

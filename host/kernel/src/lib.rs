@@ -96,6 +96,10 @@ pub trait Kernel {
     /// attachments, to which one chain leads.
     fn remember_rules(&mut self) {}
 
+    /// From now on, what takes longer the more containers there are is done another way, which takes longer where there
+    /// are few.
+    fn among_many(&mut self) {}
+
     /// Bounds every wait of the operations that follow.
     fn set_deadline(&mut self, deadline: Option<std::time::Instant>);
 }

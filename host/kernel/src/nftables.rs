@@ -1,8 +1,8 @@
 //! The nftables backend: intent to expressions, in tables of Wharf's own.
 //!
-//! `inet wharf` translates addresses, `bridge wharf` filters frames. What an attachment has is a chain named by a
-//! hash of the attachment, and map elements that jump to it; `base` says how they are reached, `parts` how they
-//! come and go, `owner` whose they are.
+//! `inet wharf` maps ports, `inet wharf-masquerade` masquerades, `bridge wharf` filters frames. What an attachment
+//! has is a chain named by a hash of the attachment, and map elements that jump to it; `base` says how they are
+//! reached, `parts` how they come and go, `owner` whose they are.
 
 mod base;
 pub(crate) mod encode;

@@ -8,6 +8,7 @@ pub(crate) use crate::common::{no_container as gone, place};
 use crate::iptables::Memory;
 use crate::netlink::{NetlinkError, Protocol, Socket};
 use crate::netns::Netns;
+use crate::sysctl::Procfs;
 use crate::{
     Kernel, addresses, bridge_ports, conntrack, filter, links, nat, neighbours, routes, shaping, sysctl,
 };
@@ -30,6 +31,7 @@ pub struct RealKernel {
     deadline: Option<Instant>,
     passes_over_legacy: bool,
     pub(crate) memory: Option<Memory>,
+    pub(crate) procfs: Procfs,
 }
 
 impl RealKernel {
@@ -44,6 +46,7 @@ impl RealKernel {
             deadline: None,
             passes_over_legacy: false,
             memory: None,
+            procfs: Procfs::default(),
         }
     }
 
@@ -137,6 +140,10 @@ impl Kernel for RealKernel {
 
     fn remember_rules(&mut self) {
         self.memory.get_or_insert_default();
+    }
+
+    fn among_many(&mut self) {
+        self.procfs.keep_apart();
     }
 
     fn set_deadline(&mut self, deadline: Option<Instant>) {

@@ -1,24 +1,22 @@
 //! `wharf:net/sysctl`: files below /proc/sys/net. They are those of the namespace that the opening thread is in, also
 //! after it has left. Some are read, and one set, by rtnetlink: see [`netlink`].
 
+mod folders;
 mod netlink;
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::sync::OnceLock;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 use wharf_ops::sysctl::SysctlOp;
 use wharf_ops::{Error, Ns, Reply};
 
 use crate::common::{SysctlAccess as Access, check_sysctl as check, same_value as same, sysctl_failed};
-use crate::netns::Netns;
 use crate::real::{RealKernel, place};
 
-const ROOT: &str = "/proc/sys/net";
+pub(crate) use folders::{Parameters, Procfs};
+
 /// What is read of a file at most; the longest of the kernel's are a few KiB.
 const LONGEST: usize = 64 * 1024;
 
@@ -40,7 +38,7 @@ pub(crate) fn read(kernel: &mut RealKernel, ns: Ns, key: &str) -> Result<String,
     if let Some(value) = netlink::read(kernel, ns, key) {
         return Ok(value);
     }
-    let file = open_file(kernel.netns(ns)?, ns, key, OFlag::O_RDONLY)?;
+    let file = open_file(kernel, ns, key, OFlag::O_RDONLY)?;
     let file = file.map_err(|errno| failed(errno, Access::Read, ns, key))?;
     Setting { file, key: key.to_owned(), ns }.read()
 }
@@ -50,9 +48,8 @@ pub(crate) fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> 
     if netlink::write(kernel, ns, key, value) {
         return Ok(());
     }
-    let netns = kernel.netns(ns)?;
     let setting = |file| Setting { file, key: key.to_owned(), ns };
-    let errno = match open_file(netns, ns, key, OFlag::O_RDWR)? {
+    let errno = match open_file(kernel, ns, key, OFlag::O_RDWR)? {
         Ok(file) => {
             let setting = setting(file);
             // One that cannot be read, as a secret that is not set yet, is written.
@@ -63,11 +60,11 @@ pub(crate) fn write(kernel: &mut RealKernel, ns: Ns, key: &str, value: &str) -> 
         Err(errno) => return Err(failed(errno, Access::Write, ns, key)),
     };
     // A trigger, as ipv4/route/flush, can only be written; a state can only be read, and may be what is asked for.
-    if let Ok(file) = open_file(netns, ns, key, OFlag::O_WRONLY)? {
+    if let Ok(file) = open_file(kernel, ns, key, OFlag::O_WRONLY)? {
         return setting(file).write(value);
     }
     let refused = |errno| failed(errno, Access::Write, ns, key);
-    let file = open_file(netns, ns, key, OFlag::O_RDONLY)?.map_err(refused)?;
+    let file = open_file(kernel, ns, key, OFlag::O_RDONLY)?.map_err(refused)?;
     if same(&setting(file).read()?, value) { Ok(()) } else { Err(refused(errno)) }
 }
 
@@ -122,39 +119,12 @@ impl Setting {
     }
 }
 
-fn open_file(netns: &Netns, ns: Ns, key: &str, flags: OFlag) -> Result<Result<File, Errno>, Error> {
+fn open_file(kernel: &RealKernel, ns: Ns, key: &str, flags: OFlag) -> Result<Result<File, Errno>, Error> {
+    let netns = kernel.netns(ns)?;
     check(key)?;
-    let opened = netns.enter(|| netns.parameters.open(key, flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW));
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let opened = netns.enter(|| netns.parameters.open(&kernel.procfs, key, flags));
     opened.map_err(|error| Error::internal(format!("entering {}: {error}", place(ns))))
-}
-
-/// The folders of a namespace's parameters that are opened once. All namespaces' folders of a name stand in one chain of
-/// the kernel's cache of paths: on a node with hundreds of containers, each walk from the root goes past all of them.
-#[derive(Debug, Default)]
-pub(crate) struct Parameters {
-    ipv4: OnceLock<OwnedFd>,
-    ipv6: OnceLock<OwnedFd>,
-}
-
-impl Parameters {
-    /// Opens a parameter. The calling thread must be inside the namespace.
-    fn open(&self, key: &str, flags: OFlag) -> Result<File, Errno> {
-        let (family, folder, rest) = match key.split_once('/') {
-            Some(("ipv4", rest)) => ("ipv4", &self.ipv4, rest),
-            Some(("ipv6", rest)) => ("ipv6", &self.ipv6, rest),
-            _ => {
-                return openat(AT_FDCWD, format!("{ROOT}/{key}").as_str(), flags, Mode::empty())
-                    .map(File::from);
-            }
-        };
-        if folder.get().is_none() {
-            let how = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            let opened = openat(AT_FDCWD, format!("{ROOT}/{family}").as_str(), how, Mode::empty())?;
-            // Another thread's is as good.
-            drop(folder.set(opened));
-        }
-        openat(folder.get().ok_or(Errno::EBADF)?, rest, flags, Mode::empty()).map(File::from)
-    }
 }
 
 fn failed(errno: Errno, asked: Access, ns: Ns, key: &str) -> Error {

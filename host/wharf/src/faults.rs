@@ -169,6 +169,10 @@ impl Kernel for Faulty {
         swept
     }
 
+    fn among_many(&mut self) {
+        self.0.among_many();
+    }
+
     fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.0.set_deadline(deadline);
     }

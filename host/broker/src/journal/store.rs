@@ -15,6 +15,9 @@ use super::{Held, JournalError, Record, reader};
 use crate::Paths;
 use crate::flock::Patience;
 
+/// The size of a directory that has no more than a few journals: two hundred on a tmpfs, and one block on a disk.
+const FEW: u64 = 4096;
+
 /// Where the journals are.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -99,6 +102,11 @@ impl Store {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Whether there are many journals, by the size of the directory: nothing is counted.
+    pub(crate) fn has_many(&self) -> bool {
+        std::fs::metadata(&self.directory).is_ok_and(|directory| directory.len() > FEW)
     }
 
     /// Container and interface of the network's attachments that have a journal: those that were recorded, and those whose

@@ -20,7 +20,7 @@ fn detection_says_what_automatic_does() {
     let detected = nat(&mut kernel, &owner("one", "eth0"), NatOp::Detect).unwrap().backend().unwrap();
     assert_eq!(detected, Backend::Nftables);
     masquerade(&mut kernel, "one", "10.1.0.2", Backend::Automatic);
-    assert!(sh(&host, "nft list tables").contains("inet wharf"));
+    assert_eq!(sh(&host, "nft list tables"), "table inet wharf-masquerade\n");
     let words = vec!["-s".into(), "10.0.0.0/8".into()];
     let conditions = ForwardOptions { conditions_v4: words, ..options(Backend::Automatic) };
     forward_ports(&mut kernel, &owner("one", "eth0"), &[forward(8080, "10.1.0.2:80")], &conditions);
@@ -67,9 +67,16 @@ fn nft_can_read_and_load_again_what_is_there() {
 fn a_flushed_or_deleted_base_is_made_again() {
     let host = Netns::anonymous().unwrap();
     let mut kernel = kernel(&host);
-    masquerade(&mut kernel, "one", "10.1.0.2", Backend::Nftables);
-    let chains = ["prerouting", "output", "forwards", "postrouting", "loopback"];
-    let all = || chains.map(|chain| sh(&host, &format!("nft list chain inet wharf {chain}")));
+    everything(&mut kernel, Backend::Nftables);
+    let chains = [
+        "wharf prerouting",
+        "wharf output",
+        "wharf forwards",
+        "wharf postrouting",
+        "wharf loopback",
+        "wharf-masquerade postrouting",
+    ];
+    let all = || chains.map(|chain| sh(&host, &format!("nft list chain inet {chain}")));
     let whole = all();
     for broken in [
         "nft flush chain inet wharf prerouting",
@@ -80,10 +87,12 @@ fn a_flushed_or_deleted_base_is_made_again() {
         // As the tables were before there was that chain.
         "nft delete chain inet wharf loopback",
         "nft flush table inet wharf",
+        "nft flush chain inet wharf-masquerade postrouting",
+        "nft delete table inet wharf-masquerade",
         "nft flush ruleset",
     ] {
         sh(&host, broken);
-        masquerade(&mut kernel, "two", "10.1.0.3", Backend::Nftables);
+        everything(&mut kernel, Backend::Nftables);
         assert_eq!(all(), whole, "after {broken}");
     }
 }
@@ -116,13 +125,14 @@ fn what_nothing_leads_to_is_not_in_force_until_it_is_made_again() {
         (flush("prerouting"), (0, 2)),
         (flush("output"), (0, 2)),
         (flush("forwards"), (0, 2)),
-        (flush("postrouting"), (0, 0)),
+        (flush("postrouting"), (0, 2)),
         (flush("loopback"), (0, 2)),
         // The second one's way is behind the map.
         ("nft flush map inet wharf ports4".into(), (1, 2)),
         (flush("more-forwards"), (1, 2)),
         ("nft flush map inet wharf replies4".into(), (0, 2)),
-        ("nft flush map inet wharf sources4".into(), (2, 0)),
+        ("nft flush map inet wharf-masquerade sources4".into(), (2, 0)),
+        ("nft flush chain inet wharf-masquerade postrouting".into(), (2, 0)),
     ] {
         let host = Netns::anonymous().unwrap();
         let mut kernel = kernel(&host);
@@ -235,16 +245,16 @@ fn many_racing_creators_leave_one_base() {
                     Backend::Iptables,
                 );
                 let rule = [forward(8000 + number, &format!("10.1.0.{number}:80"))];
-                forward_ports(
-                    &mut kernel,
-                    &owner(&format!("c{number}"), "net1"),
-                    &rule,
-                    &options(Backend::Iptables),
-                );
+                for backend in [Backend::Nftables, Backend::Iptables] {
+                    let owner = owner(&format!("c{number}"), "net1");
+                    forward_ports(&mut kernel, &owner, &rule, &options(backend));
+                }
             });
         }
     });
     assert_eq!(sh(&host, "nft list chain inet wharf output").matches("jump forwards").count(), 1);
+    let sources = sh(&host, "nft list chain inet wharf-masquerade postrouting");
+    assert_eq!(sources.matches("jump more-sources").count(), 1);
     assert_eq!(sh(&host, "iptables-nft -S").matches("-j WHARF-LOOPBACK").count(), 1);
     let rules = sh(&host, "iptables-nft -t nat -S");
     assert_eq!(rules.matches("-j CNI-HOSTPORT-DNAT").count(), 2, "{rules}");

@@ -9,7 +9,7 @@ use wharf_ops::{Attachment, Error};
 
 use crate::netlink::Socket;
 
-use super::base::{hostports, ports, replies};
+use super::base::forwards::{hostports, ports, replies};
 use super::conditions::compile;
 use super::expr::{
     Comparison, Expr, MetaKey, REG_1, REG_2, Side, address, bytes, equal, family_is, load_address, load_port,

@@ -48,8 +48,9 @@ pub(super) fn in_force(socket: &mut Socket, owner: &Attachment, kind: Kind) -> R
 /// Whether packets get to the maps of that kind.
 fn is_reached(socket: &mut Socket, kind: Kind) -> Result<bool, Error> {
     match kind {
-        Kind::Forwards => base::leads_to_forwards(socket),
-        Kind::Sources | Kind::Replies => base::leads_to_masquerades(socket),
+        Kind::Forwards => base::forwards::leads_to_forwards(socket),
+        Kind::Replies => base::forwards::leads_to_replies(socket),
+        Kind::Sources => base::masquerades::present(socket),
         Kind::Spoof => spoof::present(socket),
     }
 }

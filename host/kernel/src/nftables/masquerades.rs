@@ -8,7 +8,7 @@ use wharf_ops::{Attachment, Error};
 
 use crate::netlink::Socket;
 
-use super::base::sources;
+use super::base::masquerades::sources;
 use super::expr::{
     Comparison, Expr, Side, Verdict, address, address_offset, bytes, equal, family_is, load_address,
     network_is,

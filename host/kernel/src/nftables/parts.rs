@@ -15,6 +15,9 @@ use super::{forwards, masquerades, owner, spoof};
 /// A batch can lose a race against another process; after this many something else is wrong.
 const ATTEMPTS: usize = 16;
 
+/// Every table that Wharf has.
+const TABLES: [Table; 3] = [base::forwards::TABLE, base::masquerades::TABLE, spoof::TABLE];
+
 /// What a chain is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -42,7 +45,8 @@ impl Kind {
 
     pub(super) fn table(self) -> Table {
         match self {
-            Self::Sources | Self::Forwards | Self::Replies => base::TABLE,
+            Self::Sources => base::masquerades::TABLE,
+            Self::Forwards | Self::Replies => base::forwards::TABLE,
             Self::Spoof => spoof::TABLE,
         }
     }
@@ -51,9 +55,9 @@ impl Kind {
     /// whoever had it before is gone.
     pub(super) fn overflow(self) -> Option<&'static str> {
         match self {
-            Self::Sources => Some(base::MORE_SOURCES),
-            Self::Forwards => Some(base::MORE_FORWARDS),
-            Self::Replies => Some(base::MORE_REPLIES),
+            Self::Sources => Some(base::masquerades::MORE_SOURCES),
+            Self::Forwards => Some(base::forwards::MORE_FORWARDS),
+            Self::Replies => Some(base::forwards::MORE_REPLIES),
             Self::Spoof => None,
         }
     }
@@ -229,7 +233,7 @@ pub(crate) fn remove(
     kinds: &[Kind],
     what: &str,
 ) -> Result<(), Error> {
-    for table in [base::TABLE, spoof::TABLE] {
+    for table in TABLES {
         let mut transaction = Transaction::new(table);
         for kind in kinds.iter().filter(|kind| kind.table() == table) {
             removal(socket, owner, *kind, &mut transaction)?;
@@ -301,7 +305,7 @@ fn removal(
 /// Everybody who has chains of Wharf's.
 pub(crate) fn owners(socket: &mut Socket) -> Result<Vec<Attachment>, Error> {
     let mut found = Vec::new();
-    for table in [base::TABLE, spoof::TABLE] {
+    for table in TABLES {
         for rule in rules(socket, table, None)? {
             found.extend(owner::decode(&rule.userdata));
         }
@@ -310,9 +314,17 @@ pub(crate) fn owners(socket: &mut Socket) -> Result<Vec<Attachment>, Error> {
 }
 
 fn present(table: Table, socket: &mut Socket) -> Result<bool, Error> {
-    if table == base::TABLE { base::present(socket) } else { spoof::present(socket) }
+    match table {
+        base::forwards::TABLE => base::forwards::present(socket),
+        base::masquerades::TABLE => base::masquerades::present(socket),
+        _ => spoof::present(socket),
+    }
 }
 
 fn base_of(table: Table) -> fn(&mut Transaction) {
-    if table == base::TABLE { base::declare } else { spoof::declare }
+    match table {
+        base::forwards::TABLE => base::forwards::declare,
+        base::masquerades::TABLE => base::masquerades::declare,
+        _ => spoof::declare,
+    }
 }
