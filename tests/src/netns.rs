@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -86,6 +87,16 @@ impl Netns {
         let links = self.json("ip -j link show");
         let name = |link: &Value| link["ifname"].as_str().expect("a link has a name").to_owned();
         links.as_array().expect("ip prints a list").iter().map(name).collect()
+    }
+
+    /// Waits until there are no more links than that. What nobody holds any more the kernel takes down in the background,
+    /// one namespace after another on the whole machine, and the ends of its veths with it.
+    pub fn wait_for_links(&self, count: usize) {
+        let end = Instant::now() + Duration::from_mins(1);
+        while self.links().len() > count {
+            assert!(Instant::now() < end, "no more than {count} links are expected: {:?}", self.links());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The addresses of a link with their prefix lengths, link-local ones of IPv6 left out.

@@ -1,6 +1,6 @@
 //! DEL: idempotent, with whatever is missing, and nothing is left.
 
-use wharf_tests::{Dump, Network, Node, Target, json};
+use wharf_tests::{Network, Node, Target, json};
 
 use crate::common::scene::{Scene, everywhere, scene};
 use crate::common::{BACKENDS, assert_undone, bridge, full, limits};
@@ -32,17 +32,10 @@ fn a_delete_after_the_namespace_is_gone() {
         let path = container.vanish();
         assert!(!path.exists());
         attachment.del().silent();
-        wait_for_links(node, &before);
+        node.wait_for_links(before.lines("links").len());
         node.dump().assert_same(&before);
         assert!(!path.exists(), "no file came into being");
     });
-}
-
-/// A namespace that nobody holds is taken down by the kernel in the background, and its veth with it.
-fn wait_for_links(node: &Node, before: &Dump) {
-    let wanted = before.lines("links").len();
-    let mut patience = (0..200).take_while(|_| node.links().len() > wanted);
-    patience.by_ref().for_each(|_| std::thread::sleep(std::time::Duration::from_millis(10)));
 }
 
 #[test]
@@ -61,7 +54,7 @@ fn a_delete_where_a_plain_file_is_left_at_the_path() {
     let path = container.vanish();
     std::fs::write(&path, "").unwrap();
     attachment.del().silent();
-    wait_for_links(&node, &before);
+    node.wait_for_links(before.lines("links").len());
     node.dump().assert_same(&before);
     std::fs::remove_file(&path).unwrap();
 }
@@ -82,7 +75,7 @@ fn a_delete_without_anything_from_the_runtime() {
         let bare = Target::new("c", "", "eth0");
         attachment.network.del(&bare, None).silent();
         drop(container);
-        wait_for_links(node, &before);
+        node.wait_for_links(before.lines("links").len());
         node.dump().assert_same(&before);
     });
 }

@@ -55,12 +55,6 @@ fn pod(switch: &Switch, by: By) -> Pod {
     Pod { container, target, result, before }
 }
 
-/// A namespace that nobody holds is taken down by the kernel in the background, and its veth with it.
-fn wait_for_links(switch: &Switch, wanted: usize) {
-    let mut patience = (0..500).take_while(|_| switch.node.links().len() > wanted);
-    patience.by_ref().for_each(|_| std::thread::sleep(std::time::Duration::from_millis(10)));
-}
-
 /// Each backend, and each way of running Wharf, on a node where these have attached something before.
 fn everywhere(history: &[By], test: impl Fn(&Switch, By)) {
     for backend in BACKENDS {
@@ -127,7 +121,7 @@ fn a_pod_of_the_reference_whose_namespace_went_is_deleted() {
         let Pod { container, target, result, before } = pod(switch, By::Reference);
         drop(container);
         // Its ifb stays.
-        wait_for_links(switch, links + 1);
+        switch.node.wait_for_links(links + 1);
         done(&switch.del(ours, &target, Some(&result)));
         switch.node.dump().assert_same(&before);
         assert_eq!(flows(switch), 0);
@@ -172,7 +166,7 @@ fn a_pod_of_the_reference_is_deleted_without_a_namespace() {
         let Pod { container, target, result, before } = pod(switch, By::Reference);
         done(&switch.del(ours, &target.without_netns(), Some(&result)));
         drop(container);
-        wait_for_links(switch, links);
+        switch.node.wait_for_links(links);
         switch.node.dump().assert_same(&before);
     });
 }

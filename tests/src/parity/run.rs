@@ -217,7 +217,7 @@ impl<'c> Player<'c> {
             let gone = self.stage.containers.remove(name).unwrap_or_else(|| panic!("no container {name:?}"));
             let left = self.stage.links_without(&gone);
             gone.vanish();
-            self.stage.wait_for_links(left);
+            self.stage.node.wait_for_links(left);
             return;
         }
         if command == "look" {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -219,14 +218,6 @@ impl Stage {
         let inside = container.links_in_full();
         let peers = inside.as_array().into_iter().flatten().filter(|link| link.get("link_netnsid").is_some());
         self.node.links().len() - peers.count()
-    }
-
-    /// A namespace that nobody holds is taken down by the kernel in the background, and its veth with it.
-    pub fn wait_for_links(&self, count: usize) {
-        let end = Instant::now() + Duration::from_secs(5);
-        while self.node.links().len() > count && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(5));
-        }
     }
 
     fn target(&self, name: &str, attach: &Attach, without: &dyn Fn(&str) -> bool) -> Target {
