@@ -239,7 +239,7 @@ fn a_watch_brings_traffic_back_within_a_second() {
         let watch = Watch::start(&node);
         assert!(tcp(&outside, at(NODE[0], 8080)).is_some(), "{backend}: the first look");
         let flushes: &[&str] = match backend {
-            "nftables" => &["nft flush ruleset", "nft delete table inet wharf", "nft flush table inet wharf"],
+            "nftables" => &["nft flush ruleset", DELETE_TABLES, "nft flush table inet wharf"],
             _ => &["nft flush ruleset", "iptables-nft -t nat -F"],
         };
         for flush in flushes {

@@ -248,6 +248,7 @@ impl<L: Launcher> Broker<L> {
         let container_present = container.is_some();
         let identity = container.as_ref().map(Netns::identity);
         let mut kernel = self.machine.kernel(host, container);
+        // Nothing else sets parameters of a container that nobody looked at before.
         if env.command == Command::Add && Store::of(&self.paths).has_many() {
             kernel.among_many();
         }

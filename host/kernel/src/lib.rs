@@ -96,8 +96,8 @@ pub trait Kernel {
     /// attachments, to which one chain leads.
     fn remember_rules(&mut self) {}
 
-    /// From now on, what takes longer the more containers there are is done another way, which takes longer where there
-    /// are few.
+    /// From now on, parameters below /proc/sys/net are opened in a way that takes the same time however many containers
+    /// there are, and longer than the usual one where there are few.
     fn among_many(&mut self) {}
 
     /// Bounds every wait of the operations that follow.

@@ -48,7 +48,6 @@ fn masquerade(firewall: &mut Firewall, owner: &Attachment, rules: &[MasqueradeRu
     firewall.tracks |= !rules.is_empty();
     match backend {
         Backend::Automatic | Backend::Nftables => {
-            firewall.guards_loopback |= !rules.is_empty();
             firewall.change(owner, |own| own.masquerades = rules);
         }
         Backend::Iptables => {

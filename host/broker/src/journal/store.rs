@@ -15,7 +15,8 @@ use super::{Held, JournalError, Record, reader};
 use crate::Paths;
 use crate::flock::Patience;
 
-/// The size of a directory that has no more than a few journals: two hundred on a tmpfs, and one block on a disk.
+/// The size of a directory that has no more than a few journals, of which a container has one or one per plugin: two
+/// hundred on a tmpfs, and one block on a disk, which stays as large as it ever was.
 const FEW: u64 = 4096;
 
 /// Where the journals are.

@@ -6,7 +6,8 @@
 //! Keys that two attachments want stand in the `more-` chains behind the maps.
 //!
 //! Ports and masquerades have a table each: with a batch that adds a jump, the kernel validates every chain of its
-//! table, and only of that.
+//! table, and newer kernels only of that. Whose `postrouting` comes first is of no importance: neither keeps a packet
+//! from the other, and both rewrite a source in the same way.
 
 pub(super) mod forwards;
 pub(super) mod masquerades;

@@ -51,6 +51,24 @@ impl Kind {
         }
     }
 
+    /// Whether the base of its table is there.
+    fn is_led_to(self, socket: &mut Socket) -> Result<bool, Error> {
+        match self {
+            Self::Sources => base::masquerades::present(socket),
+            Self::Forwards | Self::Replies => base::forwards::present(socket),
+            Self::Spoof => spoof::present(socket),
+        }
+    }
+
+    /// Declares the base of its table.
+    fn declare(self, transaction: &mut Transaction) {
+        match self {
+            Self::Sources => base::masquerades::declare(transaction),
+            Self::Forwards | Self::Replies => base::forwards::declare(transaction),
+            Self::Spoof => spoof::declare(transaction),
+        }
+    }
+
     /// Where keys go that somebody else has. None: they are taken over, for only one link can have a name, and
     /// whoever had it before is gone.
     pub(super) fn overflow(self) -> Option<&'static str> {
@@ -159,10 +177,11 @@ pub(crate) fn replace(
     let parts: Vec<&Part> = parts.iter().filter(|part| !part.rules.is_empty()).collect();
     let missing: Vec<Kind> =
         kinds.iter().copied().filter(|kind| parts.iter().all(|part| part.kind != *kind)).collect();
-    let Some(table) = parts.first().map(|part| part.kind.table()) else {
+    let Some(first) = parts.first().map(|part| part.kind) else {
         return remove(socket, owner, kinds, what);
     };
-    let mut declare = !present(table, socket)?;
+    let table = first.table();
+    let mut declare = !first.is_led_to(socket)?;
     // A part that is not wanted any more is noticed by its name; a wanted one by the refusal.
     let mut old: Vec<Kind> = Vec::new();
     for kind in missing {
@@ -175,7 +194,7 @@ pub(crate) fn replace(
     for _ in 0..ATTEMPTS {
         let mut transaction = Transaction::new(table);
         if declare {
-            base_of(table)(&mut transaction);
+            first.declare(&mut transaction);
         }
         for kind in &old {
             removal(socket, owner, *kind, &mut transaction)?;
@@ -208,7 +227,7 @@ pub(crate) fn replace(
                     if let Change::DeleteElement { map, key } = gone {
                         taken.remove(&taken_key(map, key));
                     }
-                    declare = declare || !present(table, socket)?;
+                    declare = declare || !first.is_led_to(socket)?;
                 }
                 _ => understood = false,
             }
@@ -311,20 +330,4 @@ pub(crate) fn owners(socket: &mut Socket) -> Result<Vec<Attachment>, Error> {
         }
     }
     Ok(found)
-}
-
-fn present(table: Table, socket: &mut Socket) -> Result<bool, Error> {
-    match table {
-        base::forwards::TABLE => base::forwards::present(socket),
-        base::masquerades::TABLE => base::masquerades::present(socket),
-        _ => spoof::present(socket),
-    }
-}
-
-fn base_of(table: Table) -> fn(&mut Transaction) {
-    match table {
-        base::forwards::TABLE => base::forwards::declare,
-        base::masquerades::TABLE => base::masquerades::declare,
-        _ => spoof::declare,
-    }
 }

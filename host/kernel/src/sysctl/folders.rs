@@ -3,7 +3,7 @@
 //! The folders `ipv4` and `ipv6` of all namespaces stand in one chain of the kernel's cache of paths, for as long as the
 //! namespaces live. On a node with hundreds of containers a walk from the root of /proc goes past all of them, and
 //! leaves one more behind. A procfs that is mounted nowhere has a cache of its own; making one and giving it back costs
-//! as much as a walk past a few dozen.
+//! as much as a walk past a few dozen. It can be written to also where the one at /proc/sys is mounted read-only.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,7 +24,7 @@ pub(crate) struct Procfs {
 }
 
 impl Procfs {
-    /// Parameters that are opened from now on are opened below one of its own.
+    /// Folders that are opened from now on are opened below one of its own.
     pub(crate) fn keep_apart(&mut self) {
         *self = Self { of_its_own: true, root: OnceLock::new() };
     }

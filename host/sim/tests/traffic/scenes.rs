@@ -56,6 +56,10 @@ fn add(who: Who, on: Link, address: &str) -> Act {
     Act::Do(who, KernelOp::Address(AddressOp::Add { on, address: address.parse().unwrap() }))
 }
 
+fn remove(who: Who, on: Link, address: &str) -> Act {
+    Act::Do(who, KernelOp::Address(AddressOp::Remove { on, address: address.parse().unwrap() }))
+}
+
 fn route(who: Who, ns: Ns, dst: &str, gateway: &str) -> Act {
     let route = Route { gateway: Some(gateway.parse().unwrap()), ..Route::to(dst.parse().unwrap()) };
     Act::Do(who, KernelOp::Route(RouteOp::Add { ns, route }))
@@ -276,6 +280,21 @@ fn translated() -> Vec<Scene> {
                 "One to [fd02::2]:7000: Outside gets it from [fd02::1]:40004",
                 "One to [fd01::3]:7000: Two gets it from [fd01::2]:40005",
                 "Outside to 10.1.0.2:7000: One gets it from 192.0.2.2:40006",
+            ],
+        ),
+        scene(
+            "the guard of the loopback, which comes with ports",
+            forwarding("1").into_iter().chain([
+                remove(One, named(Ns::Container, "lo"), "127.0.0.1/8"),
+                write(One, Ns::Host, "ipv4/conf/br0/route_localnet", "1"),
+                masquerade(&["10.1.0.0/24", "fd01::/64"]),
+                send(One, "127.0.0.1:7000"),
+                forward(|_| {}),
+                send(One, "127.0.0.1:7000"),
+            ]),
+            &[
+                "One to 127.0.0.1:7000: Host gets it from 10.1.0.2:40001",
+                "One to 127.0.0.1:7000: nobody gets it",
             ],
         ),
         scene(

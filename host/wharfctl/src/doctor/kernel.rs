@@ -1,10 +1,12 @@
 //! What the kernel can do, found out by doing it: each feature that installed plugins use is tried in two throw-away
 //! namespaces, which go with everything that was made in them.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use wharf_kernel::{Kernel as _, Netns, RealKernel};
 use wharf_ops::filter::FilterOp;
 use wharf_ops::links::{Common, LinkOp, VethEnd};
-use wharf_ops::nat::{Backend, MasqueradeRule, NatOp};
+use wharf_ops::nat::{Backend, ForwardOptions, MasqueradeRule, NatOp, PortForward, Protocol};
 use wharf_ops::shaping::{Rate, ShapingOp};
 use wharf_ops::{Attachment, Error, KernelOp, Link, Ns, Reply};
 
@@ -14,17 +16,20 @@ const BRIDGE: &str = "wharf-dr0";
 const HOST_END: &str = "wharf-dr1";
 const INNER_END: &str = "eth0";
 const IFB: &str = "wharf-dr2";
+/// Of the networks for documentation (RFC 5737).
+const CONTAINER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2));
 const RATE: Rate = Rate { bits_per_second: 8_000_000, burst_bits: 800_000, latency_ms: 25 };
 
 /// A thing to try, and for which plugin.
 type Trial = (&'static str, &'static str, fn(&mut Lab) -> Result<(), Error>);
 
 /// In the order in which they build on each other.
-const TRIALS: [Trial; 8] = [
+const TRIALS: [Trial; 9] = [
     ("bridge", "links of kind bridge", |lab| lab.ensure_bridge(false)),
     ("bridge", "links of kind veth, one end in another namespace", Lab::veth),
     ("bridge", "ports of bridges", Lab::port),
     ("bridge", "nf_tables: a masqueraded address", |lab| lab.masquerade(Backend::Nftables)),
+    ("portmap", "nf_tables: a mapped port", Lab::forward),
     ("portmap", "nf_tables: rules that iptables can read", |lab| lab.masquerade(Backend::Iptables)),
     ("bandwidth", "qdisc tbf", Lab::shape),
     ("bandwidth", "links of kind ifb, qdisc ingress, filter u32 with mirred", Lab::redirect),
@@ -125,9 +130,29 @@ impl Lab {
     }
 
     fn masquerade(&mut self, backend: Backend) -> Result<(), Error> {
-        let source = std::net::Ipv4Addr::new(198, 51, 100, 2).into();
-        let rules = vec![MasqueradeRule { source, except: Vec::new() }];
+        let rules = vec![MasqueradeRule { source: CONTAINER, except: Vec::new() }];
         self.apply(&KernelOp::Nat(NatOp::Masquerade { rules, backend })).map(drop)
+    }
+
+    fn forward(&mut self) -> Result<(), Error> {
+        let rule = PortForward {
+            protocol: Protocol::Tcp,
+            host_address: None,
+            host_port: 8080,
+            container_address: CONTAINER,
+            container_port: 80,
+        };
+        let options = ForwardOptions {
+            backend: Backend::Nftables,
+            snat: true,
+            masquerade_all: false,
+            subnets: vec![CONTAINER.into()],
+            mark_bit: 13,
+            external_mark_chain: None,
+            conditions_v4: Vec::new(),
+            conditions_v6: Vec::new(),
+        };
+        self.apply(&KernelOp::Nat(NatOp::ForwardPorts { rules: vec![rule], options })).map(drop)
     }
 
     fn shape(&mut self) -> Result<(), Error> {

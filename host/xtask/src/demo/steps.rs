@@ -203,7 +203,7 @@ fn nothing_left(stage: &Stage, before: &Listing, brought: &[&str], gone: &[Attac
         };
         let foreign: Vec<&str> = new.iter().copied().filter(is_foreign).collect();
         if part == RULES {
-            say::line(format_args!("{part}: {} lines, the base table", new.len()));
+            say::line(format_args!("{part}: {} lines, the base of the tables", new.len()));
         } else {
             for line in &new {
                 say::line(format_args!("{part}: {line}"));
