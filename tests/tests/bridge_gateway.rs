@@ -19,6 +19,33 @@ fn another_address_on_the_bridge_is_a_conflict() {
     assert_eq!(container.links(), ["lo"]);
 }
 
+/// Routers of IPv6 are known by such an address.
+#[test]
+fn a_gateway_may_be_link_local() {
+    for carried in [false, true] {
+        let node = Node::new();
+        let container = node.container("c");
+        let ranges = json!([[{"subnet": "fd01::/64", "gateway": "fe80::1"}]]);
+        let ipam = json!({"type": "host-local", "ranges": ranges, "routes": [{"dst": "::/0"}]});
+        let network = Network::new(&node, [layer2(json!({"isGateway": carried, "ipam": ipam}))]);
+        let attachment = network.attach(&container.eth0());
+        assert_eq!(attachment.result["ips"][0]["gateway"], "fe80::1");
+        let default = container.sh("ip -6 route show default");
+        assert!(default.contains("via fe80::1 dev eth0"), "{default}");
+        assert_eq!(node.sh("ip -6 addr show dev br0").contains("fe80::1/64"), carried);
+        if carried {
+            container.sh("ping -6 -c 1 -W 5 fe80::1%eth0");
+        }
+        attachment.check().silent();
+        // The bridge has an address of its own beside it, and a second attachment finds the gateway there.
+        let other = node.container("d");
+        let second = network.attach(&other.eth0());
+        second.check().silent();
+        second.del().silent();
+        attachment.del().silent();
+    }
+}
+
 #[test]
 fn force_address_replaces_it() {
     let node = Node::new();

@@ -41,7 +41,7 @@ fn carry(address: IpNetwork, gateway: IpAddr) -> Result<IpNetwork> {
         let message = format!("isGateway: the gateway {gateway} of the address {address} {why}");
         Error::new(UNUSABLE_ADDRESSES, message)
     };
-    if !same_family(gateway, address.ip()) || !address.contains(gateway) {
+    if !same_family(gateway, address.ip()) || !(address.contains(gateway) || is_link_local(gateway)) {
         return Err(refuse("is outside of its subnet, so the bridge cannot carry it"));
     }
     if gateway == address.ip() {
@@ -67,6 +67,11 @@ fn route_default(routes: &mut Vec<ResultRoute>, gateway: IpAddr) {
     if !found {
         routes.push(ResultRoute::new(destination).via(gateway));
     }
+}
+
+/// Such an IPv6 address is on every link, beside all others.
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// The subnet of an address.
@@ -98,6 +103,7 @@ pub(crate) fn change(
         }
         let conflicts = |have: &&IpNetwork| {
             !wanted.contains(have)
+                && !is_link_local(have.ip())
                 && same_family(have.ip(), want.ip())
                 && (want.is_ipv4() || have.contains(want.ip()) || want.contains(have.ip()))
         };

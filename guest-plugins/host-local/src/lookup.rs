@@ -1,6 +1,7 @@
 //! Reading the leases back: CHECK, STATUS and GC.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use wharf_sdk::leases::Pool;
 use wharf_sdk::{Error, NetworkResult, Owner, Result, code, info};
@@ -11,7 +12,8 @@ use crate::range::RangeSet;
 /// count grows with the leases that are there, not with the set.
 const COUNTED: u128 = 1 << 16;
 
-/// CHECK: of every range set, the attachment holds an address that is in its result.
+/// CHECK: of every range set, the attachment holds the address that its result has of it. Without a result, it holds one of
+/// every set. A set that the result has nothing of came into the configuration later.
 pub(crate) fn check(
     pool: &Pool,
     sets: &[RangeSet],
@@ -20,19 +22,30 @@ pub(crate) fn check(
 ) -> Result<()> {
     let held = pool.find(owner)?;
     let Owner { container, ifname } = owner;
+    let lost = |details: String| {
+        let msg = format!("host-local: Failed to find address added by container {container} ({ifname})");
+        Err(Error::check(msg).with_details(details))
+    };
+    let Some(first) = held.first() else { return lost("no lease at all".to_owned()) };
+    let is_given = |address: &IpAddr| {
+        previous.is_none_or(|result| result.ips.iter().any(|ip| ip.address.ip() == *address))
+    };
+    let is_other = |lease: &IpAddr| {
+        let msg = format!("host-local: the lease of container {container} ({ifname}) is {lease}");
+        Err(Error::check(format!("{msg}, which prevResult does not have")))
+    };
     for set in sets {
-        let mut of_set = held.iter().copied().filter(|address| set.contains(*address)).peekable();
-        let Some(&lease) = of_set.peek() else {
-            let msg = format!("host-local: Failed to find address added by container {container} ({ifname})");
-            return Err(Error::check(msg).with_details(format!("no lease in range set {set}")));
-        };
-        let Some(previous) = previous else { continue };
-        if !of_set.any(|address| previous.ips.iter().any(|ip| ip.address.ip() == address)) {
-            let msg = format!("host-local: the lease of container {container} ({ifname}) is {lease}");
-            return Err(Error::check(format!("{msg}, which prevResult does not have")));
+        let has_one = |result: &NetworkResult| result.ips.iter().any(|ip| set.contains(ip.address.ip()));
+        if !previous.is_none_or(has_one) {
+            continue;
+        }
+        let mut of_set = held.iter().filter(|address| set.contains(**address)).peekable();
+        let Some(lease) = of_set.peek().copied() else { return lost(format!("no lease in range set {set}")) };
+        if !of_set.any(is_given) {
+            return is_other(lease);
         }
     }
-    Ok(())
+    if held.iter().any(is_given) { Ok(()) } else { is_other(first) }
 }
 
 /// Whether [`status`] could find anything.

@@ -57,7 +57,11 @@ impl Range {
             ("rangeEnd", "RangeEnd", last),
             ("rangeStart", "RangeStart", first),
         ] {
-            if let Some(address) = address.filter(|address| !subnet.contains(*address)) {
+            let reached = |address: IpAddr| {
+                subnet.contains(address)
+                    || (key == "gateway" && same_family(address, network) && is_link_local(address))
+            };
+            if let Some(address) = address.filter(|address| !reached(*address)) {
                 return fault(key, format!("{name} {address} not in network {subnet}"));
             }
         }
@@ -93,6 +97,14 @@ impl Range {
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+/// Such an address is on every link, beside all others; routers announce themselves by it.
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 

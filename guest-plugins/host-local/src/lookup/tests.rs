@@ -36,6 +36,26 @@ fn check_wants_a_lease_of_every_set_that_the_result_has() {
     assert_eq!(error.msg, "host-local: Failed to find address added by container d (eth0)");
 }
 
+/// An operator may add a range, make one smaller, or replace it, while containers have addresses of the old ones.
+#[test]
+fn check_knows_nothing_against_an_address_of_a_range_that_has_changed() {
+    let node = Node::new();
+    reserve(&node, "c", "10.1.0.2");
+    let result = previous(&["10.1.0.2/24"]);
+    let (old, added) = (("10.1.0.0/24", "10.1.0.1", "10.1.0.254"), ("fd00::/64", "fd00::1", "fd00::ff"));
+    for sets in [
+        vec![set(&[old]), set(&[added])],
+        vec![set(&[("10.1.0.0/24", "10.1.0.100", "10.1.0.254")])],
+        vec![set(&[("10.2.0.0/24", "10.2.0.1", "10.2.0.254")])],
+    ] {
+        checked(&node, &sets, Some(&result), "c").unwrap();
+        let error = checked(&node, &sets, Some(&previous(&["10.1.0.3/24"])), "c").unwrap_err();
+        assert!(error.msg.contains("is 10.1.0.2, which prevResult does not have"), "{error}");
+        let error = checked(&node, &sets, Some(&result), "d").unwrap_err();
+        assert_eq!(error.msg, "host-local: Failed to find address added by container d (eth0)");
+    }
+}
+
 #[test]
 fn status_is_not_available_when_a_set_is_full() {
     let sets =
