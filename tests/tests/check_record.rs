@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use wharf_tests::install::reference;
-use wharf_tests::{Attachment, Container, Network, Node, Target, json, skip};
+use wharf_tests::{Attachment, Container, Network, Node, Target, Value, json, skip};
 
 use crate::common::{bandwidth, dual_stack, full, layer2, limits, portmap, with};
 
@@ -125,6 +125,62 @@ fn a_route_that_differs_is_shown() {
     attachment.check().error_naming(101, &["route 198.51.100.0/24 via 10.1.0.1", "mtu 1200", "mtu 1100"]);
     change("1200");
     attachment.check().silent();
+}
+
+/// Another network, a tunnel, or a plugin behind this one may be the way out; none at all is a difference.
+#[test]
+fn another_way_out_is_no_difference() {
+    for as_chain in [false, true] {
+        let node = Node::new();
+        let container = node.container("c");
+        let routes = json!([{"dst": "0.0.0.0/0"}, {"dst": "198.51.100.0/24"}]);
+        let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]], "routes": routes});
+        let network = Network::new(&node, [layer2(json!({"isGateway": true, "ipam": ipam}))]);
+        let network = if as_chain { network.chain() } else { network };
+        let mut attachment = network.attach(&container.eth0());
+        for line in [
+            "link add wg0 type veth peer name wg1",
+            "link set wg0 up",
+            "link set wg1 up",
+            "route replace default dev wg0",
+        ] {
+            container.sh(&format!("ip {line}"));
+        }
+        attachment.check().silent();
+        container.sh("ip route del default");
+        attachment.check().error_naming(101, &["0.0.0.0/0"]);
+        // As a plugin that overrides routes says it.
+        attachment.result["routes"] = json!([{"dst": "198.51.100.0/24"}]);
+        attachment.check().silent();
+        container.sh("ip route del 198.51.100.0/24");
+        attachment.check().error_naming(101, &["198.51.100.0/24"]);
+        attachment.del().silent();
+    }
+}
+
+/// An operator adds a range, or replaces it, while containers have addresses of the old ones.
+#[test]
+fn ranges_that_changed_later_are_no_difference() {
+    for as_chain in [false, true] {
+        let node = Node::new();
+        let container = node.container("c");
+        let network = |ranges: Value| {
+            let ipam = json!({"type": "host-local", "ranges": ranges});
+            let network = Network::new(&node, [layer2(json!({"ipam": ipam}))]);
+            if as_chain { network.chain() } else { network }
+        };
+        let mut attachment = network(json!([[{"subnet": "10.1.0.0/24"}]])).attach(&container.eth0());
+        for ranges in [
+            json!([[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd01::/64"}]]),
+            json!([[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.100"}]]),
+            json!([[{"subnet": "10.2.0.0/24"}]]),
+        ] {
+            attachment.network = network(ranges);
+            attachment.check().silent();
+        }
+        attachment.del().silent();
+        assert!(node.leased("net").is_empty());
+    }
 }
 
 #[test]

@@ -260,7 +260,9 @@ fn pools_journals_and_forwarding_are_looked_at() {
     assert_found(&all, "warning", "state", &["wharf.toml", "traces.endpoint", "notaurl", "http://"]);
     fs::write(node.root().join("etc/cni/wharf.toml"), "[lgo]\n").unwrap();
     let (_, all) = findings(&node, &[]);
-    assert_found(&all, "warning", "state", &["wharf.toml", "lgo"]);
+    assert_found(&all, "error", "policies", &["wharf.toml", "line 1", "lgo"]);
+    let told = |one: &&Value| one["check"] != "lists" && one["what"].to_string().contains("lgo");
+    assert_eq!(all.iter().filter(told).count(), 1, "once, besides what it means for a list");
     assert_found(&all, "warning", "state", &["gone/eth0", "vanished", "wharfctl gc"]);
     assert_found(&all, "warning", "state", &["network pods", "12 of 13 addresses"]);
     assert_found(&all, "warning", "firewall", &["net.ipv4.ip_forward", "is 0"]);

@@ -112,6 +112,39 @@ fn what_was_installed_elsewhere_is_uninstalled_too() {
     assert!(files(&node.bin).is_empty());
 }
 
+#[test]
+fn what_stays_is_told_and_so_is_a_time_that_is_over() {
+    let node = Node::new();
+    let etc = node.root().join("etc/cni");
+    fs::create_dir_all(etc.join("net.d")).unwrap();
+    fs::write(etc.join("wharf.toml"), "[log]\nlevel = 'info'\n").unwrap();
+    let list = json!({"cniVersion": "1.0.0", "name": "net", "plugins": [bridge(json!({"bridge": "br7"})), {"type": "tuning"}]});
+    fs::write(etc.join("net.d/10-net.conflist"), list.to_string()).unwrap();
+    let container = node.container("c");
+    let network = Network::new(&node, [bridge(json!({"bridge": "br7"}))]);
+    let attachment = network.attach(&container.eth0());
+    let uninstall = |arguments: &[&str]| {
+        let output = node.run(|| sh::output(wharfctl(&node.root()).arg("uninstall").args(arguments)));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    let (success, _, error) = uninstall(&["--wait", "--timeout", "1"]);
+    assert!(!success && error.contains("the 1 seconds are over") && !error.contains("say --wait"), "{error}");
+    let (success, _, error) = uninstall(&[]);
+    assert!(!success && error.contains("or say --wait"), "{error}");
+    attachment.del().silent();
+    let (success, told, error) = uninstall(&["--wait"]);
+    assert!(success, "{error}");
+    let (_, stays) = told.split_once("Wharf is removed from this node\n").unwrap();
+    for words in [
+        "etc/cni/wharf.toml: stays",
+        "the bridge br7: stays",
+        "10-net.conflist: stays, and names plugins that are gone: bridge, host-local\n",
+    ] {
+        assert!(stays.contains(words), "{words}: {told}");
+    }
+}
+
 /// Under a name that is a hash, nobody but its DEL would ever find it.
 #[test]
 fn a_journal_of_which_nothing_can_be_read_is_removed_on_request() {

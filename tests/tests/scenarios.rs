@@ -152,6 +152,19 @@ fn a_failure_says_what_was_expected_and_what_is_there() {
     assert!(xml.matches("<failure ").count() == 4 && xml.contains("failures=\"1\""), "{xml}");
 }
 
+#[test]
+fn a_component_that_was_left_off_the_command_line_is_named() {
+    let text = "about = \"A guest that nobody gave\"\n[network]\nplugins = [{ type = \"mine\" }]\n[[step]]\nadd = \"c1\"\n";
+    let output = wharfctl_test(&scenario("left-off", text)).output().unwrap();
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(
+        said.matches("no component of mine was given: say its file after the folder").count(),
+        1,
+        "{said}"
+    );
+}
+
 /// Its record tells what there is to remove, but the guest is no good.
 #[test]
 fn a_broken_del_fails_its_step_unless_that_is_expected() {
@@ -191,8 +204,7 @@ fn a_reader_that_has_gone_is_no_reason_to_panic() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     let said = said(&output);
-    assert!(output.status.code() == Some(1) && said.contains("Broken pipe"), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
+    assert!(output.status.success() && said.is_empty(), "{said}");
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn a_bundle_has_everything_and_changes_nothing() {
         }
     }
     assert!(parts["CONTENTS.txt"].contains("lists/20-broken.conflist: no JSON"), "{}", parts["CONTENTS.txt"]);
+    assert!(!parts["journals.json"].contains("[redacted]"), "{}", parts["journals.json"]);
     for (name, text) in &parts {
         assert!(!text.contains("hunter2"), "{name}");
     }

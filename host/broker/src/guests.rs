@@ -66,16 +66,26 @@ impl Seen {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It is not there.
-    #[error("the guest {name:?} is not installed ({path} is missing): {cure}", cure = cure(name))]
+    #[error("the guest {name:?} is not installed ({path} is missing): {cure}")]
     NotInstalled {
         /// Which guest.
         name: String,
         /// Where its manifest was looked for.
         path: String,
+        /// What to do: of a plugin of a chain, unless [`StoreError::or`] says something else.
+        cure: &'static str,
     },
     /// A file of the store cannot be read or written.
     #[error("the guest store: {path}: {source}")]
     Io {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file cannot be written, of the store or of whoever else writes by [`write_atomically`].
+    #[error("cannot write {path}: {source}")]
+    Write {
         /// Which file.
         path: String,
         /// Why not.
@@ -94,6 +104,19 @@ pub enum StoreError {
         "{0:?} cannot be a guest's name: use letters, digits, `_`, `.` and `-`, a letter or digit first, 64 at most"
     )]
     Name(String),
+}
+
+impl StoreError {
+    /// The same for whom a guest that is not there is no plugin of a chain. Those that come with Wharf have one cure.
+    #[must_use]
+    pub fn or(self, cure: &'static str) -> Self {
+        match self {
+            Self::NotInstalled { name, path, .. } if !SHIPPED.contains(&name.as_str()) => {
+                Self::NotInstalled { name, path, cure }
+            }
+            other => other,
+        }
+    }
 }
 
 /// The guests that come with Wharf, by the names that the plugins have which they replace. Nobody else's has one of these
@@ -142,7 +165,7 @@ pub fn read(paths: &Paths, name: &str) -> Result<Manifest, StoreError> {
     let handle = match File::open(&file) {
         // A native plugin of that name takes the place of a guest that is not installed, and of no other.
         Err(error) if crate::is_absent(&file, &error) => {
-            return Err(StoreError::NotInstalled { name: name.to_string(), path });
+            return Err(StoreError::NotInstalled { name: name.to_string(), path, cure: cure(name) });
         }
         other => other.map_err(|source| StoreError::Io { path: path.clone(), source })?,
     };
@@ -238,18 +261,23 @@ pub fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Result<()
     };
     write().map_err(|source| {
         let _ = fs::remove_file(&temporary);
-        StoreError::Io { path: target.display().to_string(), source }
+        StoreError::Write { path: target.display().to_string(), source }
     })
 }
 
-/// Only root, or whoever runs this, may have written the file.
-pub(crate) fn check_owner(file: &File, path: &str) -> Result<(), StoreError> {
-    let metadata = file.metadata().map_err(|source| StoreError::Io { path: path.to_string(), source })?;
-    match writable_by_others(&metadata) {
-        Some(reason) => Err(StoreError::Damaged { path: path.to_string(), reason }),
-        None => Ok(()),
-    }
+/// Only root, or whoever runs this, may have written the file of the store.
+fn check_owner(file: &File, path: &str) -> Result<(), StoreError> {
+    own(file).map_err(|reason| StoreError::Damaged { path: path.to_string(), reason })
 }
+
+/// Why a file does not count: somebody else than root, or than whoever runs this, may have written it.
+pub(crate) fn own(file: &File) -> Result<(), String> {
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    writable_by_others(&metadata).map_or(Ok(()), Err)
+}
+
+/// What is to be done about that, where no command of ours writes the file.
+pub(crate) const GIVE_TO_ROOT: &str = "and so it counts for nothing: give it to root with mode 644";
 
 /// Why somebody else than root and this user could write a file; none if nobody can.
 pub(crate) fn writable_by_others(file: &Metadata) -> Option<String> {
@@ -325,6 +353,19 @@ mod tests {
         let error = read(&Paths::below(root.path()), "tuning").unwrap_err().to_string();
         assert!(!error.contains("wharfctl install") && error.contains("wharfctl add"), "{error}");
         assert!(error.contains("a chain runs nothing but guests"), "{error}");
+        // Nor is everything that is missing a plugin of a chain.
+        let missing =
+            |name| read(&Paths::below(root.path()), name).unwrap_err().or("look elsewhere").to_string();
+        assert!(missing("tuning").ends_with("is missing): look elsewhere"), "{}", missing("tuning"));
+        assert!(missing("bridge").ends_with("run `wharfctl install`"), "{}", missing("bridge"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_not_called_the_store() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("file"), "").unwrap();
+        let error = write_atomically(&root.path().join("file/folder"), "name", b"").unwrap_err().to_string();
+        assert!(error.starts_with("cannot write /") && !error.contains("store"), "{error}");
     }
 
     #[test]

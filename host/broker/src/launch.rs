@@ -5,15 +5,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
 
-use wharf_ops::call::Call;
-
 use crate::grants::Limits;
 
-/// What a sandbox is started for.
+/// What a sandbox is started for. Its call is sent to it afterwards.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
-    /// The call.
-    pub call: &'a Call,
     /// Whether there is a container namespace.
     pub container_present: bool,
     /// What the guest may use up.

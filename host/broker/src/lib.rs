@@ -36,6 +36,7 @@ pub mod secrets;
 mod session;
 pub mod settings;
 pub mod signals;
+pub mod spelling;
 pub mod spent;
 mod teardown;
 pub mod telemetry;

@@ -161,6 +161,11 @@ impl Gate<'_> {
             );
             return Err(Error::new(ErrorKind::Denied, reason));
         }
+        // Only a GC knows who is valid: elsewhere its delegate would give back what is anybody's.
+        if self.valid.is_none() && matches!(op, Op::Delegate(op) if op.verb == Verb::Gc) {
+            let reason = "delegate/gc removes what is not valid, and only a GC knows what is";
+            return Err(Error::new(ErrorKind::Denied, reason));
+        }
         Ok(())
     }
 
@@ -244,6 +249,9 @@ impl Gate<'_> {
             Err(error) if did_nothing(op, error) => Outcome::Nothing,
             Err(_) => Outcome::Failed,
         })?;
+        if let (KernelOp::Link(LinkOp::Delete { link }), Ok(_)) = (op, &answer) {
+            running.forget(link);
+        }
         answer
     }
 }
@@ -276,15 +284,16 @@ fn makes(op: &Op) -> bool {
 }
 
 /// Whether an operation that failed left everything as it was: it was refused, and nothing of it comes before what refuses.
-/// Rules (one family, then the other), qdiscs with their filters, links that are read back after they were made, and VLANs,
-/// which are set one by one, can fail half-way; a link leaves its master before the new one refuses it.
+/// Rules (one family, then the other), qdiscs with their filters, and VLANs, which are set one by one, can fail half-way; a
+/// link leaves its master before the new one refuses it.
 fn did_nothing(op: &KernelOp, error: &Error) -> bool {
     match op {
         KernelOp::Nat(_) | KernelOp::Filter(_) => error.kind == ErrorKind::Invalid,
         KernelOp::Shaping(_) => matches!(error.kind, ErrorKind::Invalid | ErrorKind::Conflict),
-        KernelOp::Link(
-            LinkOp::CreateVeth { .. } | LinkOp::CreateIfb { .. } | LinkOp::EnsureBridge { .. },
-        ) => matches!(error.kind, ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::Invalid),
+        // One that cannot filter VLANs is made first, and deleted again.
+        KernelOp::Link(LinkOp::EnsureBridge { .. }) => {
+            matches!(error.kind, ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::Invalid)
+        }
         KernelOp::BridgePort(
             BridgePortOp::AddVlan { range, .. } | BridgePortOp::RemoveVlan { range, .. },
         ) => range.first == range.last && is_refusal(error),
@@ -340,6 +349,7 @@ mod tests {
         let common = Common { name: "ifb0".into(), ..Common::default() };
         let create = KernelOp::Link(LinkOp::CreateIfb { ns: Ns::Host, common });
         assert!(did_nothing(&create, ErrorKind::AlreadyExists), "it is somebody else's");
+        assert!(did_nothing(&create, ErrorKind::Unsupported), "this kernel makes none");
         assert!(!did_nothing(&create, ErrorKind::Io));
         let rules =
             KernelOp::Nat(NatOp::Masquerade { rules: vec![], backend: wharf_ops::nat::Backend::Automatic });

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Paths;
-use crate::guests::{StoreError, check_owner, write_atomically};
+use crate::guests::{StoreError, own, write_atomically};
 
 /// The IPv4 one.
 const V4: &str = "usePodCidr";
@@ -80,7 +80,7 @@ impl PodCidrs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| damaged(error.to_string()))?,
         };
-        check_owner(&handle, &path).map_err(|error| damaged(error.to_string()))?;
+        own(&handle).map_err(damaged)?;
         let text = io::read_to_string(handle).map_err(|error| damaged(error.to_string()))?;
         serde_json::from_str(&text).map(Some).map_err(|error| damaged(error.to_string()))
     }

@@ -138,6 +138,13 @@ impl Running {
         })
     }
 
+    /// Forgets a link that this ADD deleted: whatever has its name or its index next is somebody else's.
+    pub(crate) fn forget(&mut self, link: &Link) {
+        for list in [&mut self.created, &mut self.private] {
+            list.retain(|own| own.ns != link.ns || own.index != link.index);
+        }
+    }
+
     /// Whether this ADD created the link: what is done to it needs no undo, for it will be deleted.
     pub(crate) fn owns(&self, link: &Link) -> bool {
         self.created.iter().any(|own| own.ns == link.ns && own.index == link.index)
@@ -203,7 +210,12 @@ mod tests {
         running.ended(Outcome::Created(vec![link.clone()])).unwrap();
         assert!(running.owns(&link) && running.owns_name(Ns::Host, "v"));
         assert!(!running.takes_along(Ns::Host, 7), "rules make no link of the attachment's");
-        assert!(!running.owns(&Link { ns: Ns::Container, ..link }));
+        assert!(!running.owns(&Link { ns: Ns::Container, ..link.clone() }));
+        running.forget(&link);
+        assert!(
+            !running.owns(&link) && !running.owns_name(Ns::Host, "v"),
+            "another may have its name by now"
+        );
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl<L: Launcher> Invocation<'_, L> {
             .launcher
             .launch(
                 &loaded.artefact,
-                Job { call, container_present: self.container_present, limits: &loaded.grant.limits },
+                Job { container_present: self.container_present, limits: &loaded.grant.limits },
             )
             .map_err(|error| {
                 failure::host(code::INTERNAL, Fault::Host, format!("{name}: cannot start a sandbox: {error}"))
@@ -170,7 +170,9 @@ impl<L: Launcher> Invocation<'_, L> {
                 limits: &loaded.grant.limits,
             });
         }
-        let ended = self.serve(&loaded, sandbox.as_mut(), &mut session, read_only);
+        let ended = self
+            .begin(sandbox.as_mut(), call, deadline)
+            .and_then(|()| self.serve(&loaded, sandbox.as_mut(), &mut session, read_only));
         if let Some(witness) = witness {
             witness.ended(&Ending::of(&ended));
         }
@@ -250,6 +252,23 @@ impl<L: Launcher> Invocation<'_, L> {
         guests::verify(paths, &manifest, &file, artefact.as_ref())
             .map_err(|error| unavailable(error.to_string()))?;
         Ok(Loaded { manifest, grant, artefact })
+    }
+
+    /// Says which call is to be made. What the guest runs before it listens, and how long that takes, is its own to choose:
+    /// nothing waits for it beyond the deadline.
+    fn begin(&self, sandbox: &mut dyn Sandbox, call: &Call, deadline: Instant) -> Result<(), Ended> {
+        sandbox.summon();
+        let frame = wire::encode(call).map_err(|error| match error {
+            WireError::TooLong(bytes) => {
+                Ended::Limit(format!("a call of {bytes} bytes, where {} are the limit", wire::MAX_FRAME))
+            }
+            other => other.into(),
+        })?;
+        match write_all(sandbox, &frame, deadline, &self.broker.signals) {
+            // It may have told why it does not listen.
+            Err(Ended::Gone(_)) => Ok(()),
+            other => other,
+        }
     }
 
     fn serve<A>(

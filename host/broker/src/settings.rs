@@ -16,13 +16,18 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use toml::Deserializer;
 
 use crate::Paths;
+use crate::grants::in_line;
+use crate::guests::{GIVE_TO_ROOT, writable_by_others};
 use crate::log::Level;
 use crate::policy::NodePolicies;
 
@@ -81,15 +86,40 @@ struct File {
     metrics: Value,
 }
 
-/// A table, or what is wrong with it.
-fn table<T: Default + DeserializeOwned>(name: &str, from: Value, fault: &mut Option<String>) -> T {
+/// A table, or what is wrong with it. To say in which line costs another look at the text.
+fn table<T: Default + DeserializeOwned>(name: &str, from: Value, text: &str, faults: &mut Vec<String>) -> T {
     if from.is_null() {
         return T::default();
     }
     serde_json::from_value(from).unwrap_or_else(|error| {
-        *fault = Some(format!("{name}: {error}"));
+        let within =
+            Deserializer::parse(text).and_then(|all| all.deserialize_map(Within::<T>(name, PhantomData)));
+        let fault = within.err().map_or_else(|| error.to_string(), |error| in_line(text, &error));
+        faults.push(format!("{name}: {fault}"));
         T::default()
     })
+}
+
+/// One table among others.
+struct Within<'n, T>(&'n str, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Within<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a table of tables")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut tables: A) -> Result<(), A::Error> {
+        while let Some(name) = tables.next_key::<String>()? {
+            if name == self.0 {
+                tables.next_value::<T>()?;
+            } else {
+                tables.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -111,58 +141,87 @@ struct MetricsTable {
     events: Option<bool>,
 }
 
-impl Settings {
-    /// Of the file and the variables; what is wrong with them, if anything is.
-    pub fn read(paths: &Paths, get: impl Fn(&str) -> Option<String>) -> (Self, Option<String>) {
-        let path = paths.settings();
-        let read = match std::fs::File::open(&path) {
-            Ok(file) => text(&file).and_then(|text| match text.as_str() {
-                "" => Ok(File::default()),
-                text => toml::from_str(text).map_err(|error| error.message().to_owned()),
-            }),
-            Err(error) if crate::is_absent(&path, &error) => Ok(File::default()),
-            Err(error) => Err(error.to_string()),
-        };
-        let read = read.and_then(|mut file: File| {
-            let (names, tables) = (std::mem::take(&mut file.policies), std::mem::take(&mut file.policy));
-            NodePolicies::new(names, tables).map(|policies| (file, policies))
-        });
-        let told = |fault: String| format!("{}: {fault}", path.display());
-        match read {
-            Ok((file, policies)) => {
-                let (settings, fault) = Self::of(file, paths, &get);
-                (Self { policies, ..settings }, fault.map(told))
-            }
-            Err(fault) => {
-                let fault = told(fault);
-                let policies = NodePolicies::unknown(fault.clone());
-                (Self { policies, ..Self::of(File::default(), paths, &get).0 }, Some(fault))
-            }
+/// What they say of these.
+#[derive(Default)]
+struct Tables {
+    log: LogTable,
+    traces: TracesTable,
+    metrics: MetricsTable,
+}
+
+impl Tables {
+    fn of(file: File, text: &str, faults: &mut Vec<String>) -> Self {
+        Self {
+            log: table("log", file.log, text, faults),
+            traces: table("traces", file.traces, text, faults),
+            metrics: table("metrics", file.metrics, text, faults),
         }
     }
+}
 
-    fn of(file: File, paths: &Paths, get: &impl Fn(&str) -> Option<String>) -> (Self, Option<String>) {
-        let variable = |key: &str| get(key).filter(|value| !value.is_empty());
-        let mut fault = None;
-        let log: LogTable = table("log", file.log, &mut fault);
-        let traces: TracesTable = table("traces", file.traces, &mut fault);
-        let metrics: MetricsTable = table("metrics", file.metrics, &mut fault);
-        let level = variable(LEVEL).or(log.level);
-        let level = level.map_or(Some(Some(Level::Warn)), |word| {
-            let level = self::level(&word);
-            if level.is_none() {
-                fault = Some(format!("log.level {word:?} is none of off, error, warn, info, debug, trace"));
-            }
-            level
+/// What is wrong, by who says it.
+#[derive(Default)]
+struct Faults {
+    of_file: Vec<String>,
+    of_variables: Vec<String>,
+}
+
+impl Settings {
+    /// Of the file and the variables; all that is wrong with them, if anything is.
+    pub fn read(paths: &Paths, get: impl Fn(&str) -> Option<String>) -> (Self, Option<String>) {
+        let path = paths.settings();
+        let told = |fault: &str| format!("{}: {fault}", path.display());
+        let mut faults = Faults::default();
+        let text = match std::fs::File::open(&path) {
+            Ok(file) => text(&file),
+            Err(error) if crate::is_absent(&path, &error) => Ok(String::new()),
+            Err(error) => Err(error.to_string()),
+        };
+        let read = text.and_then(|text| {
+            let file = match text.as_str() {
+                "" => Ok(File::default()),
+                text => toml::from_str(text).map_err(|error| in_line(text, &error)),
+            };
+            let mut file: File = file?;
+            let (names, tables) = (std::mem::take(&mut file.policies), std::mem::take(&mut file.policy));
+            Ok((NodePolicies::new(names, tables)?, Tables::of(file, &text, &mut faults.of_file)))
         });
-        let to = match variable(TO).or(log.to).as_deref() {
-            None | Some("stderr") => Destination::Stderr,
+        let (policies, tables) = read.unwrap_or_else(|fault| {
+            let policies = NodePolicies::unknown(told(&fault));
+            faults.of_file.push(fault);
+            (policies, Tables::default())
+        });
+        let settings = Self { policies, ..Self::of(tables, paths, &get, &mut faults) };
+        let of_file = (!faults.of_file.is_empty()).then(|| told(&faults.of_file.join("; ")));
+        let all: Vec<String> = of_file.into_iter().chain(faults.of_variables).collect();
+        (settings, (!all.is_empty()).then(|| all.join("; ")))
+    }
+
+    fn of(tables: Tables, paths: &Paths, get: &impl Fn(&str) -> Option<String>, faults: &mut Faults) -> Self {
+        let Tables { log, traces, metrics } = tables;
+        let variable = |key: &str| get(key).filter(|value| !value.is_empty());
+        // The variable wins.
+        let mut choose =
+            |key: &str, name: &str, said: Option<String>, known: &dyn Fn(&str) -> bool, all: &str| {
+                let (word, place, faults) = match variable(key) {
+                    Some(word) => (word, key, &mut faults.of_variables),
+                    None => (said?, name, &mut faults.of_file),
+                };
+                if !known(&word) {
+                    faults.push(format!("{place}: {word:?} is none of {all}"));
+                    return None;
+                }
+                Some(word)
+            };
+        let levels = "off, error, warn, info, debug, trace";
+        let word = choose(LEVEL, "log.level", log.level, &|word| level(word).is_some(), levels);
+        let level = word.and_then(|word| level(&word)).unwrap_or(Some(Level::Warn));
+        let places = "stderr, journald, and an absolute path";
+        let is_place = |word: &str| ["stderr", "journald"].contains(&word) || word.starts_with('/');
+        let to = match choose(TO, "log.to", log.to, &is_place, places).as_deref() {
             Some("journald") => Destination::Journald,
             Some(path) if path.starts_with('/') => Destination::File(paths.inside(path)),
-            Some(other) => {
-                fault = Some(format!("log.to {other:?} is none of stderr, journald, and an absolute path"));
-                Destination::Stderr
-            }
+            _ => Destination::Stderr,
         };
         let mut endpoint = traces.endpoint.map(Endpoint::Base);
         for (index, key) in ENDPOINTS.into_iter().enumerate().rev() {
@@ -173,17 +232,16 @@ impl Settings {
         if variable(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             endpoint = None;
         }
-        let level = level.unwrap_or(Some(Level::Warn));
         let events = metrics.events.unwrap_or(true);
-        (Self { level, to, events, endpoint, policies: NodePolicies::default() }, fault)
+        Self { level, to, events, endpoint, policies: NodePolicies::default() }
     }
 }
 
 /// What the open file says, behind a link as well. What another user could write must not switch policies off.
 fn text(file: &std::fs::File) -> Result<String, String> {
     let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if let Some(reason) = crate::guests::writable_by_others(&metadata) {
-        return Err(format!("{reason}, and so it counts for nothing: give it to root with mode 644"));
+    if let Some(reason) = writable_by_others(&metadata) {
+        return Err(format!("{reason}, {GIVE_TO_ROOT}"));
     }
     std::io::read_to_string(file).map_err(|error| error.to_string())
 }
@@ -324,6 +382,33 @@ mod tests {
         let (settings, fault) = Settings::read(&paths, |_| None);
         assert!(fault.is_some_and(|fault| fault.contains("wharf.toml")));
         assert_eq!(settings.policies.named(&serde_json::Map::new()).unwrap_err().code, 901);
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_place() {
+        let text = "policies = []\n[log]\nlevle = 'info'\n[metrics]\nevents = 'yes'\n";
+        let fault = read(text, &[("WHARF_LOG", "loud")]).1.unwrap();
+        for words in [
+            "wharf.toml: log: line 3: unknown field `levle`",
+            "; metrics: line 5: invalid type",
+            "; WHARF_LOG: \"loud\" is none of off",
+        ] {
+            assert!(fault.contains(words), "{words}: {fault}");
+        }
+        let fault = read("[log]\nlevel = 'loud'\nto = 'syslog'", &[]).1.unwrap();
+        assert!(
+            fault.contains("wharf.toml: log.level: \"loud\"") && fault.contains("; log.to: \"syslog\""),
+            "{fault}"
+        );
+        for (text, words) in
+            [("\npolices = ['a']", "wharf.toml: line 2: unknown field"), ("\n\nx", "line 3: ")]
+        {
+            let fault = read(text, &[]).1.unwrap();
+            assert!(fault.contains(words), "{text}: {fault}");
+        }
+        let (_, fault) =
+            Settings::read(&Paths::below("/nonexistent"), |key| (key == LEVEL).then(|| "loud".to_owned()));
+        assert!(fault.unwrap().starts_with("WHARF_LOG: "), "no file is blamed that is not there");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use wharf_ops::call::{Answer, CniError, Failure, Interface, Metadata, NetworkRes
 use wharf_ops::delegate::{DelegateOp, Verb};
 use wharf_ops::links::{Common, LinkOp};
 use wharf_ops::logging::{Level, LogLine};
-use wharf_ops::nat::NatOp;
+use wharf_ops::nat::{Backend, MasqueradeRule, NatOp};
 use wharf_ops::wire::{self, Timings, ToBroker};
 use wharf_ops::{KernelOp, Ns, Op, Reply};
 
@@ -225,6 +225,60 @@ fn delegates_by_path_and_by_whim() {
         assert_eq!(output.status, 0, "{output:?}");
     }
     assert!(!proof.exists());
+}
+
+/// Only a GC is told who is valid. In any other call a delegate's GC would take the leases of all whose journal is lost, or who
+/// were attached by another plugin before.
+#[test]
+fn a_delegates_gc_is_for_a_gc() {
+    let mut node = Node::new(None, "");
+    node.conf = r#","cni.dev/valid-attachments":[],"ipam":{"type":"g"}"#;
+    for command in ["ADD", "CHECK", "DEL"] {
+        let output = node.run(command, move |guest| {
+            let config = r#"{"cniVersion":"1.1.0","name":"n","type":"g"}"#.into();
+            let op = Op::Delegate(DelegateOp { verb: Verb::Gc, plugin: "g".into(), config });
+            let refused = guest.ask(op).unwrap_err();
+            assert_eq!(refused.kind, wharf_ops::ErrorKind::Denied, "{command}: {refused}");
+            if command == "ADD" { guest.succeed() } else { guest.finish(Ok(Answer::Done)) }
+        });
+        assert_eq!(output.status, 0, "{output:?}");
+    }
+}
+
+/// What a guest runs before it listens is its own to choose, and its call may be longer than what a socket takes at once.
+#[test]
+fn a_guest_that_does_not_listen_to_its_call_is_ended_at_the_deadline() {
+    let mut node = Node::new(None, SHORT);
+    node.conf = Box::leak(format!(r#","x":"{}""#, "x".repeat(900_000)).into_boxed_str());
+    let (over, until) = std::sync::mpsc::channel::<()>();
+    let until = std::sync::Mutex::new(until);
+    let mut broker = node.broker(move |_| {
+        // Until the test is over.
+        let _ = until.lock().unwrap().recv();
+    });
+    broker.launcher.deaf = true;
+    let call = Call::of(&node, "ADD");
+    let ran = node.host.enter(|| broker.run("g", |key| call.variable(key), call.conf().as_bytes()));
+    assert_eq!(error(&ran.unwrap()).0, 903);
+    drop(over);
+}
+
+/// A few bytes can ask for rules without number.
+#[test]
+fn rules_without_number_are_refused() {
+    let node = Node::new(None, "");
+    let output = node.run("ADD", |guest| {
+        let address = |number: u32| std::net::IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number));
+        let rules = (0..80_000)
+            .map(|number| MasqueradeRule { source: address(number), except: Vec::new() })
+            .collect();
+        let op = NatOp::Masquerade { rules, backend: Backend::Nftables };
+        let refused = guest.ask(Op::Kernel(KernelOp::Nat(op))).unwrap_err();
+        assert_eq!(refused.kind, wharf_ops::ErrorKind::Invalid, "{refused}");
+        assert!(refused.message.contains("80000"), "{refused}");
+        guest.succeed();
+    });
+    assert_eq!(output.status, 0, "{output:?}");
 }
 
 #[test]

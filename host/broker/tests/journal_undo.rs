@@ -16,7 +16,7 @@ use wharf_broker::{Output, Paths};
 use wharf_ops::addresses::AddressOp;
 use wharf_ops::call::{Answer, CniError, Failure};
 use wharf_ops::delegate::Verb;
-use wharf_ops::links::{Common, LinkOp};
+use wharf_ops::links::{Common, LinkOp, VethEnd};
 use wharf_ops::routes::{Route, RouteOp};
 use wharf_ops::shaping::{Rate, ShapingOp};
 use wharf_ops::sysctl::SysctlOp;
@@ -429,4 +429,98 @@ fn a_bridge_is_free_as_soon_as_the_kernel_is_as_it_was() {
     });
     assert_eq!(error(&output).0, 123, "{output:?}");
     assert!(node.journals().is_empty(), "nothing is unfinished");
+}
+
+fn make_ifb(guest: &mut Guest) {
+    let common = Common { name: "x0".into(), ..Common::default() };
+    // There is a fault planned, which the guest ignores.
+    let _ = guest.attempt(link(LinkOp::CreateIfb { ns: Ns::Host, common }));
+    guest.succeed();
+}
+
+/// What was refused was not made, and of what was cut short only the name is known: anybody may have it by now.
+#[test]
+fn a_link_of_that_name_which_somebody_made_later_stays() {
+    let others = [
+        "ip link add x0 type veth peer name x1 && ip link set x0 alias wharf:n/other/eth0",
+        "ip link add x0 type bridge",
+    ];
+    for other in others {
+        for what in [What::Errno(Errno::EOPNOTSUPP as i32), What::EndBefore] {
+            let node = Node::new(None, "");
+            plan(Some((1, what)));
+            survive(|| node.run("ADD", make_ifb));
+            plan(None);
+            node.shell(other);
+            let deleted = node.run("DEL", |guest| guest.finish(Ok(Answer::Done)));
+            assert_eq!(deleted.status, 0, "{deleted:?}");
+            assert!(node.shell("ip -br link").contains("x0"), "{what:?}: {other}");
+            assert!(node.journals().is_empty());
+        }
+    }
+    // One that may be what was to be made goes.
+    let node = Node::new(None, "");
+    plan(Some((1, What::EndAfter)));
+    assert!(survive(|| node.run("ADD", make_ifb)).is_none());
+    assert!(node.shell("ip -br link").contains("x0"));
+    assert_eq!(node.run("DEL", |guest| guest.finish(Ok(Answer::Done))).status, 0);
+    assert!(!node.shell("ip -br link").contains("x0"));
+}
+
+/// A veth between two ends of the host, which nobody uses yet.
+fn make_pair(guest: &mut Guest) -> [Link; 2] {
+    let end =
+        |name: &str| VethEnd { ns: Ns::Host, name: name.into(), mtu: None, mac: None, tx_queue_length: None };
+    let pair = guest.ask(link(LinkOp::CreateVeth { a: end("p0"), b: end("gw0") })).unwrap().pair().unwrap();
+    [pair.0, pair.1]
+}
+
+/// The same as the link into a VLAN, say.
+fn finish_pair(guest: &mut Guest) {
+    let ends = make_pair(guest);
+    let master = Some(get(guest, "br0"));
+    guest.ask(link(LinkOp::SetMaster { link: ends[0].clone(), master })).unwrap();
+    for end in ends {
+        guest.ask(link(LinkOp::SetUp { link: end, up: true })).unwrap();
+    }
+}
+
+#[test]
+fn a_pair_of_the_host_stays_where_others_may_rely_on_it() {
+    let half: Script = |guest| {
+        make_pair(guest);
+        fail(guest);
+    };
+    let whole: Script = |guest| {
+        finish_pair(guest);
+        fail(guest);
+    };
+    for (script, stays) in [(half, false), (whole, true)] {
+        let mut node = Node::new(None, "");
+        node.shell("ip link add br0 type bridge");
+        node.id = "c2";
+        assert_eq!(node.run("ADD", Guest::succeed).status, 0, "another attachment");
+        node.id = "c1";
+        assert_eq!(error(&node.run("ADD", script)).0, 123);
+        assert_eq!(node.shell("ip -br link").contains("gw0"), stays, "half a pair serves nobody");
+    }
+    let half: Script = |guest| {
+        make_pair(guest);
+        guest.succeed();
+    };
+    let whole: Script = |guest| {
+        finish_pair(guest);
+        guest.succeed();
+    };
+    for (script, stays) in [(half, false), (whole, true)] {
+        let node = Node::new(None, "");
+        node.shell("ip link add br0 type bridge");
+        assert_eq!(node.run("ADD", script).status, 0);
+        assert_eq!(node.run("DEL", |guest| guest.finish(Ok(Answer::Done))).status, 0);
+        assert_eq!(
+            node.shell("ip -br link").contains("gw0"),
+            stays,
+            "what no bridge has is nobody's but the ADD's"
+        );
+    }
 }

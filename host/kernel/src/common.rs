@@ -31,7 +31,7 @@ use wharf_ops::{Attachment, Error, Link, Ns, Reply};
 
 pub use backend::forward_backend;
 pub(crate) use bucket::Bucket;
-pub use checks::{check_name, check_new_name, check_port_name, check_route, check_vlans};
+pub use checks::{check_name, check_nat, check_new_name, check_port_name, check_route, check_vlans};
 pub use conditions::{Conditions, Packet};
 pub use sysctl::{Access as SysctlAccess, check_sysctl, same_value, sysctl_failed};
 pub use words::{

@@ -8,12 +8,13 @@ use wharf_ops::links::LinkOp;
 use wharf_ops::nat::{Backend, ForwardOptions, NatOp, PortForward};
 use wharf_ops::{Attachment, Error, Link, Ns, Reply};
 
-use crate::common::forward_backend as backend_for;
+use crate::common::{check_nat, forward_backend as backend_for};
 use crate::nftables::taken_over::{self, HostportRule};
 use crate::real::RealKernel;
 use crate::{addresses, iptables, links, nftables};
 
 pub(crate) fn apply(kernel: &mut RealKernel, owner: &Attachment, op: &NatOp) -> Result<Reply, Error> {
+    check_nat(op)?;
     match op {
         NatOp::Detect => detect(kernel).map(Reply::Backend),
         NatOp::Masquerade { rules, backend } => {

@@ -4,7 +4,7 @@ mod kind;
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -108,9 +108,11 @@ impl Netns {
 
     /// A new namespace without a name. It goes with this value and its last process.
     pub fn anonymous() -> Result<Self, NetnsError> {
-        let back = WayBack(Self::own()?);
+        let here = Self::own()?;
         unshare(CloneFlags::CLONE_NEWNET)
             .map_err(|errno| NetnsError::io("creating a network namespace", errno))?;
+        // Not before: whoever may not leave may not come back either.
+        let back = WayBack(here);
         let new = Self::own();
         drop(back);
         new
@@ -215,7 +217,9 @@ struct WayBack(Netns);
 impl Drop for WayBack {
     fn drop(&mut self) {
         if let Err(errno) = setns(&self.0.fd, CloneFlags::CLONE_NEWNET) {
-            eprintln!("wharf: no way back to the network namespace of the host: {errno}");
+            // Not `eprintln!`: where nobody reads it, a panic would take this thread on in the container.
+            let _ =
+                writeln!(io::stderr(), "wharf: no way back to the network namespace of the host: {errno}");
             std::process::abort();
         }
         HERE.set(Some(self.0.identity));

@@ -83,7 +83,7 @@ fn round(path: &std::path::Path, call: &Call) -> Result<Run, Box<dyn std::error:
     let job =
         Job { artefact: &artefact, container_present: true, limits, log_level: Level::Info, seed: None };
     let mut child = spawn(job, identity)?;
-    child.begin(call)?;
+    wire::send(&mut child.socket, call)?;
     let fork = started.elapsed();
     let mut first = None;
     let mut frames = Frames::new();

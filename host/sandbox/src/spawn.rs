@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-use wharf_ops::call::{Call, Failure};
+use wharf_ops::call::Failure;
 use wharf_ops::logging::Level;
 use wharf_ops::wire::{self, Timings, ToBroker};
 
@@ -189,18 +189,6 @@ impl Child {
     pub fn summon(&self) {
         if let Some(places) = &self.places {
             places.bring_here(self.pid);
-        }
-    }
-
-    /// Says which call is to be made. It begins at once; if the sandbox has died meanwhile, the conversation tells.
-    pub fn begin(&mut self, call: &Call) -> Result<(), Error> {
-        self.summon();
-        match wire::send(&mut self.socket, call) {
-            Err(wire::WireError::TooLong(bytes)) => {
-                let reason = format!("the call takes {bytes} bytes, {} are the limit", wire::MAX_FRAME);
-                Err(Error::Fork(io::Error::other(reason)))
-            }
-            _ => Ok(()),
         }
     }
 

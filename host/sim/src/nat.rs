@@ -1,6 +1,6 @@
 //! `nat`: which backend has the intent, and whose rules go.
 
-use wharf_kernel::common::{Conditions, forward_backend};
+use wharf_kernel::common::{Conditions, check_nat, forward_backend};
 use wharf_ops::nat::{Backend, ForwardOptions, MasqueradeRule, NatOp, PortForward};
 use wharf_ops::{Attachment, Error, Ns, Reply};
 
@@ -11,6 +11,7 @@ const FAMILIES: [bool; 2] = [true, false];
 
 /// Carries out one operation.
 pub(crate) fn apply(call: &mut Call<'_>, owner: &Attachment, op: &NatOp) -> Result<Reply, Error> {
+    check_nat(op)?;
     let features = call.world.features;
     let detect = || features.firewall();
     let space = call.space(Ns::Host)?;

@@ -120,8 +120,7 @@ impl Launcher for ForkLauncher {
 
     fn launch(&self, mapped: &Mapped, call: launch::Job<'_>) -> io::Result<Box<dyn Sandbox>> {
         let job = self.job(&mapped.0, call.limits, call.container_present, self.count(mapped));
-        let mut child = self.child(job)?;
-        child.begin(call.call).map_err(io::Error::other)?;
+        let child = self.child(job)?;
         (self.started)(child.pid());
         Ok(Box::new(Running { child, seed: job.seed }))
     }

@@ -15,6 +15,7 @@ use crate::component::{self, Component, compile};
 use crate::grants;
 use crate::install;
 use crate::say::say;
+use crate::told::whole;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -36,8 +37,8 @@ pub(crate) struct Options {
     /// Also link its name to the binary, for lists that name it outside of a `wharf` chain.
     #[arg(long)]
     drop_in: bool,
-    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
-    #[arg(long, default_value = "/opt/cni/bin")]
+    /// Where the runtime looks for CNI plugins; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin", value_parser = whole::<PathBuf>)]
     bin_dir: PathBuf,
 }
 

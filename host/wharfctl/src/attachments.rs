@@ -3,7 +3,6 @@
 mod svg;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +12,7 @@ use wharf_broker::time::utc;
 use wharf_ops::nat::{PortForward, Protocol};
 
 use crate::recover::kernel;
+use crate::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -31,7 +31,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         std::fs::write(file, drawing).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let text = if options.json { serde_json::to_string_pretty(&all)? + "\n" } else { table(&all) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     match all.odd.as_slice() {
         [] => Ok(()),
         odd => bail!("these are all but what cannot be read: {}", odd.join("; ")),

@@ -1,9 +1,8 @@
 //! `wharfctl conflist`: the network configuration list of a Kubernetes node.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use wharf_broker::Paths;
@@ -11,6 +10,9 @@ use wharf_broker::guests::write_atomically;
 use wharf_cni::{Version, config};
 use wharf_kernel::common::check_new_name;
 use wharf_ops::IpNetwork;
+
+use crate::say::{self, say};
+use crate::told::whole;
 
 /// The chain in which kube-proxy marks what it masquerades.
 const KUBE_MARK_MASQ: &str = "KUBE-MARK-MASQ";
@@ -36,8 +38,8 @@ pub(crate) struct Options {
     dual_stack: Option<IpNetwork>,
     #[command(flatten)]
     shape: Shape,
-    /// Write it to this file, by a rename, instead of printing it. Below WHARF_ROOT.
-    #[arg(long, value_name = "FILE")]
+    /// Write it to this file, by a rename, instead of printing it; a whole path, below WHARF_ROOT.
+    #[arg(long, value_name = "FILE", value_parser = whole::<PathBuf>)]
     write: Option<PathBuf>,
 }
 
@@ -124,15 +126,16 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let cidrs: Vec<IpNetwork> = options.pod_cidr.iter().chain(&options.dual_stack).copied().collect();
     let text = serde_json::to_string_pretty(&list(&cidrs, &options.shape)?)? + "\n";
     let Some(file) = &options.write else {
-        return Ok(std::io::stdout().write_all(text.as_bytes())?);
+        return say::text(&text);
     };
     let file = paths.inside(&file.to_string_lossy());
     let (Some(directory), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str()))
     else {
         bail!("--write {}: is no file's name", file.display());
     };
-    write_atomically(directory, name, text.as_bytes())
-        .with_context(|| format!("cannot write {}", file.display()))
+    write_atomically(directory, name, text.as_bytes())?;
+    say!("{}", file.display());
+    Ok(())
 }
 
 /// The list for a node with these pod CIDRs, one or one of each family.

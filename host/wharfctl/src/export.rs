@@ -21,6 +21,8 @@ use wharf_broker::telemetry::{Event, Reader, SPANS};
 use crate::http::{Tls, agent};
 use crate::lists::CONF_DIR;
 use crate::metrics;
+use crate::say::{complain, reasons};
+use crate::told::whole;
 
 /// How many calls' spans are sent at once.
 const BATCH: usize = 200;
@@ -36,11 +38,11 @@ pub(crate) struct Options {
     /// With --watch: how many seconds lie between.
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
     interval: u16,
-    /// Write metrics to this file, by a rename, for node_exporter's textfile collector; below WHARF_ROOT.
-    #[arg(long, value_name = "FILE")]
+    /// Write metrics to this file, by a rename, for node_exporter's textfile collector; a whole path, below WHARF_ROOT.
+    #[arg(long, value_name = "FILE", value_parser = whole::<PathBuf>)]
     textfile: Option<PathBuf>,
-    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
-    #[arg(long, default_value = CONF_DIR)]
+    /// The runtime's folder of network configuration lists; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
 }
 
@@ -66,7 +68,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
             return done;
         }
         if let Err(error) = done {
-            eprintln!("wharfctl: {error:#}");
+            complain!("wharfctl: {}", reasons(&error));
         }
         if ended(&signals, Duration::from_secs(options.interval.into()))? {
             return Ok(());
@@ -92,7 +94,7 @@ fn round(paths: &Paths, options: &Options, collector: Option<&Collector>) -> Res
     });
     let sent = collector.map_or(Ok(()), |collector| collector.send_all(paths).context("spans"));
     match (written, sent) {
-        (Err(one), Err(other)) => bail!("{one:#}; {other:#}"),
+        (Err(one), Err(other)) => bail!("{}; {}", reasons(&one), reasons(&other)),
         (written, sent) => written.and(sent),
     }
 }
@@ -158,7 +160,7 @@ impl Collector {
         let message = format!("POST {}: {status}: {}", self.url, said.trim());
         // What is refused now would be refused for ever, and keep everything behind it from being sent.
         if status.is_client_error() && ![408, 429, 404].contains(&status.as_u16()) {
-            eprintln!("wharfctl: {message}; {} calls are dropped", events.len());
+            complain!("wharfctl: {message}; {} calls are dropped", events.len());
             return Ok(());
         }
         bail!("{message}; tried again later")

@@ -1,12 +1,13 @@
 //! `wharfctl gc`: removes what no valid attachment of a network holds.
 
-use std::io::Write as _;
-
 use anyhow::{Context, Result, bail};
 use wharf_broker::Paths;
 use wharf_broker::collect::{Collection, Item, Kind, Outcome, Report};
 use wharf_cni::{config, env};
 use wharf_kernel::{Netns, RealKernel};
+
+use crate::say;
+use crate::told::whole;
 
 /// What is to be collected.
 #[derive(Debug, clap::Args)]
@@ -27,8 +28,8 @@ pub(crate) struct Options {
     /// Only say what would be removed.
     #[arg(long)]
     dry_run: bool,
-    /// host-local's dataDir; below WHARF_ROOT. [default: /var/lib/cni/networks]
-    #[arg(long, value_name = "DIR")]
+    /// host-local's dataDir; a whole path, below WHARF_ROOT. [default: /var/lib/cni/networks]
+    #[arg(long, value_name = "DIR", value_parser = whole::<String>)]
     data_dir: Option<String>,
     /// Print JSON.
     #[arg(long)]
@@ -71,7 +72,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     } else {
         lines(&report, &options.network)
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     if !report.is_complete() {
         bail!("not everything could be collected");
     }

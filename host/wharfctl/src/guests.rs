@@ -1,9 +1,9 @@
 //! `wharfctl guests`: what is installed.
 
-use std::io::Write as _;
-
 use anyhow::Result;
 use wharf_broker::{Paths, guests};
+
+use crate::say;
 
 pub(crate) fn run(paths: &Paths, json: bool) -> Result<()> {
     let mut manifests = Vec::new();
@@ -12,7 +12,7 @@ pub(crate) fn run(paths: &Paths, json: bool) -> Result<()> {
         manifests.push(guests::Manifest { seen: None, ..guests::read(paths, &name)? });
     }
     let text = if json { serde_json::to_string_pretty(&manifests)? + "\n" } else { table(&manifests) };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    say::text(&text)
 }
 
 fn table(manifests: &[guests::Manifest]) -> String {

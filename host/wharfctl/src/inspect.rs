@@ -1,7 +1,6 @@
 //! `wharfctl inspect`: what a component is and could ever do, read from its binary.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -11,6 +10,7 @@ use wharf_broker::log::printable;
 use wharf_sandbox::{Inspection, Producer, World};
 
 use crate::component::inspect;
+use crate::say;
 
 /// How many of each kind are shown, and how many characters of each: it is the component that says them.
 const PRODUCERS: usize = 8;
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         as_text(&options.file.display().to_string(), &inspection, wasm.len())
     };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    say::text(&text)
 }
 
 /// Everything about a component, for a person who decides whether to install it.

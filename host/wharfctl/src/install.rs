@@ -18,11 +18,12 @@ pub(crate) use list::Installed;
 use crate::component::{self, Component, compile};
 use crate::grants;
 use crate::say::say;
+use crate::told::whole;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
-    #[arg(long, default_value = "/opt/cni/bin")]
+    /// Where the runtime looks for CNI plugins; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin", value_parser = whole::<PathBuf>)]
     bin_dir: PathBuf,
     /// The folder of guests (*.wasm) to install. [default: ../guests beside this program's folder, else
     /// /usr/share/wharf/guests]
@@ -38,8 +39,8 @@ pub(crate) struct Options {
     /// `usePodCidrIPv6` in it are replaced by this node's pod CIDRs, which the Kubernetes API is asked for.
     #[arg(long, value_name = "FILE")]
     conflist: Vec<PathBuf>,
-    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
-    #[arg(long, default_value = crate::lists::CONF_DIR)]
+    /// The runtime's folder of network configuration lists; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = crate::lists::CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
     #[command(flatten)]
     api: crate::pod_cidr::Api,

@@ -1,7 +1,6 @@
 //! `wharfctl journal show`: what ADDs did, in words.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -10,6 +9,7 @@ use wharf_broker::Paths;
 use wharf_broker::journal::{Effect, Listed, Listing, Outcome, Record, Step, Store, Transaction};
 use wharf_broker::secrets;
 
+use crate::say;
 use crate::words;
 
 /// A journal as JSON.
@@ -41,7 +41,7 @@ pub(crate) fn show(paths: &Paths, attachment: Option<&str>, json: bool) -> Resul
     } else {
         secrets::redact(&all.iter().map(lines).collect::<Vec<_>>().join("\n")).into_owned()
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     if attachment.is_none() && !odd.is_empty() {
         let odd: Vec<String> = odd.iter().map(ToString::to_string).collect();
         bail!("these are all but what cannot be read: {}", odd.join("; "));

@@ -42,6 +42,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use wharf_broker::Paths;
 
+use crate::say::{complain, reasons};
+
 /// Install and inspect Wharf, the CNI plugin whose decisions are made by sandboxed WebAssembly guests.
 ///
 /// WHARF_ROOT prefixes every path that Wharf owns (default /).
@@ -201,8 +203,33 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("wharfctl: {error:#}");
+            complain!("wharfctl: {}", reasons(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All but those that are opened as they are said.
+    #[test]
+    fn no_option_below_the_root_takes_a_path_of_the_current_folder() {
+        let mut seen = 0;
+        for command in Cli::command().get_subcommands() {
+            for option in command.get_arguments() {
+                let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+                let Some(long) = option.get_long().filter(|_| help.contains("elow WHARF_ROOT")) else {
+                    continue;
+                };
+                let said = format!("--{long}=folder");
+                let error =
+                    Cli::try_parse_from(["wharfctl", command.get_name(), &said]).unwrap_err().to_string();
+                assert!(error.contains("say the whole path"), "{} --{long}: {error}", command.get_name());
+                seen += 1;
+            }
+        }
+        assert!(seen > 15, "{seen}");
     }
 }

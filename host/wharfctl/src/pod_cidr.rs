@@ -1,7 +1,6 @@
 //! `wharfctl pod-cidr`: asks the Kubernetes API once for this node's pod CIDRs, and writes them to where an ADD finds
 //! them.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,8 @@ use wharf_broker::pod_cidr::PodCidrs;
 
 use crate::kube::{Cluster, in_cluster};
 use crate::lists::{self, CONF_DIR};
+use crate::say;
+use crate::told::whole;
 
 /// How often a node that has none yet is asked again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -20,8 +21,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) api: Api,
-    /// Where lists are looked for that say `usePodCidr`, and name a kubeconfig; below WHARF_ROOT.
-    #[arg(long, default_value = CONF_DIR)]
+    /// Where lists are looked for that say `usePodCidr`, and name a kubeconfig; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
     /// Print them, and write nothing.
     #[arg(long)]
@@ -52,7 +53,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         found.write(paths)?;
     }
     let lines: Vec<String> = found.pod_cidrs.iter().map(|cidr| format!("{cidr}\n")).collect();
-    Ok(std::io::stdout().write_all(lines.concat().as_bytes())?)
+    say::text(&lines.concat())
 }
 
 /// Asks the API.

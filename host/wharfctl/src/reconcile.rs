@@ -1,7 +1,6 @@
 //! `wharfctl reconcile`: recorded firewall state that vanished comes back.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 
 use anyhow::{Context, Result, bail};
 use wharf_broker::Paths;
@@ -9,6 +8,7 @@ use wharf_broker::reconcile::{self, Look, Reconciled, Watch};
 use wharf_broker::signals::Signals;
 
 use crate::recover::kernel;
+use crate::say::{self, complain};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -34,7 +34,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         let lines: Vec<String> = all.iter().flat_map(|one| lines(one, options.dry_run)).collect();
         if lines.is_empty() { "nothing is missing\n".to_owned() } else { lines.join("\n") + "\n" }
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     if !odd.is_empty() {
         bail!("everything else was looked at, but not all is a journal: {}", odd.join("; "));
     }
@@ -53,7 +53,7 @@ fn watch(paths: &Paths, json: bool) -> Result<()> {
     let report = |look: &Look| {
         for line in &look.odd {
             if said.insert(line.clone()) {
-                eprintln!("{line}");
+                complain!("{line}");
             }
         }
         let all = look.found.as_slice();
@@ -63,7 +63,7 @@ fn watch(paths: &Paths, json: bool) -> Result<()> {
             && printed.is_ok()
         {
             // What nobody reads any more is done all the same.
-            printed = std::io::stdout().write_all(text.as_bytes());
+            printed = say::text(text);
         }
     };
     reconcile::watch(&Watch { paths, kernels: kernel, signals: &signals }, report)?;

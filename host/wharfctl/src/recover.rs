@@ -1,18 +1,19 @@
 //! `wharfctl recover`: ADDs that were cut short are undone, and on request journals removed that say nothing.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::{Result, bail};
 use wharf_broker::log::Log;
 use wharf_broker::{Paths, Recovered, Unreadable};
 use wharf_kernel::{Kernel, Netns, RealKernel};
 
+use crate::say;
+
 pub(crate) fn run(paths: &Paths, force: bool, json: bool) -> Result<()> {
     let unreadable = if force { Unreadable::Goes } else { Unreadable::Stays };
     let all = wharf_broker::recover(paths, &kernel, Log::from_env(), unreadable)?;
     let text = if json { serde_json::to_string_pretty(&all)? + "\n" } else { lines(&all) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     match all.iter().filter(|one| !one.failures.is_empty()).count() {
         0 => Ok(()),
         count => bail!("{count} of {} could not be undone and stay for another try", all.len()),

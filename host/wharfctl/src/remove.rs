@@ -15,6 +15,7 @@ use crate::component::{hold, prune};
 use crate::drop_in::{gone, unlink};
 use crate::lists;
 use crate::say::say;
+use crate::told::whole;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -23,11 +24,11 @@ pub(crate) struct Options {
     /// Also if a network configuration list or the node names it: attachments that need it will fail.
     #[arg(long)]
     force: bool,
-    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
-    #[arg(long, default_value = lists::CONF_DIR)]
+    /// The runtime's folder of network configuration lists; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = lists::CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
-    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
-    #[arg(long, default_value = "/opt/cni/bin")]
+    /// Where the runtime looks for CNI plugins; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin", value_parser = whole::<PathBuf>)]
     bin_dir: PathBuf,
 }
 

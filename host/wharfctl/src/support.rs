@@ -8,7 +8,6 @@ mod parts;
 mod shapes;
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
@@ -17,6 +16,8 @@ use wharf_broker::Paths;
 
 use crate::doctor::Node;
 use crate::lists::CONF_DIR;
+use crate::say;
+use crate::told::whole;
 use bundle::Bundle;
 
 #[derive(Debug, clap::Args)]
@@ -24,11 +25,11 @@ pub(crate) struct Options {
     /// The file to write. [default: wharf-support-HOST.tar in this folder]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
-    #[arg(long, default_value = CONF_DIR)]
+    /// The runtime's folder of network configuration lists; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
-    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
-    #[arg(long, default_value = "/opt/cni/bin")]
+    /// Where the runtime looks for CNI plugins; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin", value_parser = whole::<PathBuf>)]
     bin_dir: PathBuf,
 }
 
@@ -54,5 +55,5 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         output.display(),
         names.join("\n  ")
     );
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    say::text(&text)
 }

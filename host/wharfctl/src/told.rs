@@ -1,4 +1,4 @@
-//! What a runtime tells a plugin beside its configuration, as an option of commands that stand for one.
+//! Options that several commands have: what a runtime tells a plugin beside its configuration, and paths below WHARF_ROOT.
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
@@ -18,4 +18,13 @@ impl Told {
     pub(crate) fn capabilities(&self) -> Result<Map<String, Value>> {
         serde_json::from_str(&self.capabilities).context("--capabilities is not a JSON object")
     }
+}
+
+/// A path that is below WHARF_ROOT: there is no current folder to take it from.
+pub(crate) fn whole<T: From<String>>(text: &str) -> Result<T, String> {
+    if text.starts_with('/') {
+        return Ok(T::from(text.to_owned()));
+    }
+    Err("it is taken below WHARF_ROOT, and not in the current folder: say the whole path, from the root"
+        .to_owned())
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::net::if_::if_nametoindex;
+use serde_json::Value;
 use wharf_broker::collect::Collection;
 use wharf_broker::guests::write_atomically;
 use wharf_broker::log::Log;
@@ -20,6 +22,7 @@ use crate::install::Installed;
 use crate::lists::{self, CONF_DIR, OWN};
 use crate::recover::kernel;
 use crate::say::say;
+use crate::told::whole;
 
 /// Every pod has it, those of other networks too; to delete it takes no record.
 const LOOPBACK: &str = "loopback";
@@ -28,11 +31,11 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Where the runtime looks for CNI plugins, beside the folders that were installed into; below WHARF_ROOT.
-    #[arg(long, default_value = "/opt/cni/bin")]
+    /// Where the runtime looks for CNI plugins, beside the folders that were installed into; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin", value_parser = whole::<PathBuf>)]
     bin_dir: PathBuf,
-    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
-    #[arg(long, default_value = CONF_DIR)]
+    /// The runtime's folder of network configuration lists; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
     /// Wait for the last pod.
     #[arg(long)]
@@ -73,14 +76,21 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
             said = Some(left.len());
         }
         if !options.wait || until.is_some_and(|until| Instant::now() >= until) {
-            bail!(
-                "they keep their network and can be deleted, and no pod is attached any more; run this again when they \
-                 are gone, or say --wait"
-            );
+            let next = match options.timeout {
+                Some(seconds) => {
+                    format!("the {seconds} seconds are over, so run this again, with --timeout or without")
+                }
+                None => "run this again when they are gone, or say --wait".to_owned(),
+            };
+            bail!("they keep their network and can be deleted, and no pod is attached any more; {next}");
         }
         std::thread::sleep(AGAIN);
     }
+    let bridges = bridges(&conf_dir)?;
     remove(paths, &installed)?;
+    for line in what_stays(paths, &installed, &conf_dir, &bridges)? {
+        say!("{line}");
+    }
     if !options.stay {
         return Ok(());
     }
@@ -239,4 +249,49 @@ fn remove(paths: &Paths, installed: &Installed) -> Result<()> {
     let _ = fs::remove_dir(paths.inside("/var/lib/wharf"));
     say!("Wharf is removed from this node");
     Ok(())
+}
+
+/// The bridges that lists name and that are there.
+fn bridges(conf_dir: &Path) -> Result<BTreeSet<String>> {
+    let lists = lists::read(conf_dir)?;
+    let plugins = lists.iter().filter_map(|file| file.list.as_ref().ok()).flat_map(|list| &list.plugins);
+    let of_bridge = plugins.filter(|plugin| plugin.kind == "bridge");
+    let names =
+        of_bridge.map(|plugin| plugin.raw.get("bridge").and_then(Value::as_str).unwrap_or("cni0").to_owned());
+    Ok(names.filter(|name| if_nametoindex(name.as_str()).is_ok()).collect())
+}
+
+/// What is left on purpose, a line each: it is the operator's, or others may use it.
+fn what_stays(
+    paths: &Paths,
+    installed: &Installed,
+    conf_dir: &Path,
+    bridges: &BTreeSet<String>,
+) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    if paths.settings().exists() {
+        lines.push(format!("{}: stays, for it is the operator's", paths.settings().display()));
+    }
+    for name in bridges {
+        lines.push(format!(
+            "the bridge {name}: stays, for others may use it; `ip link delete {name}` removes it"
+        ));
+    }
+    let folders: Vec<PathBuf> =
+        installed.bin_dirs.iter().map(|folder| paths.inside(&folder.to_string_lossy())).collect();
+    let is_gone = |name: &str| {
+        (name == OWN || guests::SHIPPED.contains(&name))
+            && !folders.iter().any(|folder| folder.join(name).exists())
+    };
+    for file in lists::read(conf_dir)? {
+        let Ok(list) = &file.list else { continue };
+        let named =
+            list.plugins.iter().flat_map(|plugin| [Some(plugin.kind.as_str()), plugin.ipam()]).flatten();
+        let gone: BTreeSet<&str> = named.filter(|name| is_gone(name)).collect();
+        if !gone.is_empty() {
+            let gone = gone.into_iter().collect::<Vec<_>>().join(", ");
+            lines.push(format!("{}: stays, and names plugins that are gone: {gone}", file.path.display()));
+        }
+    }
+    Ok(lines)
 }

@@ -5,7 +5,8 @@ use wharf_sdk::HostErrorKind;
 
 /// An operation that is to fail: `"routes/add"`, or every one of an interface, `"routes/*"`.
 ///
-/// It fails once, the first time it is asked for, with an input/output error, unless more is said.
+/// It fails once, the first time it is asked for, with an input/output error, unless more is said. Where it is never asked
+/// for, the test fails when its node goes: it would test nothing.
 ///
 /// ```
 /// use wharf_sdk::HostErrorKind;
@@ -28,6 +29,8 @@ pub struct Fault {
     /// How many times it is still let through.
     skip: u32,
     always: bool,
+    /// Whether the test is about what becomes of it.
+    awaited: bool,
     error: Error,
 }
 
@@ -46,6 +49,7 @@ impl Fault {
             pattern,
             skip: 0,
             always: false,
+            awaited: true,
             error: Error { errno: Some(5), ..Error::new(ErrorKind::Io, message) },
         }
     }
@@ -87,7 +91,19 @@ impl Fault {
             self.skip -= 1;
             return None;
         }
+        self.awaited = false;
         Some(self.error.clone())
+    }
+
+    /// One that need not strike.
+    pub(crate) fn idle(mut self) -> Self {
+        self.awaited = false;
+        self
+    }
+
+    /// The operation, if the test waits in vain for it to fail.
+    pub(crate) fn missed(&self) -> Option<&str> {
+        self.awaited.then_some(self.pattern.as_str())
     }
 
     pub(crate) fn is_spent_by_one(&self) -> bool {

@@ -31,6 +31,19 @@ pub(crate) struct Machine {
     pub(crate) log: RefCell<Vec<Line>>,
 }
 
+/// A fault that never struck tests nothing. Not where the test fails anyway.
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let faults = self.faults.borrow();
+        let missed: Vec<&str> = faults.iter().filter_map(Fault::missed).collect();
+        assert!(
+            missed.is_empty() || std::thread::panicking(),
+            "the node was to fail {}, which no guest asked for that often; `Node::operations` says what they asked for",
+            missed.join(" and ")
+        );
+    }
+}
+
 impl Machine {
     pub(crate) fn new() -> Self {
         let sim = Sim::new(1);

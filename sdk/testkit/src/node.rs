@@ -178,13 +178,17 @@ impl Node {
     }
 
     /// Lets an operation fail: `"routes/add"`, or whatever a [`Fault`] says.
+    ///
+    /// # Panics
+    ///
+    /// When the node goes, if the operation was never asked for.
     pub fn fail(&self, fault: impl Into<Fault>) {
         self.machine.faults.borrow_mut().push(fault.into());
     }
 
     /// Denies an operation, or every one of an interface (`"nat/*"`), as a grant without it does.
     pub fn deny(&self, operation: &str) {
-        self.fail(Fault::at(operation).kind(HostErrorKind::Denied).always());
+        self.fail(Fault::at(operation).kind(HostErrorKind::Denied).always().idle());
     }
 
     /// What guests changed so far, in order; what failed is among it.

@@ -157,6 +157,17 @@ fn a_fault_of_nothing_is_a_mistake() {
 }
 
 #[test]
+#[should_panic(expected = "the node was to fail nat/masquerade, which no guest asked for that often")]
+fn a_fault_that_never_strikes_is_a_mistake() {
+    let node = node();
+    // Whoever is in the way is no matter of the test's.
+    node.deny("shaping/*");
+    node.add::<Cable>(&node.container("c1"), conf()).unwrap();
+    node.fail(Fault::at("nat/masquerade"));
+    node.del::<Cable>(&node.container("c1"), conf()).unwrap();
+}
+
+#[test]
 fn check_and_status_may_only_look() {
     let node = node();
     let pod = node.container("c1");

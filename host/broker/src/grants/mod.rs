@@ -50,7 +50,8 @@ use serde::{Deserialize, Serialize};
 use wharf_ops::{Attachment, OPERATIONS, Op};
 
 use crate::Paths;
-use crate::guests::Manifest;
+use crate::guests::{GIVE_TO_ROOT, Manifest, own};
+use crate::spelling::nearest;
 use constraint::{Constraints, Refusal};
 
 pub use file::{is_untouched, with_digest, with_tables};
@@ -221,7 +222,7 @@ impl Grant {
                 None => allowed.extend(names.find(|name| name == pattern)),
             }
             if allowed.len() == before {
-                return Err(format!("operations: {pattern:?} names no operation; there are {}", known()));
+                return Err(format!("operations: {pattern:?} names no operation; {}", meant(pattern)));
             }
         }
         let mut constrained = false;
@@ -306,8 +307,7 @@ fn text(file: &Path, name: &str) -> Result<String, GrantError> {
     let path = || file.display().to_string();
     match std::fs::File::open(file) {
         Ok(handle) => {
-            let owned = crate::guests::check_owner(&handle, &path());
-            owned.map_err(|error| malformed(file, error.to_string()))?;
+            own(&handle).map_err(|reason| malformed(file, format!("{reason}, {GIVE_TO_ROOT}")))?;
             std::io::read_to_string(handle).map_err(|source| GrantError::Io { path: path(), source })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -327,27 +327,23 @@ fn table<T: Default>(found: Option<T>, any: &mut bool) -> T {
     found.unwrap_or_default()
 }
 
-fn known() -> String {
-    let mut text = String::new();
-    let mut last = "";
-    for operation in OPERATIONS {
-        let room = operation.name.split_once('/').map_or("", |(room, _)| room);
-        if room != last {
-            last = room;
-            text.push_str(room);
-            text.push_str("/*, ");
-        }
+/// What may have been meant, or else what there is, by interfaces.
+fn meant(pattern: &str) -> String {
+    let mut rooms: Vec<String> = OPERATIONS
+        .iter()
+        .filter_map(|operation| Some(format!("{}/*", operation.name.split_once('/')?.0)))
+        .collect();
+    rooms.dedup();
+    let names = OPERATIONS.iter().map(|operation| operation.name);
+    match nearest(pattern, names.chain(rooms.iter().map(String::as_str))) {
+        Some(name) => format!("did you mean {name:?}?"),
+        None => format!("there are {}", rooms.join(", ")),
     }
-    for operation in OPERATIONS {
-        text.push_str(operation.name);
-        text.push_str(", ");
-    }
-    text.trim_end_matches(", ").to_string()
 }
 
 /// One sentence with the line. The parser's message names the keys that exist.
-fn in_line(text: &str, error: &toml::de::Error) -> String {
-    let message = error.message().replace('\n', ", ");
+pub(crate) fn in_line(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim_end().replace('\n', ", ");
     let before = error.span().and_then(|span| text.get(..span.start));
     match before {
         Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),

@@ -55,6 +55,38 @@ fn what_no_line_names_is_denied() {
 }
 
 #[test]
+fn a_file_that_others_may_write_is_no_guest_store() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("g.toml");
+    std::fs::write(&file, "operations = []").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let error = Grant::read(folder.path(), "g").unwrap_err().to_string();
+    let words =
+        "g.toml: others may write it (mode 666), and so it counts for nothing: give it to root with mode 644";
+    assert!(error.ends_with(words) && !error.contains("store"), "{error}");
+}
+
+#[test]
+fn a_slip_is_told_with_what_was_meant() {
+    for (operation, says) in [
+        ("links/creat-veth", "did you mean \"links/create-veth\"?"),
+        ("link/*", "did you mean \"links/*\"?"),
+        ("frobnicate", "there are "),
+    ] {
+        let error = grant(&format!("[{operation:?}]")).unwrap_err();
+        assert!(error.contains(says) && error.len() < 300, "{operation}: {error}");
+    }
+}
+
+#[test]
+fn a_sentence_ends_where_the_parsers_does() {
+    let error = grant("[]\n[bridge-ports]\nvlans = ['x']").unwrap_err();
+    assert!(error.starts_with("line ") && error.ends_with('"'), "{error:?}");
+}
+
+#[test]
 fn host_only_operations_cannot_be_granted() {
     assert!(grant(r#"["links/*"]"#).unwrap().allows("links/delete"));
     assert!(!grant(r#"["links/*"]"#).unwrap().allows("links/delete-unused-bridge"));

@@ -19,7 +19,9 @@ pub struct NetnsId {
     pub device: u64,
     /// Its inode, which another namespace may get once this one is gone.
     pub inode: u64,
-    /// What no other namespace gets (SO_NETNS_COOKIE), if the kernel tells it.
+    /// What no other namespace gets (SO_NETNS_COOKIE), if the kernel tells it. As JSON not by that name: what is called a
+    /// cookie is taken for a secret.
+    #[serde(rename = "number")]
     pub cookie: Option<u64>,
 }
 
@@ -329,6 +331,11 @@ impl Record {
     /// When the attachment came into being: seconds since 1970.
     pub fn since(&self) -> Option<u64> {
         self.committed().find_map(|transaction| transaction.commit.as_ref()).map(|commit| commit.time)
+    }
+
+    /// What the last ADD answered.
+    pub fn result(&self) -> Option<&NetworkResult> {
+        self.committed().next_back().and_then(|last| last.commit.as_ref()).map(|commit| &commit.result)
     }
 
     /// The transactions that are in force, oldest first.

@@ -19,6 +19,9 @@ use super::index::{Entry, Index};
 use super::lock;
 use super::pages::Broken;
 
+/// How many range sets have a cursor: as many addresses an interface gets from a pool.
+const MOST_SETS: u32 = 256;
+
 /// Whose leases are that name nobody. No owner is called so.
 pub const NOBODY: LeaseOwner = LeaseOwner { container: String::new(), ifname: String::new() };
 
@@ -284,8 +287,12 @@ impl Pool {
         self.files.cursor(set)
     }
 
-    /// Moves the cursor.
+    /// Moves the cursor. Each is a file that stays.
     pub fn set_last_reserved(&mut self, set: u32, address: IpAddr) -> Result<(), Error> {
+        if set >= MOST_SETS {
+            let reason = format!("range set {set}: a pool has no more than {MOST_SETS}, counted from 0");
+            return Err(Error::invalid(reason));
+        }
         let address = Address::from(address);
         if !self.files.move_cursor(set, address)? {
             self.index()?;

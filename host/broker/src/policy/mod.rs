@@ -178,7 +178,8 @@ pub(crate) fn order<'n, L: Launcher>(
 
 /// The manifest of an installed policy, or why there is none.
 pub fn installed(paths: &Paths, name: &str) -> Result<Manifest, String> {
-    let manifest = guests::read(paths, name).map_err(|error| error.to_string())?;
+    let manifest = guests::read(paths, name)
+        .map_err(|error| error.or("`wharfctl add` installs a policy").to_string())?;
     if is_policy(&manifest.world) { Ok(manifest) } else { Err(error::other_world(&manifest.world)) }
 }
 

@@ -194,9 +194,11 @@ impl<'a> Actual<'a> {
                 }
             }
         }
-        let near = all.into_iter().find(|found| {
-            same_network(found.dst, route.dst) && (route.link.is_none() || found.link == route.link)
-        });
+        // A default route may lead out by another interface.
+        let elsewhere = route.dst.prefix() == 0 || route.link.is_none();
+        let near = all
+            .into_iter()
+            .find(|found| same_network(found.dst, route.dst) && (elsewhere || found.link == route.link));
         Ok(near.map_or(Value::Absent, Value::Route))
     }
 

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use ipnetwork::IpNetwork;
 use wharf_ops::call::NetworkResult;
 use wharf_ops::{Attachment, Ns};
 
 use super::Difference;
-use super::compare::{holds, is_moved};
+use super::compare::{holds, is_moved, same_network};
 use super::expected::Expected;
 use super::statement::{Key, Value};
 use crate::journal::Listed;
@@ -19,6 +20,9 @@ pub(super) struct Excuses<'a> {
     siblings: Vec<Expected>,
     /// Newer records of other attachments.
     others: Vec<Expected>,
+    /// Where routes of the ADD's own result led that the result of the whole list does not have: a plugin behind it took them
+    /// away, and said so.
+    dropped: Vec<IpNetwork>,
 }
 
 impl<'a> Excuses<'a> {
@@ -32,6 +36,7 @@ impl<'a> Excuses<'a> {
         let is_own = |listed: &&Listed| Some(listed.name.as_ref()) == journal.file_name();
         let since = all.iter().find(is_own).map(Listed::age);
         let newer = all.iter().filter(|listed| !is_own(listed) && Some(listed.age()) >= since);
+        let own_result = all.iter().find(is_own).and_then(|listed| listed.record.result());
         let (mut siblings, mut others) = (Vec::new(), Vec::new());
         for listed in newer {
             let expected = Expected::of(&listed.record);
@@ -41,7 +46,8 @@ impl<'a> Excuses<'a> {
                 others.push(expected);
             }
         }
-        Self { own, result, siblings, others }
+        let dropped = dropped(own_result, result);
+        Self { own, result, siblings, others, dropped }
     }
 
     /// Whether a difference is one of them.
@@ -50,6 +56,11 @@ impl<'a> Excuses<'a> {
         let key = &statement.key;
         let says = |expected: &Expected| expected.get(key).is_some_and(|value| holds(value, found));
         if self.siblings.iter().any(says) || self.is_stated(key, found) || is_left_to_others(key, found) {
+            return true;
+        }
+        if let Key::Route(Ns::Container, route) = key
+            && self.dropped.iter().any(|dst| same_network(*dst, route.dst))
+        {
             return true;
         }
         // What is shared is the host's, and not on a link that this ADD created.
@@ -67,9 +78,16 @@ impl<'a> Excuses<'a> {
     }
 }
 
+fn dropped(own: Option<&NetworkResult>, last: Option<&NetworkResult>) -> Vec<IpNetwork> {
+    let (Some(own), Some(last)) = (own, last) else { return Vec::new() };
+    let leads = |result: &NetworkResult, dst| result.routes.iter().any(|route| same_network(route.dst, dst));
+    own.routes.iter().map(|route| route.dst).filter(|dst| !leads(last, *dst)).collect()
+}
+
 /// What plugins that keep no record set on the container's interface without a word in their result, as the reference
-/// `tuning` does, how the node's links make up their addresses, and routes that are there as they were added but for their
-/// table, into which the reference `sbr` moves them. A change of it proves nothing.
+/// `tuning` does, how the node's links make up their addresses, routes that are there as they were added but for their table,
+/// into which the reference `sbr` moves them, and which way leads out, which another network or a tunnel may be for. A change
+/// of it proves nothing.
 fn is_left_to_others(key: &Key, found: &Value) -> bool {
     match (key, found) {
         (Key::Mtu(link) | Key::Promiscuous(link) | Key::Alias(link), _) => link.ns == Ns::Container,
@@ -79,7 +97,9 @@ fn is_left_to_others(key: &Key, found: &Value) -> bool {
         (Key::Sysctl(Ns::Host, name), Value::Text(_)) => {
             key.link().is_some() && name.ends_with("/addr_gen_mode")
         }
-        (Key::Route(Ns::Container, said), Value::Route(found)) => is_moved(said, found),
+        (Key::Route(Ns::Container, said), Value::Route(found)) => {
+            is_moved(said, found) || (said.dst.prefix() == 0 && same_network(said.dst, found.dst))
+        }
         _ => false,
     }
 }

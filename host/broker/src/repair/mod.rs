@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use ipnetwork::IpNetwork;
 use wharf_kernel::{Kernel, Machine, Netns};
 use wharf_ops::addresses::AddressOp;
-use wharf_ops::links::LinkOp;
+use wharf_ops::links::{Info, LinkOp};
 use wharf_ops::routes::RouteOp;
 use wharf_ops::{Error, ErrorKind, KernelOp, Link, Reply};
 
@@ -24,6 +24,7 @@ pub(crate) use seen::{Seen, host_ends, look};
 pub(crate) use undo::undo;
 
 use crate::Paths;
+use crate::collect::names_attachment;
 use crate::journal::{Begin, Shared, Store};
 use crate::log::Log;
 use crate::native::Start;
@@ -105,7 +106,7 @@ impl Repair<'_> {
                 if self.later && !self.is_meant(op) {
                     return Ok(());
                 }
-                if self.is_back(op) {
+                if !self.may_be_ours(op) || self.is_back(op) {
                     return Ok(());
                 }
                 match self.apply(op) {
@@ -127,6 +128,26 @@ impl Repair<'_> {
             Task::Native { plugin, config } => {
                 lease::native_del(self, plugin, config).map_err(|error| Error::internal(error.to_string()))
             }
+        }
+    }
+
+    /// Whether a link that is to be deleted by its name can be the one that was to be made: anybody may have made one of that
+    /// name since.
+    fn may_be_ours(&mut self, op: &KernelOp) -> bool {
+        let KernelOp::Link(LinkOp::Delete { link }) = op else { return true };
+        if link.index != 0 {
+            return true;
+        }
+        let own = &self.begin.attachment;
+        let info = KernelOp::Link(LinkOp::Info { link: link.clone() });
+        match self.kernel.apply(own, &info).and_then(Reply::info) {
+            Ok(info) => {
+                let named = |alias: &str| names_attachment(alias, &own.network, &own.container, &own.ifname);
+                ["veth", "ifb"].contains(&info.kind.as_str())
+                    && info.alias.as_deref().is_none_or(|alias| alias.is_empty() || named(alias))
+            }
+            // The deletion will tell.
+            Err(_) => true,
         }
     }
 
@@ -175,6 +196,22 @@ impl Repair<'_> {
         })
     }
 
+    /// What the kernel says about links, of those that are there.
+    fn infos(&mut self, links: &[Link]) -> Vec<Info> {
+        let mut infos = Vec::with_capacity(links.len());
+        for link in links {
+            let info = KernelOp::Link(LinkOp::Info { link: link.clone() });
+            infos.extend(self.kernel.apply(&self.begin.attachment, &info).and_then(Reply::info));
+        }
+        infos
+    }
+
+    /// Whether a veth between two ends of the host does its work: its ADD got as far as that, and others may rely on it.
+    fn is_in_use(&mut self, ends: &[Link]) -> bool {
+        let infos = self.infos(ends);
+        infos.len() == ends.len() && infos.iter().all(|info| info.up) && is_joined(&infos)
+    }
+
     /// Whether the node has another attachment: what a host shares may have become its.
     fn others_exist(&self) -> bool {
         let begin = self.begin;
@@ -196,6 +233,11 @@ impl Repair<'_> {
         let paths = self.tools.paths;
         (paths.leases(directory, network), paths.lease_index(directory, network))
     }
+}
+
+/// Whether one of them is a bridge's port.
+fn is_joined(infos: &[Info]) -> bool {
+    infos.iter().any(|info| info.master.is_some())
 }
 
 fn address_given_back(task: &Task) -> Option<(Link, IpNetwork)> {

@@ -11,7 +11,7 @@ use wharf_ops::{KernelOp, Link, Ns};
 
 use super::task::Task;
 use super::undo::lasting;
-use super::{Repair, Unfinished};
+use super::{Repair, Unfinished, is_joined};
 use crate::journal::{Effect, Record, Step};
 use crate::undo::fits;
 
@@ -26,18 +26,22 @@ pub(crate) struct Owned {
     renamed: bool,
     /// What would put back what the ADD took away.
     restoring: Vec<KernelOp>,
+    /// Veths between two ends of the host. Attachments share those of which a bridge has one end.
+    pairs: Vec<Vec<Link>>,
 }
 
 impl Owned {
     /// What the committed transactions of records own. Shared things are nobody's: bridges and what is on them, links
-    /// between two ends in the host, sysctls. A container's `lo` is lowered by whoever raised it.
+    /// between two ends in the host that a bridge has, sysctls. A container's `lo` is lowered by whoever raised it.
     pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>, renamed: bool) -> Self {
-        let (mut tasks, mut restoring) = (Vec::<Task>::new(), Vec::new());
+        let (mut tasks, mut restoring, mut pairs) = (Vec::<Task>::new(), Vec::new(), Vec::new());
         for transaction in records.flat_map(Record::committed) {
             let gone = transaction.of_earlier_boot();
             if !gone {
                 let steps = transaction.steps.iter().filter(|step| step.may_have_changed());
-                restoring.extend(steps.flat_map(restored).cloned());
+                restoring.extend(steps.clone().flat_map(restored).cloned());
+                let pair = |step: &&Step| step.created().len() > 1 && !step.creates_private_links();
+                pairs.extend(steps.filter(pair).map(|step| step.created().to_vec()));
             }
             for step in transaction.steps.iter().filter(|step| step.may_have_changed()) {
                 let mut of_step = of_step(step);
@@ -47,7 +51,7 @@ impl Owned {
         }
         tasks.reverse();
         tasks.sort_by_key(rank);
-        Self { tasks, renamed, restoring }
+        Self { tasks, renamed, restoring, pairs }
     }
 
     /// Crosses off what an operation of this DEL took away.
@@ -151,11 +155,15 @@ impl Owned {
             rest.retain(|task| deleted.is_err() || !matches!(task, Task::Link { .. }));
         }
         unfinished.extend(repair.work_off(rest));
+        for ends in std::mem::take(&mut self.pairs) {
+            if !is_joined(&repair.infos(&ends)) {
+                unfinished.extend(repair.work_off(vec![Task::link("links/create-veth", &ends)]));
+            }
+        }
         unfinished
     }
 }
 
-/// What a step made that is the attachment's own.
 /// What undoes a step.
 fn restored(step: &Step) -> impl Iterator<Item = &KernelOp> {
     let undo = match &step.effect {
@@ -165,6 +173,7 @@ fn restored(step: &Step) -> impl Iterator<Item = &KernelOp> {
     undo.iter().map(|undo| &undo.op)
 }
 
+/// What a step made that is the attachment's own.
 fn of_step(step: &Step) -> Vec<Task> {
     let of = step.effect.operation();
     let task = |op: KernelOp| Task::Kernel { of, op, unless_joined: None, own: Vec::new() };

@@ -33,8 +33,12 @@ pub(crate) fn undo(
     }
     let shared = |task: &Task| matches!(task, Task::Link { ends, .. } if is_of_the_host(ends));
     if tasks.iter().any(shared) && repair.others_exist() {
-        // Such as the link into a VLAN, which the others may have begun to use.
-        tasks.retain(|task| !shared(task));
+        // Such as the link into a VLAN, which the others may have begun to use. Half of one is of no use to anybody, and
+        // keeps a whole one from being made.
+        tasks.retain(|task| match task {
+            Task::Link { ends, .. } if is_of_the_host(ends) => !repair.is_in_use(ends),
+            _ => true,
+        });
     }
     let at = tasks.partition_point(Task::is_of_the_kernel);
     let lasting = tasks.split_off(at);

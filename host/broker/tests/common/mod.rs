@@ -107,12 +107,14 @@ pub enum Stop {
 pub struct Scripted {
     guest: Arc<dyn Fn(&mut Guest) + Send + Sync>,
     policy: Script,
+    /// Whether the guest runs its script without having read its call.
+    pub deaf: bool,
 }
 
 impl Scripted {
     /// Every guest is this script, and there is no policy.
     pub fn of(script: impl Fn(&mut Guest) + Send + Sync + 'static) -> Self {
-        Self { guest: Arc::new(script), policy: |_| {} }
+        Self { guest: Arc::new(script), policy: |_| {}, deaf: false }
     }
 
     fn start(script: impl Fn(&mut Guest) + Send + 'static) -> io::Result<Box<dyn Sandbox>> {
@@ -155,8 +157,14 @@ impl Launcher for Scripted {
     }
 
     fn launch(&self, _artefact: &Vec<u8>, _job: Job<'_>) -> io::Result<Box<dyn Sandbox>> {
-        let script = Arc::clone(&self.guest);
-        Self::start(move |guest| script(guest))
+        let (script, deaf) = (Arc::clone(&self.guest), self.deaf);
+        Self::start(move |guest| {
+            if !deaf {
+                // The broker may have been told to stop before it said which call it is.
+                let _ = guest.frames.receive::<wharf_ops::call::Call>(&mut guest.socket);
+            }
+            script(guest);
+        })
     }
 
     fn launch_policy(&self, _: &Vec<u8>, _: &Limits, _: bool) -> io::Result<Box<dyn Sandbox>> {

@@ -3,6 +3,7 @@
 use ipnetwork::IpNetwork;
 use wharf_ops::Error;
 use wharf_ops::bridge_ports::VlanRange;
+use wharf_ops::nat::NatOp;
 use wharf_ops::routes::Route;
 
 use super::describe_route;
@@ -63,6 +64,32 @@ pub fn check_vlans(range: VlanRange) -> Result<(), Error> {
     Ok(())
 }
 
+/// How many matches the rules of one call may come to: what is made of them is made at once, and a few bytes of a call can
+/// ask for their product.
+const MOST_MATCHES: usize = 16_384;
+
+/// Refuses more rules than one attachment can mean.
+pub fn check_nat(op: &NatOp) -> Result<(), Error> {
+    let matches = match op {
+        NatOp::Masquerade { rules, .. } => {
+            rules.iter().fold(0, |sum: usize, rule| sum.saturating_add(rule.except.len()).saturating_add(1))
+        }
+        NatOp::ForwardPorts { rules, options } => {
+            let conditions = options.conditions_v4.len().saturating_add(options.conditions_v6.len());
+            let each = options.subnets.len().saturating_add(conditions).saturating_add(1);
+            rules.len().saturating_mul(each)
+        }
+        _ => 0,
+    };
+    if matches > MOST_MATCHES {
+        return Err(Error::invalid(format!(
+            "rules of {matches} matches (each rule with each network and condition) are more than an attachment may have: \
+             {MOST_MATCHES}. Use ranges of networks, or several attachments"
+        )));
+    }
+    Ok(())
+}
+
 /// Refuses routes that cannot be.
 pub fn check_route(route: &Route) -> Result<(), Error> {
     let refuse = |why: String| Err(Error::invalid(format!("{} cannot be: {why}", describe_route(route))));
@@ -79,4 +106,46 @@ pub fn check_route(route: &Route) -> Result<(), Error> {
 
 fn network(dst: IpNetwork) -> String {
     format!("{}/{}", dst.network(), dst.prefix())
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_ops::nat::{Backend, ForwardOptions, MasqueradeRule, PortForward, Protocol};
+
+    use super::*;
+
+    fn forwards(count: u16, subnets: u8) -> NatOp {
+        let forward = |port| PortForward {
+            protocol: Protocol::Tcp,
+            host_address: None,
+            host_port: port,
+            container_address: "10.0.0.2".parse().unwrap(),
+            container_port: port,
+        };
+        let options = ForwardOptions {
+            backend: Backend::Nftables,
+            snat: true,
+            masquerade_all: false,
+            subnets: (0..subnets).map(|last| format!("10.0.{last}.0/24").parse().unwrap()).collect(),
+            mark_bit: 13,
+            external_mark_chain: None,
+            conditions_v4: Vec::new(),
+            conditions_v6: Vec::new(),
+        };
+        NatOp::ForwardPorts { rules: (1..=count).map(forward).collect(), options }
+    }
+
+    #[test]
+    fn what_is_made_of_rules_is_bounded() {
+        assert!(check_nat(&forwards(4000, 2)).is_ok(), "a wide range of ports on a dual-stack container");
+        assert!(check_nat(&forwards(200, 200)).is_err());
+        let network = "10.0.0.0/8".parse().unwrap();
+        let rule = MasqueradeRule { source: "10.0.0.2".parse().unwrap(), except: vec![network; 20_000] };
+        let masquerade = |rules| NatOp::Masquerade { rules, backend: Backend::Automatic };
+        let error = check_nat(&masquerade(vec![rule.clone()])).unwrap_err();
+        assert!(error.message.contains("20001"), "{error}");
+        let plain = MasqueradeRule { except: Vec::new(), ..rule };
+        assert!(check_nat(&masquerade(vec![plain.clone(); 20_000])).is_err());
+        assert!(check_nat(&masquerade(vec![plain; 100])).is_ok());
+    }
 }

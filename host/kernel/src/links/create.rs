@@ -53,7 +53,7 @@ pub(super) fn veth(kernel: &mut RealKernel, a: &VethEnd, b: &VethEnd) -> Result<
     };
     let index = match made.info.peer {
         Some(index) => index,
-        None => get(kernel, b.ns, &b.name)?.map(|link| link.index).ok_or_else(|| {
+        None => get(kernel, b.ns, &b.name).ok().flatten().map(|link| link.index).ok_or_else(|| {
             Error::internal(format!("the other end {} of {} is not there after creation", b.name, a.name))
         })?,
     };
@@ -144,10 +144,13 @@ fn create(socket: &mut Socket, name: &str, attributes: Vec<LinkAttribute>) -> Re
         },
         |answer| made = State::read(answer).filter(|state| state.info.name == name),
     )?;
+    // From here on it is made, and no error may look like the kernel's refusal to make it.
     match made {
         Some(state) => Ok(state),
-        None => select(socket, Selector::Name(name), State::read)?
-            .ok_or(NetlinkError::Malformed("the new link is gone already")),
+        None => select(socket, Selector::Name(name), State::read)
+            .ok()
+            .flatten()
+            .ok_or(NetlinkError::Malformed("the new link is not to be found")),
     }
 }
 

@@ -218,6 +218,7 @@ fn a_new_container_takes_over_when_the_old_one_goes_in_either_order() {
         nat(&mut kernel, &old, NatOp::RemoveForwards).unwrap();
         assert_eq!(who(&world).unwrap(), format!("two {PEER}"), "the new one's stays");
         forward_ports(&mut kernel, &old, &[forward(8080, "10.1.0.2:80")], &options(backend));
+        assert_eq!(who(&world).unwrap(), format!("two {PEER}"), "who comes last waits");
         forward_ports(&mut kernel, &new, &[forward(8080, "10.1.0.3:80")], &options(backend));
         nat(&mut kernel, &new, NatOp::RemoveForwards).unwrap();
         assert_eq!(who(&world).unwrap(), format!("one {PEER}"), "the other order");

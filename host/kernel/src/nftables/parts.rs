@@ -197,7 +197,7 @@ pub(crate) fn replace(
             first.declare(&mut transaction);
         }
         for kind in &old {
-            removal(socket, owner, *kind, &mut transaction)?;
+            removal(socket, owner, *kind, Heirs::Stay, &mut transaction)?;
         }
         for part in &parts {
             part.push(&mut transaction, owner, &taken);
@@ -253,12 +253,19 @@ pub(crate) fn remove(
     what: &str,
 ) -> Result<(), Error> {
     for table in TABLES {
-        let mut transaction = Transaction::new(table);
-        for kind in kinds.iter().filter(|kind| kind.table() == table) {
-            removal(socket, owner, *kind, &mut transaction)?;
-        }
-        if let Err((transaction, failure)) = transaction.commit_removals(socket) {
-            return Err(failure.explain(&transaction, what));
+        let mut heirs = Heirs::Move;
+        loop {
+            let mut transaction = Transaction::new(table);
+            for kind in kinds.iter().filter(|kind| kind.table() == table) {
+                removal(socket, owner, *kind, heirs, &mut transaction)?;
+            }
+            let Err((transaction, failure)) = transaction.commit_removals(socket) else { break };
+            let moves = transaction.changes.iter().any(|change| matches!(change, Change::Element { .. }));
+            if !moves {
+                return Err(failure.explain(&transaction, what));
+            }
+            // An heir may be gone by now. Where it is, it has its keys all the same.
+            heirs = Heirs::Stay;
         }
     }
     Ok(())
@@ -283,11 +290,20 @@ pub(crate) fn installed(
     rules(socket, kind.table(), Some(&kind.chain(owner)))
 }
 
+/// Whether who waits for a key behind the map gets its place in it. Else the next who asks for the key would, before those
+/// who have had it for longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heirs {
+    Move,
+    Stay,
+}
+
 /// Ways first, then the chain. A key that leads elsewhere is somebody else's.
 fn removal(
     socket: &mut Socket,
     owner: &Attachment,
     kind: Kind,
+    heirs: Heirs,
     transaction: &mut Transaction,
 ) -> Result<(), Error> {
     let chain = kind.chain(owner);
@@ -295,18 +311,32 @@ fn removal(
     let Some(used) = chain_use(socket, table, &chain)? else { return Ok(()) };
     let lead = Verdict::Jump(chain.clone());
     let inside = installed(socket, owner, kind)?;
-    let mut ways = Vec::new();
-    for Entry { map, key, .. } in kind.entries(&inside) {
+    let overflow = kind.overflow().map(|overflow| rules(socket, table, Some(overflow))).transpose()?;
+    let (overflow, others): (Vec<Installed>, Vec<Installed>) =
+        overflow.unwrap_or_default().into_iter().partition(|rule| rule.target() == Some(&chain));
+    let (mut ways, mut inherited) = (Vec::new(), Vec::new());
+    for Entry { map, key, selector } in kind.entries(&inside) {
         if element(socket, table, map, &key)?.is_some_and(|verdict| verdict == lead) {
+            let heir = others
+                .iter()
+                .find(|rule| rule.exprs.len() == selector.len() + 1 && rule.exprs.starts_with(&selector));
+            if let Some(heir) = heir.filter(|_| heirs == Heirs::Move)
+                && let Some(next) = heir.target()
+            {
+                inherited.push(Change::Element {
+                    map,
+                    key: key.clone(),
+                    verdict: Verdict::Jump(next.to_owned()),
+                });
+                inherited.push(Change::DeleteRule { chain: heir.chain.clone(), handle: heir.handle });
+            }
             ways.push((map, key));
         }
     }
-    let overflow = kind.overflow().map(|overflow| rules(socket, table, Some(overflow))).transpose()?;
-    let mut overflow = overflow.unwrap_or_default();
-    overflow.retain(|rule| rule.target() == Some(&chain));
     // Somebody emptied the chain: what led to it can only be found in the maps themselves.
     if usize::try_from(used).is_ok_and(|used| used > inside.len() + ways.len() + overflow.len()) {
         ways.clear();
+        inherited.clear();
         for map in kind.maps() {
             let leading = elements(socket, table, map)?.into_iter().filter(|(_, verdict)| *verdict == lead);
             ways.extend(leading.map(|(key, _)| (*map, key)));
@@ -317,6 +347,7 @@ fn removal(
     let behind =
         overflow.into_iter().map(|rule| Change::DeleteRule { chain: rule.chain, handle: rule.handle });
     transaction.changes.extend(behind);
+    transaction.changes.extend(inherited);
     transaction.push(Change::DeleteChain(chain));
     Ok(())
 }

@@ -77,15 +77,21 @@ impl<'a> Job<'a> {
 /// Starts a sandbox of its own.
 pub(crate) fn spawn(job: &Job<'_>) -> Result<Child, wharf_sandbox::Error> {
     let mut child = wharf_sandbox::spawn(job.order(), job.identity)?;
-    child.begin(job.call)?;
+    begin(&mut child, job.call);
     Ok(child)
 }
 
 /// The one that was started before.
 pub(crate) fn take(zygote: &mut Zygote, job: &Job<'_>) -> Child {
     let mut child = zygote.take(&job.order()).unwrap().unwrap();
-    child.begin(job.call).unwrap();
+    begin(&mut child, job.call);
     child
+}
+
+/// As the broker does. If the sandbox has died, the conversation tells.
+fn begin(child: &mut Child, call: &Call) {
+    child.summon();
+    let _ = wharf_ops::wire::send(&mut child.socket, call);
 }
 
 /// The usual job.

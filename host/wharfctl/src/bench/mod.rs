@@ -7,7 +7,6 @@ mod table;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -18,6 +17,7 @@ use wharf_sim::Sim;
 
 use crate::install;
 use crate::lists::{List, Plugin};
+use crate::say;
 use crate::scenario::grants;
 use crate::simulated::{Cache, Call, Guests, Node};
 use crate::told::Told;
@@ -75,7 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         } else {
             table.as_text(options.rounds)
         };
-        return Ok(std::io::stdout().write_all(text.as_bytes())?);
+        return say::text(&text);
     }
     let reasons: Vec<String> = tried.iter().map(|error| format!("{error:#}")).collect();
     let cure = if options.conf.is_some() {

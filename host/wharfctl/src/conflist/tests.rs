@@ -127,3 +127,12 @@ fn a_file_is_written_below_the_root() {
     let text = std::fs::read(root.path().join("etc/cni/net.d/10-wharf.conflist")).unwrap();
     NetworkList::parse(&text).unwrap();
 }
+
+#[test]
+fn a_path_that_does_not_begin_at_the_root_is_refused() {
+    for path in ["10-wharf.conflist", "./10-wharf.conflist", "../etc/10-wharf.conflist", ""] {
+        let line = ["conflist", "--pod-cidr", "10.1.0.0/16", "--write", path];
+        let error = Line::try_parse_from(line).unwrap_err().to_string();
+        assert!(error.contains("--write <FILE>") && error.contains("say the whole path"), "{path}: {error}");
+    }
+}

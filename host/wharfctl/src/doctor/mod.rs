@@ -10,7 +10,6 @@ mod state;
 mod store;
 
 use std::fmt::{Display, Write as _};
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -18,16 +17,18 @@ use serde::Serialize;
 use wharf_broker::Paths;
 
 use crate::lists::{CONF_DIR, ListFile};
+use crate::say;
+use crate::told::whole;
 pub(crate) use lists::{capabilities, served};
 pub(crate) use policies::{asked, check as node_policies};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
-    #[arg(long, default_value = CONF_DIR)]
+    /// The runtime's folder of network configuration lists; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
-    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
-    #[arg(long, default_value = "/opt/cni/bin")]
+    /// Where the runtime looks for CNI plugins; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin", value_parser = whole::<PathBuf>)]
     bin_dir: PathBuf,
     /// Also attach a namespace with everything that is installed, send traffic, and remove it again. All of it in
     /// namespaces and folders of its own: nothing is left.
@@ -150,7 +151,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
         all.extend(findings("probe", |findings| probe::check(&node, findings)));
     }
     let text = if options.json { as_json(&all)? } else { as_text(&all) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     match count(&all, Severity::Error) {
         0 => Ok(()),
         errors => bail!("{errors} of {} checks failed", all.len()),

@@ -12,6 +12,8 @@ pub(crate) fn check(node: &Node<'_>, findings: &mut Findings) {
     let file = node.paths.settings();
     let (settings, _) = Settings::read(node.paths, |_| None);
     if let Some(fault) = settings.policies.fault() {
+        let named = format!("{}: ", file.display());
+        let fault = fault.strip_prefix(named.as_str()).unwrap_or(fault);
         let what = format!("{fault}: which policies hold cannot be told, so no pod gets its network");
         return findings.error(file.display(), what, "correct the file");
     }

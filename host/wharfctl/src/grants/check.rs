@@ -51,6 +51,7 @@ pub(crate) fn problems(paths: &Paths, name: &str) -> Vec<String> {
             // The file can be wrong all the same.
             let grant = Grant::read(&paths.grants(), name).err();
             let of_file = grant.filter(|error| !matches!(error, GrantError::Missing { .. }));
+            let error = error.or(super::NOT_THERE);
             return [error.to_string()].into_iter().chain(of_file.map(|error| error.to_string())).collect();
         }
     };
@@ -181,6 +182,13 @@ mod tests {
         install(&paths, &manifest, b"x").unwrap();
         write_atomically(&paths.grants(), &format!("{name}.toml"), grant.as_bytes()).unwrap();
         (root, paths)
+    }
+
+    #[test]
+    fn a_guest_that_is_not_there_is_looked_for_elsewhere_than_in_a_chain() {
+        let root = tempfile::tempdir().unwrap();
+        let [problem] = &problems(&Paths::below(root.path()), "nope")[..] else { panic!("one problem") };
+        assert!(problem.contains("`wharfctl guests`") && !problem.contains("chain"), "{problem}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use wharf_broker::guests::{self, Manifest};
 use wharf_ops::OPERATIONS;
 
 pub(crate) fn run(paths: &Paths, guest: &str, json: bool) -> Result<()> {
-    let manifest = guests::read(paths, guest)?;
+    let manifest = guests::read(paths, guest).map_err(|error| error.or(super::NOT_THERE))?;
     let grant = Grant::read(&paths.grants(), guest)?;
     let file = paths.grants().join(format!("{guest}.toml")).display().to_string();
     let text = if json {

@@ -5,15 +5,19 @@ mod explain;
 mod suggest;
 mod write;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
 use wharf_broker::Paths;
 
+use crate::say;
+
 pub(crate) use check::problems;
 pub(crate) use write::{as_lines, tell, untouched, would_run, write};
+
+/// What to do about the grant of a guest that is not there.
+const NOT_THERE: &str = "`wharfctl guests` lists those that are, and `wharfctl add` installs another";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -63,5 +67,5 @@ pub(crate) fn run(paths: &Paths, command: &Command) -> Result<()> {
 
 /// Prints what may be long, for a reader that may be gone.
 fn print(text: &str) -> Result<()> {
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    say::text(text)
 }

@@ -11,7 +11,7 @@ pub(crate) fn run(paths: &Paths, guest: Option<&str>, component: Option<&Path>, 
     let (name, world, digest, imports) = match (guest, component) {
         (guest, Some(file)) => of_file(guest, file)?,
         (Some(guest), None) => {
-            let manifest = guests::read(paths, guest)?;
+            let manifest = guests::read(paths, guest).map_err(|error| error.or(super::NOT_THERE))?;
             (manifest.name, manifest.world, manifest.digest, manifest.imports)
         }
         (None, None) => bail!("name an installed guest, or a file by --component"),

@@ -1,10 +1,10 @@
 //! Keys that nobody reads, and values of a shape that nobody can read.
 
 use serde_json::{Map, Value};
+use wharf_broker::spelling::nearest;
 use wharf_cni::spelling::{POLICIES, alike};
 
 use super::schema::{self, Key, Shape};
-use super::spelling::nearest;
 use crate::doctor::Findings;
 use crate::lists::{List, OWN, Plugin, member};
 

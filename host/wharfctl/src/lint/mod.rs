@@ -3,13 +3,11 @@
 mod duplicates;
 mod keys;
 mod schema;
-mod spelling;
 mod types;
 mod values;
 mod versions;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -18,17 +16,19 @@ use wharf_broker::{Paths, guests};
 
 use crate::doctor::{self, Finding, Findings, Node, Severity};
 use crate::lists::{self, List, OWN};
+use crate::say;
 use crate::simulated::{Cache, Guests};
+use crate::told::whole;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Lists (*.conflist) and single configurations (*.conf, *.json). [default: those of --conf-dir]
     files: Vec<PathBuf>,
-    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
-    #[arg(long, default_value = lists::CONF_DIR)]
+    /// The runtime's folder of network configuration lists; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = lists::CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
-    /// Where the runtime looks for CNI plugins; below WHARF_ROOT.
-    #[arg(long, default_value = "/opt/cni/bin")]
+    /// Where the runtime looks for CNI plugins; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = "/opt/cni/bin", value_parser = whole::<PathBuf>)]
     bin_dir: PathBuf,
     /// Let the guests (*.wasm) of this folder judge the values instead of those that are installed.
     #[arg(long, value_name = "FOLDER")]
@@ -74,7 +74,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let count = |severity| all.iter().filter(|finding: &&Finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let text = if options.json { doctor::as_json(&all)? } else { doctor::as_text(&all) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     if errors > 0 || options.strict && warnings > 0 {
         bail!("{errors} errors and {warnings} warnings in {} files", files.len());
     }

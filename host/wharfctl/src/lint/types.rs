@@ -1,8 +1,8 @@
 //! Types that nobody serves: a slip in one of them, and nobody judges what stands there.
 
+use wharf_broker::spelling::nearest;
 use wharf_broker::{Paths, guests};
 
-use super::spelling::nearest;
 use crate::doctor::{Findings, Node};
 use crate::lists::{List, OWN};
 

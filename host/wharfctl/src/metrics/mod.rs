@@ -7,7 +7,6 @@ mod text;
 mod totals;
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +18,8 @@ use wharf_broker::telemetry::EVENTS;
 
 use crate::lists::{self, CONF_DIR, pools};
 use crate::recover::kernel;
+use crate::say;
+use crate::told::whole;
 use text::Page;
 use totals::Totals;
 
@@ -28,11 +29,11 @@ const BATCH: usize = 10_000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Write them to this file, by a rename, for node_exporter's textfile collector; below WHARF_ROOT.
-    #[arg(long, value_name = "FILE")]
+    /// Write them to this file, by a rename, for node_exporter's textfile collector; a whole path, below WHARF_ROOT.
+    #[arg(long, value_name = "FILE", value_parser = whole::<PathBuf>)]
     textfile: Option<PathBuf>,
-    /// The runtime's folder of network configuration lists, which say how many addresses there are; below WHARF_ROOT.
-    #[arg(long, default_value = CONF_DIR)]
+    /// The runtime's folder of network configuration lists, which say how many addresses there are; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let conf_dir = paths.inside(&options.conf_dir.to_string_lossy());
     match &options.textfile {
         Some(file) => write(paths, &conf_dir, &paths.inside(&file.to_string_lossy())),
-        None => Ok(std::io::stdout().write_all(page(paths, &conf_dir)?.as_bytes())?),
+        None => say::text(&page(paths, &conf_dir)?),
     }
 }
 

@@ -90,6 +90,25 @@ fn grant_file(name: &Name) -> String {
     format!("scenarios/grants/{}.toml", name.file())
 }
 
+/// The words that the template's own code says, by which no guest can be called there.
+fn words(template: &Template) -> impl Iterator<Item = &'static str> {
+    let lines = [template.guest, template.test].into_iter().flat_map(str::lines);
+    let code = lines.filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))
+}
+
+/// What the guest's type is called: as the guest, unless the template has that name for something else.
+fn type_name(template: &Template, name: &Name) -> String {
+    let plain = name.type_name();
+    if words(template).any(|word| word == plain) { plain + "Guest" } else { plain }
+}
+
+/// What the tests call the crate. Where they import something of that name, it takes two colons more.
+fn crate_name(template: &Template, name: &Name) -> String {
+    let file = name.file();
+    if words(template).any(|word| word == file) { format!("::{file}") } else { file }
+}
+
 /// Every file of a project, by its path inside.
 pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(String, String)>> {
     let template = world.template();
@@ -110,7 +129,8 @@ pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(String,
         ("{{sdk}}", &sdk_dependency),
         ("{{name}}", name.as_str()),
         ("{{file}}", &name.file()),
-        ("{{type}}", &name.type_name()),
+        ("{{crate}}", &crate_name(template, name)),
+        ("{{type}}", &type_name(template, name)),
     ];
     let fill = |text: &str| {
         let filled = values.iter().fold(text.to_owned(), |text, (key, value)| text.replace(key, value));
@@ -140,6 +160,8 @@ pub(super) fn files(world: World, name: &Name, sdk: &Sdk) -> Result<Vec<(String,
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -153,5 +175,47 @@ mod tests {
             assert!(file("README.md").contains("release/my_guest.wasm"));
             assert!(file("src/lib.rs").contains("pub struct MyGuest;"));
         }
+    }
+
+    /// What the templates define and import, and every other word of theirs.
+    #[test]
+    fn no_guest_hides_what_its_template_needs() {
+        let sdk = Sdk::Git("https://x.test/wharf.git".into());
+        for world in [World::Interface, World::Chained, World::Ipam, World::Policy] {
+            let template = world.template();
+            let taken: BTreeSet<&str> = words(template).collect();
+            let mut tried = 0;
+            for word in &taken {
+                let Ok(name) = as_name(word).parse::<Name>() else { continue };
+                let files = files(world, &name, &sdk).unwrap();
+                let (_, guest) = files.iter().find(|(path, _)| path == "src/lib.rs").unwrap();
+                let (_, own) = guest.split_once("\npub struct ").unwrap();
+                let own = own.split(';').next().unwrap();
+                assert!(!taken.contains(own), "{world:?} {name}: {own}");
+                let (_, test) = files.iter().find(|(path, _)| path.starts_with("tests/")).unwrap();
+                let import = format!("\nuse ::{}::{own};\n", name.file());
+                assert!(
+                    !taken.contains(name.file().as_str()) || test.contains(&import),
+                    "{world:?} {name}: {test}"
+                );
+                tried += 1;
+            }
+            assert!(tried > 40, "{world:?}: {tried}");
+        }
+        for (world, name, own) in [(World::Ipam, "pool", "PoolGuest"), (World::Chained, "pool", "Pool")] {
+            assert_eq!(type_name(world.template(), &name.parse().unwrap()), own);
+        }
+    }
+
+    /// `IpNetwork` as `ip-network`.
+    fn as_name(word: &str) -> String {
+        let mut name = String::new();
+        for letter in word.chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
     }
 }

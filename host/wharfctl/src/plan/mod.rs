@@ -4,7 +4,6 @@ mod node;
 mod show;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -16,6 +15,7 @@ use wharf_cni::CniError;
 
 use crate::journal::words_of;
 use crate::lists;
+use crate::say;
 use crate::simulated::{Entry, ListAdd, Node};
 use crate::told::Told;
 
@@ -75,7 +75,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     } else {
         show::as_text(&plan, &options.container, &options.ifname)
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     match &plan.error {
         None => Ok(()),
         Some(error) => bail!("the ADD would fail (code {})", error.code),

@@ -8,7 +8,7 @@ mod texts;
 mod witness;
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -24,7 +24,9 @@ use runtime::{Refused, Runtime};
 pub(crate) use texts::embedded;
 use witness::Recorder;
 
+use crate::say;
 use crate::told::Told;
+use crate::told::whole;
 
 #[cfg(test)]
 pub(crate) use file::tests;
@@ -58,8 +60,8 @@ pub(crate) struct Options {
     /// Record the DEL of an attachment that is there, and no ADD.
     #[arg(long, conflicts_with = "del")]
     only_del: bool,
-    /// The runtime's folder of network configuration lists; below WHARF_ROOT.
-    #[arg(long, default_value = crate::lists::CONF_DIR)]
+    /// The runtime's folder of network configuration lists; a whole path, below WHARF_ROOT.
+    #[arg(long, default_value = crate::lists::CONF_DIR, value_parser = whole::<PathBuf>)]
     conf_dir: PathBuf,
 }
 
@@ -110,7 +112,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     let replaced = if options.scrub { Some(scrub::scrub(&mut recording, &mut random)?) } else { None };
     pending.write(&recording)?;
     let text = said(options, &list.network.name, &recording, replaced.as_deref());
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     fail(&failures)
 }
 

@@ -4,10 +4,10 @@
 mod commands;
 mod files;
 
-use std::io::Write as _;
-
 use anyhow::Result;
 use clap::ValueEnum;
+
+use crate::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options, cli: clap::Command) -> Result<()> {
         Page::Cli => commands::page(cli),
         Page::Files => files::page(),
     };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    say::text(&text)
 }
 
 /// Text inside a cell of a table.

@@ -38,7 +38,7 @@ pub(super) fn play(guests: &Guests, call: &Call, level: Level, mode: Mode) -> Re
     launcher.seed = Some(call.seed);
     let (digest, mapped) = guests.map(&call.guest, &launcher)?;
     let started = Instant::now();
-    let job = Job { call: &call.given, container_present: call.container_present, limits: &call.limits };
+    let job = Job { container_present: call.container_present, limits: &call.limits };
     let mut sandbox =
         launcher.launch(&mapped, job).with_context(|| format!("{}: cannot start a sandbox", call.guest))?;
     let mut talk = Talk {
@@ -92,8 +92,13 @@ struct Talk<'r> {
 impl Talk<'_> {
     /// Serves the sandbox to its end. None where the recorded call was ended, and this one followed it so far.
     fn hold(&mut self, sandbox: &mut dyn Sandbox, until: Instant) -> Option<Outcome> {
+        sandbox.summon();
         let mut stream = Timed { socket: sandbox.socket(), until };
-        let ended = self.converse(&mut stream);
+        let ended = match wire::send(&mut stream, &self.call.given) {
+            Err(error @ WireError::TooLong(_)) => Err(error),
+            // If it has died, it may have told why.
+            _ => self.converse(&mut stream),
+        };
         match ended {
             Ok(end) => end,
             Err(_) if Instant::now() >= until => Some(Outcome::Deadline),

@@ -7,7 +7,6 @@ mod outcome;
 mod script;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -15,6 +14,7 @@ use serde::Serialize;
 use wharf_broker::Paths;
 
 use crate::record::{Call, Recording};
+use crate::say;
 use divergence::Divergence;
 use guests::Guests;
 use script::Mode;
@@ -85,7 +85,7 @@ pub(crate) fn run(paths: &Paths, options: &Options) -> Result<()> {
     } else {
         as_text(&options.file, &recording, &all)
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    say::text(&text)?;
     match all.iter().filter(|one| one.divergence.is_some()).count() {
         0 => Ok(()),
         count => bail!("{count} of {} calls diverge from the recording", all.len()),

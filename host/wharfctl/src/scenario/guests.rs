@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::calls::Lists;
 use super::format::Scenario;
+use super::run::Report;
 use crate::install;
 use crate::simulated::{Cache, Guests};
 
@@ -32,6 +33,23 @@ pub(super) fn collect<'a>(
         files.insert(name, file.clone());
     }
     Guests::of(&files.into_values().collect::<Vec<_>>(), &Cache::of_user())
+}
+
+/// Says which components a scenario that failed did without: the calls speak of a node, and here is none to install on.
+pub(super) fn not_given(mut report: Report) -> Report {
+    let texts = report.failures.iter();
+    let missing: BTreeSet<String> =
+        texts.flat_map(|text| text.split("the guest \"").skip(1)).filter_map(name).collect();
+    report.failures.extend(missing.into_iter().map(|name| {
+        format!("no component of {name} was given: say its file after the folder of scenarios, as in `wharfctl test scenarios {name}.wasm`")
+    }));
+    report
+}
+
+/// Of the guest that a text begins with, if it is one that is not installed.
+fn name(text: &str) -> Option<String> {
+    let (name, rest) = text.split_once('"')?;
+    rest.starts_with(" is not installed").then(|| name.to_owned())
 }
 
 /// Whatever stands as a `type` in its plugins.

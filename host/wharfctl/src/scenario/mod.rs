@@ -18,14 +18,16 @@ mod run;
 mod step;
 mod sweep;
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use junit::Case;
 use run::Report;
+
+use crate::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -69,6 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let report =
             scenario.and_then(|scenario| run::run(&scenario, &file, guests.paths(), !options.no_sweep));
         let report = report.and_then(|report| golden(&file, report, options.bless, &mut total));
+        let report = report.map(guests::not_given);
         total.add(name, started.elapsed(), report)?;
     }
     if let Some(file) = &options.junit {
@@ -165,14 +168,15 @@ impl Total {
                 let what = format!("{} calls, {} faults", report.calls, report.sweep.faults);
                 (report.failures, what)
             }
-            Err(error) => (vec![format!("{error:#}")], "not run".to_owned()),
+            Err(error) => (vec![say::reasons(&error)], "not run".to_owned()),
         };
         let verdict = if failures.is_empty() { "ok    " } else { "FAILED" };
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{verdict} {name}  ({what}, {} ms)", time.as_millis())?;
+        let mut text = format!("{verdict} {name}  ({what}, {} ms)\n", time.as_millis());
         for failure in &failures {
-            writeln!(out, "    {}", failure.trim_end().replace('\n', "\n    "))?;
+            // Writing to a String does not fail, here and below.
+            let _ = writeln!(text, "    {}", failure.trim_end().replace('\n', "\n    "));
         }
+        say::text(&text)?;
         self.cases.push(Case { name, time, failures });
         Ok(())
     }
@@ -180,24 +184,24 @@ impl Total {
     fn finish(self) -> Result<()> {
         let count = self.cases.len();
         let failed = self.cases.iter().filter(|case| !case.failures.is_empty()).count();
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "\n{} of {count} scenarios passed", count - failed)?;
+        let mut text = format!("\n{} of {count} scenarios passed\n", count - failed);
         if self.calls > 0 {
             let each = self.time / self.calls;
             let a_second = f64::from(self.calls) / self.time.as_secs_f64();
-            writeln!(
-                out,
+            let _ = writeln!(
+                text,
                 "{} calls in {:.2} s: {} µs each, {a_second:.0} a second; {} faults with {} calls beside them",
                 self.calls,
                 self.time.as_secs_f64(),
                 each.as_micros(),
                 self.faults,
                 self.all_calls - self.calls
-            )?;
+            );
         }
         if self.without_golden > 0 {
-            writeln!(out, "{} have no golden; --bless writes it", self.without_golden)?;
+            let _ = writeln!(text, "{} have no golden; --bless writes it", self.without_golden);
         }
+        say::text(&text)?;
         ensure!(failed == 0, "{failed} of {count} scenarios failed");
         Ok(())
     }

@@ -56,6 +56,16 @@ impl Bench {
     }
 }
 
+/// Nor are its numbers: the namespace has one.
+#[test]
+fn no_member_of_a_record_is_taken_for_a_secret() {
+    let record = serde_json::json!([begin(&key("n")), effect("ifb0"), commit()]);
+    let mut shown = record.clone();
+    crate::secrets::scrub(&mut shown);
+    assert_eq!(shown, record);
+    assert_eq!(record[0]["netns"]["number"], 9);
+}
+
 #[test]
 fn what_was_written_is_read() {
     let bench = Bench::new();

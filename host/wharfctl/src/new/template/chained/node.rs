@@ -2,7 +2,7 @@
 
 use wharf_sdk::{Result, code};
 use wharf_testkit::{Cable, Container, Node, json};
-use {{file}}::{{type}};
+use {{crate}}::{{type}};
 
 fn attached(node: &Node) -> Result<Container> {
     let pod = node.container("c1");

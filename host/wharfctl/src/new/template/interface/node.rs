@@ -2,7 +2,7 @@
 
 use wharf_sdk::{IpConfig, NetworkResult, Result, code};
 use wharf_testkit::{Node, json};
-use {{file}}::{{type}};
+use {{crate}}::{{type}};
 
 /// A node with an address manager that always gives 10.22.0.2.
 fn node() -> Node {

@@ -2,7 +2,7 @@
 
 use wharf_sdk::{Result, code};
 use wharf_testkit::{Container, Node, json};
-use {{file}}::{{type}};
+use {{crate}}::{{type}};
 
 fn address(node: &Node, pod: &Container, subnet: &str) -> Result<String> {
     let result = node.add::<{{type}}>(pod, json!({"ipam": {"subnet": subnet}}))?;

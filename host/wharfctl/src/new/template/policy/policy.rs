@@ -2,7 +2,7 @@
 
 use wharf_sdk::Attachment;
 use wharf_sdk::policy::{Call, Change, LinkName, Policy, Side, Verdict};
-use {{file}}::{{type}};
+use {{crate}}::{{type}};
 
 /// What it says of an address for `eth0`.
 fn review(address: &str) -> Verdict {
