@@ -263,6 +263,15 @@ fn pools_journals_and_forwarding_are_looked_at() {
     assert_found(&all, "error", "policies", &["wharf.toml", "line 1", "lgo"]);
     let told = |one: &&Value| one["check"] != "lists" && one["what"].to_string().contains("lgo");
     assert_eq!(all.iter().filter(told).count(), 1, "once, besides what it means for a list");
+    fs::write(
+        node.root().join("etc/cni/wharf.toml"),
+        "policies = ['host-ports']\n[policy.host-prots]\n[policy.other]\n",
+    )
+    .unwrap();
+    let (_, all) = findings(&node, &[]);
+    let found = |words: &[&str]| assert_found(&all, "warning", "policies", words);
+    found(&["wharf.toml: policy.host-prots", "nobody reads", "did you mean [policy.host-ports]?"]);
+    found(&["wharf.toml: policy.other", "nobody reads", "name it in `policies`"]);
     assert_found(&all, "warning", "state", &["gone/eth0", "vanished", "wharfctl gc"]);
     assert_found(&all, "warning", "state", &["network pods", "12 of 13 addresses"]);
     assert_found(&all, "warning", "firewall", &["net.ipv4.ip_forward", "is 0"]);

@@ -65,6 +65,7 @@ mod recorded;
 mod reference;
 mod results;
 mod rollback;
+mod rootless;
 mod routes;
 mod runtimes;
 mod sandbox;

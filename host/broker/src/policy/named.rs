@@ -39,6 +39,11 @@ impl NodePolicies {
         &self.names
     }
 
+    /// The names that have a table `[policy.NAME]`.
+    pub fn with_settings(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(String::as_str)
+    }
+
     /// Why nobody knows them, if so.
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()

@@ -3,6 +3,7 @@
 
 use wharf_broker::policy;
 use wharf_broker::settings::Settings;
+use wharf_broker::spelling::nearest;
 
 use super::{Findings, Node};
 use crate::lists::Plugin;
@@ -26,6 +27,21 @@ pub(crate) fn check(node: &Node<'_>, findings: &mut Findings) {
                 format!("install it with `wharfctl add`, or take it out of {}", file.display()),
             ),
         }
+    }
+    unread(node, &settings, findings);
+}
+
+/// Settings of policies that nobody asks: often a slip, and the policy that was meant goes without.
+fn unread(node: &Node<'_>, settings: &Settings, findings: &mut Findings) {
+    let of_lists = node.readable().flat_map(|(_, list)| &list.plugins).flat_map(Plugin::policies);
+    let asked: Vec<&str> = settings.policies.names().iter().map(String::as_str).chain(of_lists).collect();
+    for name in settings.policies.with_settings().filter(|name| !asked.contains(name)) {
+        let cure = match nearest(name, asked.iter().copied()) {
+            Some(meant) => format!("did you mean [policy.{meant}]?"),
+            None => "name it in `policies`, there or in a list, or remove the table".to_owned(),
+        };
+        let place = format!("{}: policy.{name}", node.paths.settings().display());
+        findings.warning(place, format!("nobody reads these settings: no policy {name} is asked"), cure);
     }
 }
 

@@ -26,12 +26,22 @@ const FILES: u64 = 64;
 /// Linux that has close_range(2).
 const LINUX: (u32, u32) = (5, 9);
 const STATUS: &str = "/proc/self/status";
+/// Who they are in a user namespace: first user inside, first user outside, how many.
+const USERS: [(&str, &str); 2] = [("/proc/self/uid_map", "user"), ("/proc/self/gid_map", "group")];
+/// As whom sandboxes run: `nobody` and `nogroup`.
+const NOBODY: u64 = 65534;
 const ACTIONS: &str = "/proc/sys/kernel/seccomp/actions_avail";
 
 pub(super) fn check(findings: &mut Findings) {
     release(findings);
     let status = fs::read_to_string(STATUS).unwrap_or_default();
     capabilities(&status, findings);
+    for (file, who) in USERS {
+        // Without user namespaces there is no such file.
+        if let Ok(map) = fs::read_to_string(file) {
+            mapped(file, who, &map, findings);
+        }
+    }
     filters(&status, &fs::read_to_string(ACTIONS).unwrap_or_default(), findings);
     if let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < FILES
@@ -74,6 +84,25 @@ fn capabilities(status: &str, findings: &mut Findings) {
     } else {
         let what = format!("missing: {}", missing.join(", "));
         findings.error(STATUS, what, "start the runtime, and this, as root with these capabilities");
+    }
+}
+
+/// A user namespace may have its root and nobody else.
+fn mapped(file: &str, who: &str, map: &str, findings: &mut Findings) {
+    let has_nobody = map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map_while(|word| word.parse::<u64>().ok());
+        let (Some(first), _, Some(count)) = (numbers.next(), numbers.next(), numbers.next()) else {
+            return false;
+        };
+        NOBODY.checked_sub(first).is_some_and(|at| at < count)
+    });
+    if !has_nobody {
+        let what = format!("there is no {who} {NOBODY} in this user namespace, as whom sandboxes run");
+        findings.error(
+            file,
+            what,
+            "map 65536 of them, as newuidmap and newgidmap do from /etc/subuid and /etc/subgid",
+        );
     }
 }
 
@@ -145,6 +174,17 @@ mod tests {
             all[0].what
         );
         assert_eq!(severities(|f| capabilities("CapEff:\t000001ffffffffff\n", f)), [Severity::Ok]);
+    }
+
+    #[test]
+    fn a_user_namespace_without_nobody_is_an_error() {
+        let of = |map: &str| severities(|findings| mapped("/proc/self/uid_map", "user", map, findings));
+        for whole in ["0 0 4294967295", "0 100000 65536", "0 1000 1\n1 100000 65536"] {
+            assert_eq!(of(whole), [], "{whole}");
+        }
+        for part in ["0 1000 1", "0 100000 65534", "65535 100000 10", ""] {
+            assert_eq!(of(part), [Severity::Error], "{part}");
+        }
     }
 
     #[test]

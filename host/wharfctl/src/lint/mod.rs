@@ -15,7 +15,7 @@ use serde_json::Value;
 use wharf_broker::{Paths, guests};
 
 use crate::doctor::{self, Finding, Findings, Node, Severity};
-use crate::lists::{self, List, OWN};
+use crate::lists::{self, List, OWN, Plugin};
 use crate::say;
 use crate::simulated::{Cache, Guests};
 use crate::told::whole;
@@ -125,6 +125,7 @@ pub(crate) fn judge(judges: &Paths, file: &str, list: &List, is_list: bool, find
     let before = findings.errors();
     keys::plugins(file, list, is_list, findings);
     order(file, list, findings);
+    twins(judges, file, list, findings);
     if findings.errors() == before {
         values::check(judges, file, list, is_list, findings);
     }
@@ -178,6 +179,28 @@ fn order(file: &str, list: &List, findings: &mut Findings) {
         if makes && plugins.iter().take(index).any(|before| before.kind == "bridge") {
             let what = "there is a bridge before it already: both make the interface of CNI_IFNAME";
             findings.error(format!("{file}: {}", plugin.place), what, "make it a network of its own");
+        }
+    }
+}
+
+/// Two entries of one guest in a list: the record of an attachment is kept by the type.
+fn twins(judges: &Paths, file: &str, list: &List, findings: &mut Findings) {
+    let installed = guests::names(judges).unwrap_or_default();
+    let ours = |kind: &str| {
+        kind == OWN || guests::SHIPPED.contains(&kind) || installed.iter().any(|name| name == kind)
+    };
+    for (index, plugin) in list.plugins.iter().enumerate() {
+        let kind = plugin.kind.as_str();
+        // Within one process only these have rules of which the second's replace the first's.
+        let alone = |one: &Plugin| !one.chained || ["portmap", "bandwidth"].contains(&kind);
+        let twin = list.plugins.iter().take(index).find(|one| one.kind == kind && alone(one));
+        // Of two bridges more than that is wrong.
+        if let Some(twin) = twin.filter(|_| kind != "bridge" && alone(plugin) && ours(kind)) {
+            let what = format!(
+                "{} is a {kind} too: the two share one record, of which this one takes over all",
+                twin.place
+            );
+            findings.warning(format!("{file}: {}", plugin.place), what, "make it one entry, or one chain");
         }
     }
 }

@@ -325,6 +325,29 @@ fn a_plugin_in_the_wrong_place_and_a_file_of_the_wrong_name_are_errors() {
 }
 
 #[test]
+fn two_entries_of_one_guest_share_a_record() {
+    let twins = |plugins: &str| {
+        let all = found("a.conflist", &list(&format!(r#"{{"type": "bridge"}}, {plugins}"#)));
+        let all = all.into_iter().filter(|(_, _, what, _)| what.contains("share one record"));
+        all.map(|(severity, place, _, _)| (severity, place)).collect::<Vec<_>>()
+    };
+    let warned = |place: &str| vec![(Severity::Warning, format!("a.conflist: {place}"))];
+    let portmap = r#"{"type": "portmap", "capabilities": {"portMappings": true}}"#;
+    assert_eq!(twins(&format!("{portmap}, {portmap}")), warned("plugins[2]"));
+    let chain = |of: &str| format!(r#"{{"type": "wharf", "chain": [{of}]}}"#);
+    assert_eq!(twins(&chain(&format!("{portmap}, {portmap}"))), warned("plugins[1].chain[1]"));
+    let two =
+        [chain(r#"{"type": "loopback"}"#), r#"{"type": "tuning"}"#.to_owned(), chain(portmap)].join(",");
+    assert_eq!(twins(&two), warned("plugins[3]"));
+    // Programs of others keep their own records, and what a chain's guests make is one process's.
+    for good in
+        [r#"{"type": "tuning"}, {"type": "tuning"}"#, &chain(r#"{"type": "loopback"}, {"type": "loopback"}"#)]
+    {
+        assert_eq!(twins(good), [], "{good}");
+    }
+}
+
+#[test]
 fn a_node_is_asked_for_its_plugins_and_another_place_is_not() {
     let said = lint("a.conflist", &list(GOOD));
     assert!(matches!(said.as_slice(), [it] if it.severity == Severity::Note), "{said:?}");
